@@ -1,0 +1,38 @@
+//! Messages between components. They are plain data, built by one crate and read by others.
+#![expect(clippy::exhaustive_structs, clippy::exhaustive_enums, reason = "built by other crates")]
+
+mod application;
+mod downlink;
+mod join;
+mod uplink;
+
+pub use application::{
+    ApplicationBatch, ApplicationUp, ClassBC, Downlink, DownlinkError, JoinAcceptUp,
+    QueueInvalidated, Up, UplinkUp,
+};
+pub use downlink::{
+    DownlinkPath, Scheduled, TransmissionId, TxAck, TxPriority, TxRequest, TxResult, TxWindow,
+};
+pub use join::{DlSettings, JoinAnswer, JoinRequest, SessionKeys};
+pub use uplink::{
+    Location, LocationSource, PathConstraint, RxMetadata, TxSettings, Uplink, UplinkBatch,
+};
+
+use std::sync::Arc;
+
+/// Ids that tie together everything that one cause brought about, such as `gs:uplink:<ULID>`.
+pub type CorrelationIds = Vec<Arc<str>>;
+/// The longest correlation id that is accepted (EVT-01).
+pub const CORRELATION_ID_LENGTH_MAX: usize = 100;
+
+/// Makes a correlation id `prefix:<ULID>`.
+#[must_use]
+pub fn correlation_id(
+    prefix: &str,
+    now: crate::time::Timestamp,
+    entropy: &dyn crate::rand::Entropy,
+) -> Arc<str> {
+    let random = (u128::from(entropy.next_u64()) << 64) | u128::from(entropy.next_u64());
+    let ulid = ulid::Ulid::from_parts(now.unix_millis(), random);
+    Arc::from(format!("{prefix}:{ulid}"))
+}

@@ -1,0 +1,130 @@
+//! What gateways receive.
+
+use std::sync::Arc;
+
+use crate::{
+    eui::GatewayEui,
+    frame::PhyPayload,
+    id::GatewayId,
+    msg::CorrelationIds,
+    radio::{DataRate, Frequency},
+    time::{ConcentratorTime, Monotonic, Timestamp},
+};
+
+/// A place on earth.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Location {
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
+    /// Metres above the sea.
+    pub altitude: i32,
+    /// Metres; 0 if unknown.
+    pub accuracy: i32,
+    /// Where the location comes from.
+    pub source: LocationSource,
+}
+
+/// Where a location comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocationSource {
+    /// A satellite receiver.
+    Gps,
+    /// The registry.
+    Registry,
+    /// Unknown.
+    Unknown,
+}
+
+/// Whether a gateway may send downlinks (GS-53).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum PathConstraint {
+    /// Never.
+    Never,
+    /// Without restriction.
+    #[default]
+    None,
+    /// If no other gateway can.
+    PreferOther,
+}
+
+/// How one antenna of one gateway received a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RxMetadata {
+    /// The gateway.
+    pub gateway_id: GatewayId,
+    /// Its EUI.
+    pub gateway_eui: Option<GatewayEui>,
+    /// The antenna.
+    pub antenna_index: u32,
+    /// When the gateway received it by its own clock.
+    pub time: Option<Timestamp>,
+    /// When the gateway received it by GPS, as UTC.
+    pub gps_time: Option<Timestamp>,
+    /// The concentrator's counter in microseconds.
+    pub timestamp: u32,
+    /// Nanoseconds within the second, of gateways that measure them.
+    pub fine_timestamp: Option<u64>,
+    /// When the gateway received it, reckoned by the Gateway Server (GS-50).
+    pub received_at: Timestamp,
+    /// Strength of the signal and noise in dBm, of the channel.
+    pub channel_rssi: f32,
+    /// The strength that counts, in dBm.
+    pub rssi: f32,
+    /// Strength of the signal alone in dBm.
+    pub signal_rssi: Option<f32>,
+    /// Signal to noise ratio in dB.
+    pub snr: f32,
+    /// Offset of the frequency in hertz.
+    pub frequency_offset: i64,
+    /// The gateway's own number of the channel.
+    pub channel_index: u32,
+    /// Where the antenna is, if that is public.
+    pub location: Option<Location>,
+    /// Whether downlinks may go back this way.
+    pub path_constraint: PathConstraint,
+    /// What the Gateway Server needs to answer; opaque to everybody else.
+    pub uplink_token: Arc<[u8]>,
+}
+
+/// How a frame was sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TxSettings {
+    /// The modulation.
+    pub data_rate: DataRate,
+    /// The frequency.
+    pub frequency: Frequency,
+    /// The concentrator's counter in microseconds.
+    pub timestamp: u32,
+    /// The time by the gateway's clock.
+    pub time: Option<Timestamp>,
+    /// The concentrator's time with its roll-overs unfolded.
+    pub concentrator_time: Option<ConcentratorTime>,
+}
+
+/// A frame from one gateway, parsed, on its way to the Network Server.
+#[derive(Clone, Debug)]
+pub struct Uplink {
+    /// The frame.
+    pub phy: PhyPayload,
+    /// How it was sent.
+    pub settings: TxSettings,
+    /// One entry per antenna.
+    pub rx_metadata: Vec<RxMetadata>,
+    /// When the server received it.
+    pub received_at: Timestamp,
+    /// The same by the clock of the process: windows are reckoned from here.
+    pub received: Monotonic,
+    /// The 95th percentile of the gateway's round-trip time, if enough are known (DESIGN 6).
+    pub round_trip_p95: Option<core::time::Duration>,
+    /// `gs:uplink:…` and what came before.
+    pub correlation_ids: CorrelationIds,
+}
+
+/// Frames that go together to the Network Server.
+#[derive(Clone, Debug, Default)]
+pub struct UplinkBatch {
+    /// The frames, in the order in which they came.
+    pub uplinks: Vec<Uplink>,
+}

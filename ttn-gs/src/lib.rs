@@ -1,0 +1,1 @@
+//! Gateway Server: gateway protocols, concentrator clocks and downlink scheduling.

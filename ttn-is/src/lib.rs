@@ -1,0 +1,1 @@
+//! Identity Server: users, applications, gateways, end devices, rights and API keys.

@@ -1,0 +1,1 @@
+//! Join Server: root keys, joins and session keys.

@@ -1,0 +1,1 @@
+//! gRPC and HTTP/JSON transport of the API: servers, authentication metadata, error bodies.
