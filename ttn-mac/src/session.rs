@@ -165,7 +165,12 @@ pub fn open_f_opts(
     f_opts
 }
 
-/// The plaintext of FRMPayload. The key is NwkSEncKey on port 0, else AppSKey. Empty if it is no data message.
+/// The port of forwarded frames between a relay and the network (TS011); encrypted with NwkSEncKey.
+pub const RELAY_F_PORT: u8 = 226;
+
+/// The plaintext of FRMPayload. Empty if it is no data message.
+///
+/// The key is NwkSEncKey on port 0, and on [`RELAY_F_PORT`] if the device is a relay; else AppSKey.
 #[must_use]
 pub fn open_frm_payload(key: &Aes128Key, phy: &PhyPayload, f_cnt: u32) -> Vec<u8> {
     let Some(data) = phy.data() else { return Vec::new() };
@@ -222,7 +227,7 @@ pub fn open_commands(
 /// Builds the PHYPayload of a downlink.
 ///
 /// FOpts (LoRaWAN 1.1) and an FRMPayload on port 0 are plaintext and encrypted here. An FRMPayload on another port is
-/// sent as it is: the Application Server has encrypted it. `frame.f_cnt` and `frame.uplink` do not count.
+/// sent as it is: who has its key has encrypted it with [`encrypt_frm_payload`]. `frame.f_cnt` and `frame.uplink` do not count.
 ///
 /// # Errors
 ///

@@ -97,12 +97,7 @@ pub fn join_accept_mic(mic: JoinAcceptMic<'_>, payload: &[u8]) -> Result<Mic, Le
         JoinAcceptMic::V1_0(key) => cmac_mic(key, &[payload]),
         JoinAcceptMic::V1_1 { js_int_key, join_req_type, join_eui, dev_nonce } => cmac_mic(
             js_int_key,
-            &[
-                &[join_req_type.octet()],
-                &join_eui.to_le_bytes(),
-                &dev_nonce.to_le_bytes(),
-                payload,
-            ],
+            &[&[join_req_type.octet()], &join_eui.to_le_bytes(), &dev_nonce.to_le_bytes(), payload],
         ),
     })
 }

@@ -64,7 +64,7 @@ pub fn encrypt_f_opts(
     f_cnt: u32,
     f_opts: &mut [u8],
 ) {
-    let mut stream = a_block(counter.constant(), direction, dev_addr, f_cnt, 0).into();
+    let mut stream = a_block(counter.constant(), direction, dev_addr, f_cnt, 1).into();
     encryptor(nwk_s_enc_key).encrypt_block(&mut stream);
     for (octet, mask) in f_opts.iter_mut().zip(stream) {
         *octet ^= mask;
@@ -80,6 +80,5 @@ fn a_block(
 ) -> [u8; 16] {
     let [e, f, g, h] = dev_addr.to_le_bytes();
     let [i, j, k, l] = f_cnt.to_le_bytes();
-    // The constant is a number of four octets, little-endian or big-endian: the vectors decide, see below.
     [0x01, 0, 0, 0, constant, direction.bit(), e, f, g, h, i, j, k, l, 0, number]
 }

@@ -229,7 +229,9 @@ impl fmt::Display for BuildError {
                 write!(f, "{hz} Hz does not fit into 24 bits of {step} Hz from 100 kHz on")
             }
             Self::MissingFPort => f.write_str("an FRMPayload needs a port"),
-            Self::OutOfRange { field, got, max } => write!(f, "{field} is {max} at most, not {got}"),
+            Self::OutOfRange { field, got, max } => {
+                write!(f, "{field} is {max} at most, not {got}")
+            }
             Self::TooLong { got } => {
                 write!(f, "a frame has {PHY_PAYLOAD_LENGTH_MAX} octets at most, not {got}")
             }

@@ -1,0 +1,104 @@
+//! Known answers: the vector files that `TTN_VECTORS` (a directory) points to.
+//!
+//! One test per file and kind. Kinds and commands of later issues are counted by name and printed; unknown kinds fail.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test may panic"
+)]
+
+#[path = "vectors/command_json.rs"]
+mod command_json;
+#[path = "vectors/crypto.rs"]
+mod crypto;
+#[path = "vectors/frames.rs"]
+mod frames;
+#[path = "vectors/mac_commands.rs"]
+mod mac_commands;
+#[path = "vectors/support.rs"]
+mod support;
+
+use std::{collections::BTreeMap, env, fs, path::Path, process::ExitCode};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use support::{Case, Check, Kind, Outcome};
+
+/// The files, and for each the kinds of cases by module.
+const TOPICS: &[(&str, &[&[Kind]])] = &[
+    ("crypto", &[crypto::KINDS]),
+    ("frames", &[frames::KINDS]),
+    ("mac_commands", &[mac_commands::KINDS]),
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let directory = env::var_os("TTN_VECTORS");
+    let required =
+        env::var("TTN_REQUIRE").is_ok_and(|list| list.split(',').any(|r| r == "vectors"));
+    let trials = match directory {
+        Some(directory) => {
+            TOPICS.iter().flat_map(|topic| trials(Path::new(&directory), topic)).collect()
+        }
+        None => TOPICS.iter().map(|(topic, _)| absent(topic, required)).collect(),
+    };
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn absent(topic: &str, required: bool) -> Trial {
+    let reason = "TTN_VECTORS is not set";
+    Trial::test(format!("{topic}: {reason}"), move || Err(Failed::from(reason)))
+        .with_ignored_flag(!required)
+}
+
+fn trials(directory: &Path, (topic, modules): &(&str, &[&'static [Kind]])) -> Vec<Trial> {
+    let cases = match read(&directory.join(format!("{topic}.json"))) {
+        Ok(cases) => cases,
+        Err(reason) => {
+            return vec![Trial::test(format!("{topic}: can be read"), || Err(reason.into()))];
+        }
+    };
+    let mut by_kind: BTreeMap<String, Vec<Case>> = BTreeMap::new();
+    for case in cases {
+        by_kind.entry(case.kind()).or_default().push(case);
+    }
+    let known = |name: &str| modules.iter().copied().flatten().find(|kind| kind.name == name);
+    by_kind
+        .into_iter()
+        .map(|(name, cases)| {
+            let title = format!("{topic}: {name} ({} cases)", cases.len());
+            match known(&name).map(|kind| kind.check) {
+                Some(Some(check)) => Trial::test(title.clone(), move || run(&title, check, &cases)),
+                Some(None) => Trial::test(format!("{title}, counted for a later issue"), || Ok(())),
+                None => Trial::test(title, || Err("this kind is not known".into())),
+            }
+        })
+        .collect()
+}
+
+fn run(title: &str, check: Check, cases: &[Case]) -> Result<(), Failed> {
+    let mut later: BTreeMap<String, usize> = BTreeMap::new();
+    for case in cases {
+        let checked = std::panic::catch_unwind(|| check(case));
+        match checked.map_err(|_| Failed::from(format!("{} fails, see above", case.id())))? {
+            Outcome::Checked => {}
+            Outcome::Later(what) => *later.entry(what).or_default() += 1,
+        }
+    }
+    if !later.is_empty() {
+        println!("{title}: of a later issue: {later:?}");
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<Case>, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let file: serde_json::Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    match file.get("cases") {
+        Some(serde_json::Value::Array(cases)) => Ok(cases.iter().cloned().map(Case).collect()),
+        _ => Err(format!("{} has no cases", path.display())),
+    }
+}
