@@ -1,0 +1,168 @@
+//! What may not stand in sources.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+
+use super::{
+    Finding,
+    files::{is_generated, is_test},
+};
+
+/// Crates that run in virtual time: their order of doing things follows from their input alone.
+const COMPONENTS: &[&str] = &["ttn-mac", "ttn-gs", "ttn-ns", "ttn-as", "ttn-is", "ttn-js"];
+
+/// What is forbidden where, and why.
+const FORBIDDEN: &[(&str, Scope, &str)] = &[
+    ("dbg!(", Scope::Everywhere, "left-over of debugging"),
+    ("todo!(", Scope::Everywhere, "a stub is not done"),
+    ("unimplemented!(", Scope::Everywhere, "a stub is not done"),
+    (
+        "std::collections::HashMap",
+        Scope::Components,
+        "use ttn_core::map::Map: its order is the same in every run",
+    ),
+    (
+        "std::collections::HashSet",
+        Scope::Components,
+        "use ttn_core::map::Set: its order is the same in every run",
+    ),
+    ("std::thread", Scope::Components, "no threads that virtual time does not know"),
+    ("spawn_blocking", Scope::Components, "no threads that virtual time does not know"),
+    ("Ulid::new", Scope::Components, "ids come from ttn_core::rand::Entropy"),
+    ("SystemTime::now", Scope::Components, "time comes from ttn_core::clock::Clock"),
+    ("attested_by_store(", Scope::NotStores, "only stores attest durability"),
+];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Scope {
+    Components,
+    Everywhere,
+    NotStores,
+}
+
+pub(super) fn check(root: &Path, tracked: &[PathBuf]) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for path in tracked {
+        let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+        if !is_rust || is_generated(path) || path.starts_with("xtask/src/tidy") {
+            continue;
+        }
+        let text = fs::read_to_string(root.join(path))?;
+        check_text(path, &text, &mut findings);
+    }
+    Ok(findings)
+}
+
+fn check_text(path: &Path, text: &str, findings: &mut Vec<Finding>) {
+    let mut in_tests = is_test(path);
+    let mut select = None;
+    for (number, line) in text.lines().enumerate() {
+        in_tests |= line.starts_with("#[cfg(test)]");
+        for (needle, scope, why) in FORBIDDEN {
+            if line.contains(needle) && applies(*scope, path, in_tests) {
+                findings.push(Finding::new(path, number + 1, format!("`{needle}`: {why}")));
+            }
+        }
+        if line.contains("TODO") && !line.contains("TODO(#") {
+            findings.push(Finding::new(path, number + 1, "TODO without the number of an issue"));
+        }
+        if let Some(opened) = select.take()
+            && !line.trim_start().starts_with("biased;")
+        {
+            findings.push(Finding::new(
+                path,
+                opened,
+                "`select!` without `biased;`: its order is chance",
+            ));
+        }
+        if line.contains("tokio::select! {") && !in_tests && is_component(path) {
+            select = Some(number + 1);
+        }
+    }
+    if in_tests {
+        check_tests(path, text, findings);
+    }
+}
+
+fn applies(scope: Scope, path: &Path, in_tests: bool) -> bool {
+    match scope {
+        Scope::Everywhere => true,
+        Scope::Components => !in_tests && is_component(path),
+        Scope::NotStores => !in_tests && !is_store(path),
+    }
+}
+
+fn is_component(path: &Path) -> bool {
+    COMPONENTS.iter().any(|component| path.starts_with(format!("{component}/src")))
+}
+
+fn is_store(path: &Path) -> bool {
+    let in_store = path.components().any(|part| {
+        matches!(
+            part.as_os_str().to_str(),
+            Some("store" | "log" | "store.rs" | "ttn-store-embedded")
+        )
+    });
+    in_store || path.starts_with("examples")
+}
+
+/// A test without an assertion cannot fail for the right reason.
+fn check_tests(path: &Path, text: &str, findings: &mut Vec<Finding>) {
+    let lines: Vec<&str> = text.lines().collect();
+    for (number, line) in lines.iter().enumerate() {
+        let attribute = line.trim();
+        if !(attribute == "#[test]" || attribute.starts_with("#[tokio::test")) {
+            continue;
+        }
+        let indent = line.len() - line.trim_start().len();
+        let end = format!("{}}}", " ".repeat(indent));
+        let body = lines[number..].iter().take_while(|line| **line != end);
+        let mut text = String::new();
+        body.for_each(|line| text.push_str(line));
+        let asserts = ["assert", "unwrap", "expect", "panic!", "check", "suite", "require", "?;"];
+        if !asserts.iter().any(|word| text.contains(word)) {
+            findings.push(Finding::new(path, number + 1, "a test without an assertion"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(path: &str, text: &str) -> usize {
+        let mut findings = Vec::new();
+        check_text(Path::new(path), text, &mut findings);
+        findings.len()
+    }
+
+    #[test]
+    fn components_may_not_use_maps_without_an_order() {
+        let text = "use std::collections::HashMap;\n";
+        assert_eq!(findings("ttn-ns/src/shard/mod.rs", text), 1);
+        assert_eq!(findings("ttn-stack/src/main.rs", text), 0);
+    }
+
+    #[test]
+    fn only_stores_attest_durability() {
+        let text = "let proof = Durable::attested_by_store(position);\n";
+        assert_eq!(findings("ttn-ns/src/runner.rs", text), 1);
+        assert_eq!(findings("ttn-ns/src/store/memory.rs", text), 0);
+    }
+
+    #[test]
+    fn a_select_says_in_which_order() {
+        assert_eq!(findings("ttn-ns/src/runner.rs", "tokio::select! {\n    biased;\n"), 0);
+        assert_eq!(findings("ttn-ns/src/runner.rs", "tokio::select! {\n    a = b => {}\n"), 1);
+    }
+
+    #[test]
+    fn a_test_needs_an_assertion() {
+        let text = "#[cfg(test)]\nmod tests {\n    #[test]\n    fn nothing() {\n    }\n}\n";
+        assert_eq!(findings("ttn-ns/src/lib.rs", text), 1);
+    }
+}
