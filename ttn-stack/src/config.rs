@@ -1,0 +1,343 @@
+//! Configuration: a YAML file, laid over by the environment, laid over by flags.
+//!
+//! Every key has one name: `ports.udp` in the file is `TTN_PORTS_UDP` in the environment. A wrong key or value
+//! is an error that names the key and where it stands.
+
+use std::{
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use ttn_core::{
+    addr::{DevAddrPrefix, NetId},
+    eui::JoinEui,
+    id::FrequencyPlanId,
+};
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// The directory of the store.
+    pub data: PathBuf,
+    /// The file of the key that wraps keys at rest; `DATA/kek` if empty.
+    pub kek_file: Option<PathBuf>,
+    /// The address that all listeners bind.
+    pub listen: IpAddr,
+    /// The name by which clients reach this server.
+    pub public_host: String,
+    /// The ports of the listeners.
+    pub ports: Ports,
+    /// The network.
+    pub network: Network,
+    /// Gateways.
+    pub gateways: Gateways,
+    /// Joins.
+    pub join: Join,
+}
+
+/// The ports of the listeners, as in The Things Stack; `--port-offset` shifts all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Ports {
+    /// Semtech UDP.
+    pub udp: u16,
+    /// MQTT for applications.
+    pub mqtt: u16,
+    /// gRPC.
+    pub grpc: u16,
+    /// HTTP.
+    pub http: u16,
+    /// Added to all of them.
+    pub offset: u16,
+}
+
+/// The network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Network {
+    /// The NetID; 000000 and 000001 are for experiments.
+    pub net_id: NetId,
+    /// Prefixes of the addresses that are given out; those of the NetID if empty.
+    pub dev_addr_prefixes: Vec<DevAddrPrefix>,
+}
+
+/// Gateways.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Gateways {
+    /// Whether gateways that nobody registered are refused.
+    pub require_registered: bool,
+    /// The frequency plan of gateways that nobody registered.
+    pub fallback_frequency_plan: Option<FrequencyPlanId>,
+}
+
+/// Joins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Join {
+    /// The JoinEUI that is proposed for new devices.
+    pub default_join_eui: JoinEui,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("ttn-data"),
+            kek_file: None,
+            listen: IpAddr::from([0, 0, 0, 0]),
+            public_host: String::from("localhost"),
+            ports: Ports::default(),
+            network: Network::default(),
+            gateways: Gateways::default(),
+            join: Join::default(),
+        }
+    }
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self { udp: 1700, mqtt: 1883, grpc: 1884, http: 1885, offset: 0 }
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { net_id: NetId::from_be_bytes([0, 0, 0]), dev_addr_prefixes: Vec::new() }
+    }
+}
+
+impl Default for Gateways {
+    fn default() -> Self {
+        let plan = FrequencyPlanId::new("EU_863_870_TTN").ok();
+        Self { require_registered: false, fallback_frequency_plan: plan }
+    }
+}
+
+impl Default for Join {
+    fn default() -> Self {
+        Self { default_join_eui: JoinEui::from_u64(0) }
+    }
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A variable of the environment has a wrong value.
+    #[error("environment variable {variable}: {value:?} is no value for `{key}`: {reason}")]
+    Environment {
+        /// The variable.
+        variable: String,
+        /// The key that it sets.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file says something that is wrong.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with key, line and column.
+        reason: String,
+    },
+    /// A port does not fit.
+    #[error("port {port} of `ports.{key}` shifted by {offset} is above 65535; choose a smaller --port-offset")]
+    Port {
+        /// The key.
+        key: &'static str,
+        /// The port before shifting.
+        port: u16,
+        /// The shift.
+        offset: u16,
+    },
+    /// The file cannot be read.
+    #[error("{} cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The environment names a key that does not exist.
+    #[error("environment variable {variable} names no key; the keys are {}", known_variables())]
+    UnknownVariable {
+        /// The variable.
+        variable: String,
+    },
+}
+
+/// Sets one key from text.
+type Set = fn(&mut Config, &str) -> Result<(), String>;
+
+/// Every key that the environment can set.
+const KEYS: &[(&str, Set)] = &[
+    ("data", |config, text| parse(text).map(|value| config.data = value)),
+    ("kek_file", |config, text| parse(text).map(|value| config.kek_file = Some(value))),
+    ("listen", |config, text| parse(text).map(|value| config.listen = value)),
+    ("public_host", |config, text| parse(text).map(|value| config.public_host = value)),
+    ("ports.udp", |config, text| parse(text).map(|value| config.ports.udp = value)),
+    ("ports.mqtt", |config, text| parse(text).map(|value| config.ports.mqtt = value)),
+    ("ports.grpc", |config, text| parse(text).map(|value| config.ports.grpc = value)),
+    ("ports.http", |config, text| parse(text).map(|value| config.ports.http = value)),
+    ("ports.offset", |config, text| parse(text).map(|value| config.ports.offset = value)),
+    ("network.net_id", |config, text| parse(text).map(|value| config.network.net_id = value)),
+    ("network.dev_addr_prefixes", |config, text| {
+        let prefixes = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let prefixes = prefixes.map(parse).collect::<Result<_, _>>();
+        prefixes.map(|value| config.network.dev_addr_prefixes = value)
+    }),
+    ("gateways.require_registered", |config, text| {
+        parse(text).map(|value| config.gateways.require_registered = value)
+    }),
+    ("gateways.fallback_frequency_plan", |config, text| {
+        parse(text).map(|value| config.gateways.fallback_frequency_plan = Some(value))
+    }),
+    ("join.default_join_eui", |config, text| {
+        parse(text).map(|value| config.join.default_join_eui = value)
+    }),
+];
+
+/// Variables with our prefix that tests read and that set no key.
+const NOT_KEYS: &[&str] = &["TTN_VECTORS", "TTN_REQUIRE", "TTN_LOG", "TTN_CONFIG"];
+
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+fn variable(key: &str) -> String {
+    format!("TTN_{}", key.to_uppercase().replace('.', "_"))
+}
+
+fn known_variables() -> String {
+    KEYS.iter().map(|(key, _)| variable(key)).collect::<Vec<_>>().join(", ")
+}
+
+impl Config {
+    /// Reads the file, if one is named, and lays the environment over it.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or a key or value is wrong: the error names it and where it stands.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut config = match file {
+            Some(path) => Self::from_file(path)?,
+            None => Self::default(),
+        };
+        for (name, value) in environment {
+            if !name.starts_with("TTN_") || NOT_KEYS.contains(&name.as_str()) {
+                continue;
+            }
+            let Some((key, set)) = KEYS.iter().find(|(key, _)| variable(key) == name) else {
+                return Err(ConfigError::UnknownVariable { variable: name });
+            };
+            set(&mut config, &value).map_err(|reason| ConfigError::Environment {
+                variable: name,
+                key,
+                value,
+                reason,
+            })?;
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        serde_saphyr::from_str(&text).map_err(|error| ConfigError::File {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Checks what no single key can.
+    ///
+    /// # Errors
+    ///
+    /// A shifted port is too high.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let ports = &self.ports;
+        let all = [("udp", ports.udp), ("mqtt", ports.mqtt), ("grpc", ports.grpc), ("http", ports.http)];
+        for (key, port) in all {
+            if port.checked_add(ports.offset).is_none() {
+                return Err(ConfigError::Port { key, port, offset: ports.offset });
+            }
+        }
+        Ok(())
+    }
+
+    /// The file of the key that wraps keys at rest.
+    #[must_use]
+    pub fn kek_path(&self) -> PathBuf {
+        self.kek_file.clone().unwrap_or_else(|| self.data.join("kek"))
+    }
+
+    /// The configuration as YAML.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        serde_saphyr::to_string(self).unwrap_or_else(|error| format!("# {error}\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ttn.yml");
+        fs::write(&path, text).unwrap();
+        Config::load(Some(&path), [])
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_key_the_file_and_the_line() {
+        let error = load("listen: 127.0.0.1\nports:\n  upd: 1700\n").unwrap_err().to_string();
+        for part in ["ttn.yml", "upd", "3"] {
+            assert!(error.contains(part), "{part} is missing in: {error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_names_the_line() {
+        let error = load("ports:\n  udp: many\n").unwrap_err().to_string();
+        assert!(error.contains("ttn.yml") && error.contains('2'), "{error}");
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file_and_names_what_is_wrong() {
+        let set = |name: &str, value: &str| Config::load(None, [(name.into(), value.into())]);
+        assert_eq!(set("TTN_PORTS_UDP", "1800").unwrap().ports.udp, 1800);
+        let error = set("TTN_PORTS_UDP", "x").unwrap_err().to_string();
+        assert!(error.contains("TTN_PORTS_UDP") && error.contains("ports.udp"), "{error}");
+        let error = set("TTN_PORT_UDP", "1").unwrap_err().to_string();
+        assert!(error.contains("TTN_PORT_UDP") && error.contains("TTN_PORTS_UDP"), "{error}");
+        assert!(set("TTN_VECTORS", "x").is_ok());
+    }
+
+    #[test]
+    fn a_shift_above_the_last_port_is_refused() {
+        let error = Config::load(None, [("TTN_PORTS_OFFSET".into(), "64000".into())]);
+        assert!(error.unwrap_err().to_string().contains("--port-offset"));
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_again() {
+        let config = Config::default();
+        assert_eq!(load(&config.to_yaml()).unwrap(), config);
+    }
+}
