@@ -1,0 +1,126 @@
+//! Records over the tables.
+
+use async_trait::async_trait;
+use ttn_core::store::{Replaces, Revision, StoreError, StoreErrorKind, Versioned};
+
+use super::{Change, IdentityStore, Scan, Table, Write, WriteError};
+use crate::record::Record;
+
+/// Several writes that happen together.
+#[derive(Debug, Default)]
+#[must_use = "nothing is written before `commit`"]
+pub struct Transaction(Vec<Change>);
+
+impl Transaction {
+    /// Makes an empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Writes a record under its key.
+    pub fn put<R: Record>(self, record: &R, replaces: Replaces) -> Self {
+        self.set(R::TABLE, record.key(), record.encode_to_vec(), replaces)
+    }
+
+    /// Writes octets.
+    pub fn set(mut self, table: Table, key: String, value: Vec<u8>, replaces: Replaces) -> Self {
+        self.0.push(Change { table, key, replaces, write: Write::Put(value) });
+        self
+    }
+
+    /// Deletes a key.
+    pub fn delete(mut self, table: Table, key: String, replaces: Replaces) -> Self {
+        self.0.push(Change { table, key, replaces, write: Write::Delete });
+        self
+    }
+
+    /// Demands something of a key without writing it.
+    pub fn check(mut self, table: Table, key: String, replaces: Replaces) -> Self {
+        self.0.push(Change { table, key, replaces, write: Write::Check });
+        self
+    }
+
+    /// Writes everything or nothing.
+    ///
+    /// # Errors
+    ///
+    /// A condition does not hold, or the store failed.
+    pub async fn commit(self, store: &dyn IdentityStore) -> Result<Revision, WriteError> {
+        store.write(self.0).await
+    }
+}
+
+/// Conveniences of every [`IdentityStore`].
+#[async_trait]
+pub trait IdentityStoreExt {
+    /// Reads a record; `None` if it does not exist.
+    async fn record<R: Record>(&self, key: &str) -> Result<Option<Versioned<R>>, StoreError>;
+
+    /// Reads all records whose keys start with `prefix`, in order.
+    async fn records<R: Record>(&self, prefix: &str) -> Result<Vec<R>, StoreError>;
+
+    /// Reads all rows of a table whose keys start with `prefix`, as text.
+    async fn texts(&self, table: Table, prefix: &str) -> Result<Vec<(String, String)>, StoreError>;
+
+    /// Reads a key whose octets are text.
+    async fn text(&self, table: Table, key: &str) -> Result<Option<Versioned<String>>, StoreError>;
+}
+
+#[async_trait]
+impl<S: IdentityStore + ?Sized> IdentityStoreExt for S {
+    async fn record<R: Record>(&self, key: &str) -> Result<Option<Versioned<R>>, StoreError> {
+        let Some(stored) = self.get(R::TABLE, key).await? else { return Ok(None) };
+        let value = decode(R::TABLE, key, &stored.value)?;
+        Ok(Some(Versioned { revision: stored.revision, value }))
+    }
+
+    async fn records<R: Record>(&self, prefix: &str) -> Result<Vec<R>, StoreError> {
+        let rows = rows(self, R::TABLE, prefix).await?;
+        rows.iter().map(|(key, value)| decode(R::TABLE, key, value)).collect()
+    }
+
+    async fn texts(&self, table: Table, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let rows = rows(self, table, prefix).await?;
+        rows.into_iter().map(|(key, value)| text(table, &key, value).map(|v| (key, v))).collect()
+    }
+
+    async fn text(&self, table: Table, key: &str) -> Result<Option<Versioned<String>>, StoreError> {
+        let Some(Versioned { revision, value }) = self.get(table, key).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Versioned { revision, value: text(table, key, value)? }))
+    }
+}
+
+async fn rows<S: IdentityStore + ?Sized>(
+    store: &S,
+    table: Table,
+    prefix: &str,
+) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    let mut all = Vec::new();
+    let mut scan = Scan { table, prefix: prefix.to_owned(), after: None, limit: ROWS_PER_SCAN };
+    loop {
+        let rows = store.scan(&scan).await?;
+        let more = rows.len() == ROWS_PER_SCAN;
+        scan.after = rows.last().map(|row| row.key.clone());
+        all.extend(rows.into_iter().map(|row| (row.key, row.record.value)));
+        if !more {
+            return Ok(all);
+        }
+    }
+}
+
+fn decode<R: Record>(table: Table, key: &str, octets: &[u8]) -> Result<R, StoreError> {
+    R::decode(octets).map_err(|error| corrupt(table, key).caused_by(error))
+}
+
+fn text(table: Table, key: &str, octets: Vec<u8>) -> Result<String, StoreError> {
+    String::from_utf8(octets).map_err(|error| corrupt(table, key).caused_by(error))
+}
+
+fn corrupt(table: Table, key: &str) -> StoreError {
+    StoreError::new(StoreErrorKind::Corrupt, format!("{} {key}", table.name()))
+}
+
+/// How many rows are read at a time.
+const ROWS_PER_SCAN: usize = 1000;
