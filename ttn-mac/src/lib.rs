@@ -38,7 +38,11 @@
 
 extern crate alloc;
 
+pub mod band;
 pub mod command;
 pub mod crypto;
 pub mod frame;
+pub mod plan;
 pub mod session;
+pub mod state;
+pub mod version;

@@ -1,0 +1,261 @@
+//! Frequency plans: which channels of a band a network uses, and what its gateways need to know of them.
+//!
+//! ```
+//! use ttn_mac::plan;
+//!
+//! let plan = plan::get("EU_863_870_TTN")?;
+//! assert_eq!(plan.rx2_default_data_rate.map(|dr| dr.get()), Some(3));
+//! # Ok::<(), plan::UnknownPlan>(())
+//! ```
+#![expect(
+    clippy::exhaustive_structs,
+    reason = "built by other crates: plans can come from elsewhere"
+)]
+
+mod eu_863_870;
+mod us_902_928;
+
+use alloc::{borrow::Cow, string::String};
+use core::{fmt, time::Duration};
+
+use ttn_core::radio::{DataRateIndex, Frequency};
+
+use crate::band::{BandChannel, BandId, SubBand};
+
+/// A frequency plan, base plans already merged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrequencyPlan {
+    /// The id, `EU_863_870_TTN`.
+    pub id: Cow<'static, str>,
+    /// The name for people.
+    pub name: Cow<'static, str>,
+    /// The plan that this one extends.
+    pub base_id: Option<Cow<'static, str>>,
+    /// The frequency that the hardware is made for, in megahertz.
+    pub base_frequency: u16,
+    /// Whether gateways may use it.
+    pub gateways: bool,
+    /// The band.
+    pub band_id: BandId,
+    /// The channels that devices send on.
+    pub uplink_channels: Cow<'static, [PlanChannel]>,
+    /// The channels that devices listen on; empty if they follow from the band.
+    pub downlink_channels: Cow<'static, [BandChannel]>,
+    /// The channel of the single-rate LoRa receiver.
+    pub lora_standard_channel: Option<SingleRateChannel>,
+    /// The channel of the FSK receiver.
+    pub fsk_channel: Option<SingleRateChannel>,
+    /// Sub-bands in place of the band's; empty to use those of the band.
+    pub sub_bands: Cow<'static, [SubBand]>,
+    /// The limit of a transmission's length.
+    pub dwell_time: Option<PlanDwellTime>,
+    /// Gateways listen before they talk.
+    pub listen_before_talk: Option<ListenBeforeTalk>,
+    /// The radios of a gateway.
+    pub radios: Cow<'static, [Radio]>,
+    /// Which radio gives the clock.
+    pub clock_source: u8,
+    /// The frequency of RX2, if it is not the band's.
+    pub rx2_frequency: Option<Frequency>,
+    /// The data rate of RX2, if it is not the band's.
+    pub rx2_default_data_rate: Option<DataRateIndex>,
+    /// The maximum EIRP of devices and gateways in dBm, if it is not the band's.
+    pub max_eirp: Option<f32>,
+}
+
+/// A channel of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanChannel {
+    /// Its frequency.
+    pub frequency: Frequency,
+    /// The lowest data rate.
+    pub min_data_rate: DataRateIndex,
+    /// The highest data rate.
+    pub max_data_rate: DataRateIndex,
+    /// The radio that receives it.
+    pub radio: u8,
+}
+
+/// A channel with one data rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SingleRateChannel {
+    /// Its frequency.
+    pub frequency: Frequency,
+    /// Its data rate.
+    pub data_rate: DataRateIndex,
+    /// The radio that receives it.
+    pub radio: u8,
+}
+
+/// The limit of a transmission's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanDwellTime {
+    /// Whether it holds for uplinks.
+    pub uplinks: bool,
+    /// Whether it holds for downlinks.
+    pub downlinks: bool,
+    /// The limit.
+    pub duration: Duration,
+}
+
+/// Parameters of listen before talk.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ListenBeforeTalk {
+    /// The level below which the channel counts as free, in dBm.
+    pub rssi_target: f32,
+    /// What is added to the measured level, in dB.
+    pub rssi_offset: f32,
+    /// How long to listen.
+    pub scan_time: Duration,
+}
+
+/// A radio of a gateway.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Radio {
+    /// Whether it is used.
+    pub enable: bool,
+    /// The chip.
+    pub chip_type: &'static str,
+    /// Its centre frequency.
+    pub frequency: Frequency,
+    /// What is added to the measured level, in dB.
+    pub rssi_offset: f32,
+    /// What it can send; `None` if it only receives.
+    pub tx: Option<RadioTx>,
+}
+
+/// What a radio can send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RadioTx {
+    /// The lowest frequency.
+    pub min_frequency: Frequency,
+    /// The highest frequency.
+    pub max_frequency: Frequency,
+    /// The frequency of the notch filter.
+    pub notch_frequency: Option<Frequency>,
+}
+
+impl FrequencyPlan {
+    /// Whether a transmission of this length keeps the dwell time. The limit itself is allowed.
+    #[must_use]
+    pub fn respects_dwell_time(&self, downlink: bool, duration: Duration) -> bool {
+        self.dwell_time.is_none_or(|limit| {
+            let holds = if downlink { limit.downlinks } else { limit.uplinks };
+            !holds || duration <= limit.duration
+        })
+    }
+}
+
+/// The plans that are built in.
+pub static ALL: [&FrequencyPlan; 10] = [
+    &eu_863_870::EU_863_870,
+    &eu_863_870::EU_863_870_TTN,
+    &us_902_928::FSB[0],
+    &us_902_928::FSB[1],
+    &us_902_928::FSB[2],
+    &us_902_928::FSB[3],
+    &us_902_928::FSB[4],
+    &us_902_928::FSB[5],
+    &us_902_928::FSB[6],
+    &us_902_928::FSB[7],
+];
+
+/// Finds a built-in plan.
+///
+/// # Errors
+///
+/// There is none with this id.
+pub fn get(id: &str) -> Result<&'static FrequencyPlan, UnknownPlan> {
+    let unknown = || UnknownPlan { id: id.chars().take(UnknownPlan::ID_LENGTH_MAX).collect() };
+    ALL.iter().copied().find(|plan| plan.id == id).ok_or_else(unknown)
+}
+
+/// There is no plan with this id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnknownPlan {
+    /// The id, cut off after [`Self::ID_LENGTH_MAX`] characters.
+    pub id: String,
+}
+
+impl UnknownPlan {
+    /// How much of an unknown id is repeated.
+    pub const ID_LENGTH_MAX: usize = 64;
+}
+
+impl fmt::Display for UnknownPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no frequency plan {:?}; known:", self.id)?;
+        ALL.iter().try_for_each(|plan| write!(f, " {}", plan.id))
+    }
+}
+
+impl core::error::Error for UnknownPlan {}
+
+const fn radio(frequency: u64, tx: Option<RadioTx>) -> Radio {
+    Radio {
+        enable: true,
+        chip_type: "SX1257",
+        frequency: Frequency::from_hz(frequency),
+        rssi_offset: -166.0,
+        tx,
+    }
+}
+
+const fn tx(min: u64, max: u64) -> Option<RadioTx> {
+    Some(RadioTx {
+        min_frequency: Frequency::from_hz(min),
+        max_frequency: Frequency::from_hz(max),
+        notch_frequency: None,
+    })
+}
+
+const fn channel(frequency: u64, min: u8, max: u8, radio: u8) -> PlanChannel {
+    PlanChannel {
+        frequency: Frequency::from_hz(frequency),
+        min_data_rate: DataRateIndex::from_low_bits(min),
+        max_data_rate: DataRateIndex::from_low_bits(max),
+        radio,
+    }
+}
+
+const fn single_rate(frequency: u64, data_rate: u8, radio: u8) -> Option<SingleRateChannel> {
+    Some(SingleRateChannel {
+        frequency: Frequency::from_hz(frequency),
+        data_rate: DataRateIndex::from_low_bits(data_rate),
+        radio,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use super::*;
+    use crate::{band, version::PhyVersion};
+
+    // NS-107
+    #[test]
+    fn every_plan_has_a_band_that_contains_its_channels() {
+        for plan in ALL {
+            let band = band::get(plan.band_id, PhyVersion::RP002_V1_0_4).unwrap();
+            for channel in plan.uplink_channels.iter() {
+                assert!(band.sub_band(channel.frequency).is_some(), "{} {channel:?}", plan.id);
+            }
+            assert_eq!(get(&plan.id), Ok(plan));
+        }
+    }
+
+    #[test]
+    fn an_unknown_plan_is_named() {
+        assert!(get("EU_1").unwrap_err().to_string().starts_with("no frequency plan \"EU_1\""));
+    }
+
+    #[test]
+    fn dwell_time_holds_up_to_its_limit_and_in_its_direction() {
+        let plan = get("US_902_928_FSB_2").unwrap();
+        assert!(plan.respects_dwell_time(false, Duration::from_millis(400)));
+        assert!(!plan.respects_dwell_time(false, Duration::from_millis(401)));
+        assert!(plan.respects_dwell_time(true, Duration::from_millis(401)));
+    }
+}

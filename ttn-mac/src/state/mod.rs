@@ -1,0 +1,202 @@
+//! What the engine knows of a device, in two parts: [`SlowState`] changes rarely and lies in the registration record;
+//! [`Hot`] changes with every frame, is small and has a fixed layout.
+//!
+//! All fields are public: a store converts them as it likes. [`crate::engine::Engine`] makes and changes them.
+#![expect(
+    clippy::exhaustive_structs,
+    reason = "built by other crates: stores and registries convert them"
+)]
+
+mod channels;
+mod hot;
+mod settings;
+
+use alloc::vec::Vec;
+
+use ttn_core::{
+    addr::DevAddr,
+    key::SessionKeyId,
+    radio::{DataRateIndex, Frequency},
+    time::Timestamp,
+    version::MacVersion,
+};
+
+use crate::{
+    command::Command,
+    frame::{CfList, DlSettings},
+    session::NetworkKeys,
+};
+
+pub use channels::{Channel, Channels};
+pub use hot::{
+    ADR_RING_LENGTH, AdrRing, AdrSample, HOT_LENGTH, HOT_LENGTH_MAX, Hot, HotDecodeError, InFlight,
+};
+pub use settings::{AdrDynamic, AdrMode, AdrStatic, FACTORY_PRESETS_MAX, MacSettings};
+
+/// Everything the engine knows of a device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MacState {
+    /// The part that changes rarely.
+    pub slow: SlowState,
+    /// The part that changes with every frame. It belongs to the current session.
+    pub hot: Hot,
+    /// Answers to the commands of the last uplink. They live as long as its receive windows and are never stored.
+    pub answers: Vec<Command>,
+}
+
+/// The part that changes rarely; stored with the registration whenever an outcome says so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlowState {
+    /// The version of LoRaWAN that both sides speak.
+    pub version: MacVersion,
+    /// The session in use; `None` until a device has joined.
+    pub session: Option<Session>,
+    /// A session that the device has not used yet.
+    pub pending_session: Option<PendingSession>,
+    /// What the device does.
+    pub current: Parameters,
+    /// What it shall do.
+    pub desired: Parameters,
+    /// Requests that wait for their answers in the next uplink; at most [`PENDING_REQUESTS_MAX`].
+    pub pending_requests: Vec<Command>,
+    /// What the device has refused.
+    pub rejected: Rejected,
+    /// The last DevStatusAns.
+    pub status: Option<DeviceStatus>,
+}
+
+/// The most requests that one downlink carries; each has at least two octets.
+pub const PENDING_REQUESTS_MAX: usize = 64;
+
+/// A session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The address.
+    pub dev_addr: DevAddr,
+    /// The network session keys, in clear text.
+    pub keys: NetworkKeys,
+    /// The id of the key set; empty for sessions without one.
+    pub session_key_id: SessionKeyId,
+    /// When it started.
+    pub started_at: Timestamp,
+}
+
+/// A session that was accepted, but not used by the device yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PendingSession {
+    /// The session; `started_at` is when the join was accepted.
+    pub session: Session,
+    /// The parameters of the join-accept, which hold from the first uplink on.
+    pub parameters: JoinParameters,
+    /// The channels that the join-accept leaves the device with.
+    pub channels: Channels,
+}
+
+/// What the network puts into a join-accept (NS-24, NS-25).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinParameters {
+    /// RxDelay in seconds, 1 to 15.
+    pub rx_delay: u8,
+    /// OptNeg, RX1DROffset, RX2 data rate.
+    pub dl_settings: DlSettings,
+    /// The channel list; `None` if there is none or if it does not fit.
+    pub cf_list: Option<CfList>,
+}
+
+/// A full set of MAC parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameters {
+    /// The maximum EIRP in dBm.
+    pub max_eirp: f32,
+    /// The data rate of uplinks.
+    pub adr_data_rate: DataRateIndex,
+    /// TXPower, an index into the band's offsets.
+    pub adr_tx_power_index: u8,
+    /// How often each uplink is sent, 1 to 15.
+    pub adr_nb_trans: u8,
+    /// ADR_ACK_LIMIT as an exponent of two, 0 to 15.
+    pub adr_ack_limit_exponent: u8,
+    /// ADR_ACK_DELAY as an exponent of two, 0 to 15.
+    pub adr_ack_delay_exponent: u8,
+    /// The delay of RX1 in seconds, 1 to 15.
+    pub rx1_delay: u8,
+    /// RX1DROffset, 0 to 7.
+    pub rx1_dr_offset: u8,
+    /// The data rate of RX2.
+    pub rx2_data_rate: DataRateIndex,
+    /// The frequency of RX2.
+    pub rx2_frequency: Frequency,
+    /// MaxDCycle: the aggregated duty cycle is 1 / 2^n.
+    pub max_duty_cycle: u8,
+    /// Whether uplinks have a dwell time limit; `None` if the band has none.
+    pub uplink_dwell_time: Option<bool>,
+    /// Whether downlinks have a dwell time limit; `None` if the band has none.
+    pub downlink_dwell_time: Option<bool>,
+    /// The channels.
+    pub channels: Channels,
+}
+
+/// What a device has refused; it is not asked again (NS-41).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Rejected {
+    /// Data rates of LinkADRReq, bit i for index i.
+    pub adr_data_rates: u16,
+    /// TXPower of LinkADRReq, bit i for index i.
+    pub adr_tx_powers: u16,
+    /// Frequencies of NewChannelReq, RXParamSetupReq and DlChannelReq; at most [`REJECTED_FREQUENCIES_MAX`].
+    pub frequencies: Vec<Frequency>,
+    /// RX1DROffset of RXParamSetupReq, bit i for offset i.
+    pub rx1_dr_offsets: u8,
+    /// RX2 data rates of RXParamSetupReq, bit i for index i.
+    pub rx2_data_rates: u16,
+}
+
+/// The most refused frequencies that are remembered; more are asked again.
+pub const REJECTED_FREQUENCIES_MAX: usize = 32;
+
+impl Rejected {
+    /// Remembers a frequency; nothing happens if it is known or [`REJECTED_FREQUENCIES_MAX`] is reached.
+    pub fn push_frequency(&mut self, frequency: Frequency) {
+        if !self.frequencies.contains(&frequency)
+            && self.frequencies.len() < REJECTED_FREQUENCIES_MAX
+        {
+            self.frequencies.push(frequency);
+        }
+    }
+}
+
+/// A DevStatusAns.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeviceStatus {
+    /// 0: external power; 1 to 254: the level; 255: unknown.
+    pub battery: u8,
+    /// The margin of the last DevStatusReq in dB, -32 to 31.
+    pub margin: i8,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// The counter of the uplink that brought it.
+    pub f_cnt_up: u32,
+}
+
+impl MacState {
+    /// The session that `candidate` names.
+    #[must_use]
+    pub fn session(&self, candidate: Candidate) -> Option<&Session> {
+        match candidate {
+            Candidate::Current => self.slow.session.as_ref(),
+            Candidate::Pending => {
+                self.slow.pending_session.as_ref().map(|pending| &pending.session)
+            }
+        }
+    }
+}
+
+/// Which of the two sessions of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_enums, reason = "complete by definition")]
+pub enum Candidate {
+    /// The session in use.
+    Current,
+    /// The one that was accepted last and is not used yet.
+    Pending,
+}
