@@ -1,0 +1,40 @@
+//! The seeds of the fuzz targets, replayed as ordinary tests.
+
+use std::{fs, path::Path};
+
+use ttn_mac::{command::Direction, frame};
+
+use crate::{command::check_stream, frame::check_rebuilt, join::check_payload};
+
+/// Runs a target over its seeds.
+fn replay(target: &str, run: fn(&[u8])) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let mut seeds = 0;
+    for entry in fs::read_dir(&directory).unwrap() {
+        run(&fs::read(entry.unwrap().path()).unwrap());
+        seeds += 1;
+    }
+    assert!(seeds > 0, "{} is empty", directory.display());
+}
+
+#[test]
+fn seeds_of_frames_are_parsed_and_built_again() {
+    replay("frame", |octets| {
+        if let Ok(phy) = frame::parse(octets) {
+            check_rebuilt(&phy);
+        }
+    });
+}
+
+#[test]
+fn seeds_of_mac_commands_are_parsed_and_built_again() {
+    replay("mac_commands", |octets| {
+        check_stream(Direction::Uplink, octets);
+        check_stream(Direction::Downlink, octets);
+    });
+}
+
+#[test]
+fn seeds_of_joins_are_parsed_and_built_again() {
+    replay("join", check_payload);
+}

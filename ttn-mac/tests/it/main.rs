@@ -1,0 +1,17 @@
+//! Frames, commands and sessions through the public interface: round trips, random octets, corpora, allocations.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
+mod allocation;
+mod command;
+mod corpus;
+mod frame;
+mod join;
+mod session;
+mod strategy;
