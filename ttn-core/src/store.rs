@@ -203,6 +203,8 @@ pub struct Refused<B> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
+    /// A write names another revision than the stored one.
+    Conflict,
     /// Another owner has a higher epoch.
     Fenced,
     /// The queue is full: try again when the watermark has moved.
@@ -214,6 +216,7 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Conflict => "a write names another revision than the stored one",
             Self::Fenced => "another owner has taken the partition over",
             Self::Full => "the queue is full",
             Self::Unavailable => "the receiver is not available",

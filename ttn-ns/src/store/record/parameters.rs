@@ -1,0 +1,407 @@
+//! MAC settings and the slow part of the MAC state, to and from protobuf.
+
+use std::time::Duration;
+
+use ttn_core::{
+    radio::{DataRateIndex, Frequency},
+    time::Timestamp,
+    vault::VaultError,
+    version::{MacVersion, PhyVersion},
+};
+use ttn_mac::{
+    band::ChannelMask,
+    command::{self, Command, Direction},
+    frame::{CfList, DlSettings, FrequencyStep},
+    state::{
+        AdrDynamic, AdrMode, AdrStatic, Channel, Channels, DeviceStatus, JoinParameters,
+        MacSettings, Parameters, PendingSession, Rejected, SlowState,
+    },
+};
+
+use super::{RecordError, Sealer, session_from_wire, session_to_wire, wire};
+
+pub(super) fn mac_version(name: &str) -> Result<MacVersion, RecordError> {
+    MacVersion::ALL
+        .into_iter()
+        .find(|version| version.to_string() == name)
+        .ok_or(RecordError::Field { field: "LoRaWAN version" })
+}
+
+pub(super) fn phy_version(name: &str) -> Result<PhyVersion, RecordError> {
+    PhyVersion::ALL
+        .into_iter()
+        .find(|version| version.name() == name)
+        .ok_or(RecordError::Field { field: "Regional Parameters version" })
+}
+
+pub(super) fn settings_to_wire(of: &MacSettings) -> wire::Settings {
+    wire::Settings {
+        rx1_delay: of.rx1_delay.map(Into::into),
+        rx1_dr_offset: of.rx1_dr_offset.map(Into::into),
+        rx2_data_rate: of.rx2_data_rate.map(|dr| dr.get().into()),
+        rx2_frequency: of.rx2_frequency.map(Frequency::hz),
+        factory_preset_frequencies: hertz(&of.factory_preset_frequencies),
+        max_duty_cycle: of.max_duty_cycle.map(Into::into),
+        supports_32_bit_f_cnt: of.supports_32_bit_f_cnt,
+        resets_f_cnt: of.resets_f_cnt,
+        uplink_dwell_time: of.uplink_dwell_time,
+        downlink_dwell_time: of.downlink_dwell_time,
+        desired_rx1_delay: of.desired_rx1_delay.map(Into::into),
+        desired_rx1_dr_offset: of.desired_rx1_dr_offset.map(Into::into),
+        desired_rx2_data_rate: of.desired_rx2_data_rate.map(|dr| dr.get().into()),
+        desired_rx2_frequency: of.desired_rx2_frequency.map(Frequency::hz),
+        desired_max_duty_cycle: of.desired_max_duty_cycle.map(Into::into),
+        desired_max_eirp: of.desired_max_eirp,
+        desired_adr_ack_limit_exponent: of.desired_adr_ack_limit_exponent.map(Into::into),
+        desired_adr_ack_delay_exponent: of.desired_adr_ack_delay_exponent.map(Into::into),
+        desired_uplink_dwell_time: of.desired_uplink_dwell_time,
+        desired_downlink_dwell_time: of.desired_downlink_dwell_time,
+        adr: of.adr.as_ref().map(adr_to_wire),
+        schedule_downlinks: of.schedule_downlinks,
+        status_time_periodicity_ns: of
+            .status_time_periodicity
+            .map(|period| u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)),
+        status_count_periodicity: of.status_count_periodicity,
+    }
+}
+
+pub(super) fn settings_from_wire(of: &wire::Settings) -> Result<MacSettings, RecordError> {
+    Ok(MacSettings {
+        rx1_delay: octet_opt(of.rx1_delay)?,
+        rx1_dr_offset: octet_opt(of.rx1_dr_offset)?,
+        rx2_data_rate: data_rate_opt(of.rx2_data_rate)?,
+        rx2_frequency: of.rx2_frequency.map(Frequency::from_hz),
+        factory_preset_frequencies: frequencies(&of.factory_preset_frequencies),
+        max_duty_cycle: octet_opt(of.max_duty_cycle)?,
+        supports_32_bit_f_cnt: of.supports_32_bit_f_cnt,
+        resets_f_cnt: of.resets_f_cnt,
+        uplink_dwell_time: of.uplink_dwell_time,
+        downlink_dwell_time: of.downlink_dwell_time,
+        desired_rx1_delay: octet_opt(of.desired_rx1_delay)?,
+        desired_rx1_dr_offset: octet_opt(of.desired_rx1_dr_offset)?,
+        desired_rx2_data_rate: data_rate_opt(of.desired_rx2_data_rate)?,
+        desired_rx2_frequency: of.desired_rx2_frequency.map(Frequency::from_hz),
+        desired_max_duty_cycle: octet_opt(of.desired_max_duty_cycle)?,
+        desired_max_eirp: of.desired_max_eirp,
+        desired_adr_ack_limit_exponent: octet_opt(of.desired_adr_ack_limit_exponent)?,
+        desired_adr_ack_delay_exponent: octet_opt(of.desired_adr_ack_delay_exponent)?,
+        desired_uplink_dwell_time: of.desired_uplink_dwell_time,
+        desired_downlink_dwell_time: of.desired_downlink_dwell_time,
+        adr: of.adr.as_ref().map(adr_from_wire).transpose()?,
+        schedule_downlinks: of.schedule_downlinks,
+        status_time_periodicity: of.status_time_periodicity_ns.map(Duration::from_nanos),
+        status_count_periodicity: of.status_count_periodicity,
+    })
+}
+
+fn adr_to_wire(adr: &AdrMode) -> wire::Adr {
+    match adr {
+        AdrMode::Dynamic(limits) => wire::Adr {
+            mode: 1,
+            margin: limits.margin,
+            min_data_rate: limits.min_data_rate.map(|dr| dr.get().into()),
+            max_data_rate: limits.max_data_rate.map(|dr| dr.get().into()),
+            min_tx_power_index: limits.min_tx_power_index.map(Into::into),
+            max_tx_power_index: limits.max_tx_power_index.map(Into::into),
+            min_nb_trans: limits.min_nb_trans.map(Into::into),
+            max_nb_trans: limits.max_nb_trans.map(Into::into),
+            ..wire::Adr::default()
+        },
+        AdrMode::Static(fixed) => wire::Adr {
+            mode: 2,
+            data_rate: fixed.data_rate.get().into(),
+            tx_power_index: fixed.tx_power_index.into(),
+            nb_trans: fixed.nb_trans.into(),
+            ..wire::Adr::default()
+        },
+        _ => wire::Adr::default(),
+    }
+}
+
+fn adr_from_wire(adr: &wire::Adr) -> Result<AdrMode, RecordError> {
+    Ok(match adr.mode {
+        0 => AdrMode::Disabled,
+        1 => AdrMode::Dynamic(AdrDynamic {
+            margin: adr.margin,
+            min_data_rate: data_rate_opt(adr.min_data_rate)?,
+            max_data_rate: data_rate_opt(adr.max_data_rate)?,
+            min_tx_power_index: octet_opt(adr.min_tx_power_index)?,
+            max_tx_power_index: octet_opt(adr.max_tx_power_index)?,
+            min_nb_trans: octet_opt(adr.min_nb_trans)?,
+            max_nb_trans: octet_opt(adr.max_nb_trans)?,
+        }),
+        2 => AdrMode::Static(AdrStatic {
+            data_rate: data_rate(adr.data_rate)?,
+            tx_power_index: octet(adr.tx_power_index)?,
+            nb_trans: octet(adr.nb_trans)?,
+        }),
+        _ => return Err(RecordError::Field { field: "ADR mode" }),
+    })
+}
+
+pub(super) fn state_to_wire(of: &SlowState, sealer: &Sealer) -> Result<wire::State, VaultError> {
+    let (step, pending_requests) = commands_to_wire(&of.pending_requests);
+    Ok(wire::State {
+        version: of.version.to_string(),
+        session: match &of.session {
+            Some(session) => Some(session_to_wire(session, sealer)?),
+            None => None,
+        },
+        pending_session: match &of.pending_session {
+            Some(pending) => Some(pending_to_wire(pending, sealer)?),
+            None => None,
+        },
+        current: Some(parameters_to_wire(&of.current)),
+        desired: Some(parameters_to_wire(&of.desired)),
+        pending_requests,
+        frequency_step: step.hz(),
+        rejected: Some(wire::Rejected {
+            adr_data_rates: of.rejected.adr_data_rates.into(),
+            adr_tx_powers: of.rejected.adr_tx_powers.into(),
+            frequencies: hertz(&of.rejected.frequencies),
+            rx1_dr_offsets: of.rejected.rx1_dr_offsets.into(),
+            rx2_data_rates: of.rejected.rx2_data_rates.into(),
+        }),
+        status: of.status.map(|status| wire::Status {
+            battery: status.battery.into(),
+            margin: status.margin.into(),
+            received_at: status.received_at.unix_nanos(),
+            f_cnt_up: status.f_cnt_up,
+        }),
+    })
+}
+
+pub(super) fn state_from_wire(of: &wire::State, sealer: &Sealer) -> Result<SlowState, RecordError> {
+    let missing = |field| move || RecordError::Field { field };
+    let rejected = of.rejected.clone().unwrap_or_default();
+    Ok(SlowState {
+        version: mac_version(&of.version)?,
+        session: of.session.as_ref().map(|s| session_from_wire(s, sealer)).transpose()?,
+        pending_session: of
+            .pending_session
+            .as_ref()
+            .map(|pending| pending_from_wire(pending, sealer))
+            .transpose()?,
+        current: parameters_from_wire(
+            of.current.as_ref().ok_or_else(missing("current parameters"))?,
+        )?,
+        desired: parameters_from_wire(
+            of.desired.as_ref().ok_or_else(missing("desired parameters"))?,
+        )?,
+        pending_requests: commands_from_wire(of.frequency_step, &of.pending_requests)?,
+        rejected: Rejected {
+            adr_data_rates: short(rejected.adr_data_rates)?,
+            adr_tx_powers: short(rejected.adr_tx_powers)?,
+            frequencies: frequencies(&rejected.frequencies),
+            rx1_dr_offsets: octet(rejected.rx1_dr_offsets)?,
+            rx2_data_rates: short(rejected.rx2_data_rates)?,
+        },
+        status: of.status.as_ref().map(status_from_wire).transpose()?,
+    })
+}
+
+fn status_from_wire(status: &wire::Status) -> Result<DeviceStatus, RecordError> {
+    Ok(DeviceStatus {
+        battery: octet(status.battery)?,
+        margin: i8::try_from(status.margin).map_err(|_| RecordError::Field { field: "margin" })?,
+        received_at: Timestamp::from_unix_nanos(status.received_at),
+        f_cnt_up: status.f_cnt_up,
+    })
+}
+
+/// Frequencies of 2.4 GHz only fit in steps of 200 Hz.
+fn commands_to_wire(commands: &[Command]) -> (FrequencyStep, Vec<u8>) {
+    let encode = |step: FrequencyStep| {
+        let mut octets = Vec::new();
+        commands
+            .iter()
+            .try_for_each(|command| command.encode(step, &mut octets))
+            .is_ok()
+            .then_some((step, octets))
+    };
+    // A request that was sent fits one of both.
+    encode(FrequencyStep::Hz100)
+        .or_else(|| encode(FrequencyStep::Hz200))
+        .unwrap_or((FrequencyStep::Hz100, Vec::new()))
+}
+
+fn commands_from_wire(step: u32, octets: &[u8]) -> Result<Vec<Command>, RecordError> {
+    let step =
+        if step == FrequencyStep::Hz200.hz() { FrequencyStep::Hz200 } else { FrequencyStep::Hz100 };
+    command::parse(Direction::Downlink, step, octets)
+        .collect::<Result<_, _>>()
+        .map_err(|_| RecordError::Field { field: "pending requests" })
+}
+
+fn pending_to_wire(
+    pending: &PendingSession,
+    sealer: &Sealer,
+) -> Result<wire::PendingSession, VaultError> {
+    let parameters = &pending.parameters;
+    let (cf_list_frequencies, cf_list_masks) = match &parameters.cf_list {
+        Some(CfList::Frequencies(list)) => (hertz(list), Vec::new()),
+        Some(CfList::ChannelMasks(masks)) => {
+            (Vec::new(), masks.iter().map(|mask| u32::from(*mask)).collect())
+        }
+        None => (Vec::new(), Vec::new()),
+    };
+    Ok(wire::PendingSession {
+        session: Some(session_to_wire(&pending.session, sealer)?),
+        rx_delay: parameters.rx_delay.into(),
+        opt_neg: parameters.dl_settings.opt_neg,
+        rx1_dr_offset: parameters.dl_settings.rx1_dr_offset.into(),
+        rx2_dr: parameters.dl_settings.rx2_dr.get().into(),
+        cf_list_frequencies,
+        cf_list_masks,
+        channels: Some(channels_to_wire(&pending.channels)),
+    })
+}
+
+fn pending_from_wire(
+    pending: &wire::PendingSession,
+    sealer: &Sealer,
+) -> Result<PendingSession, RecordError> {
+    let field = |field| RecordError::Field { field };
+    let cf_list = match (pending.cf_list_frequencies.len(), pending.cf_list_masks.len()) {
+        (0, 0) => None,
+        (5, 0) => {
+            let mut list = [Frequency::default(); 5];
+            for (to, hz) in list.iter_mut().zip(&pending.cf_list_frequencies) {
+                *to = Frequency::from_hz(*hz);
+            }
+            Some(CfList::Frequencies(list))
+        }
+        (0, 6) => {
+            let mut masks = [0; 6];
+            for (to, mask) in masks.iter_mut().zip(&pending.cf_list_masks) {
+                *to = short(*mask)?;
+            }
+            Some(CfList::ChannelMasks(masks))
+        }
+        _ => return Err(field("CFList")),
+    };
+    Ok(PendingSession {
+        session: session_from_wire(
+            pending.session.as_ref().ok_or_else(|| field("pending session"))?,
+            sealer,
+        )?,
+        parameters: JoinParameters {
+            rx_delay: octet(pending.rx_delay)?,
+            dl_settings: DlSettings {
+                opt_neg: pending.opt_neg,
+                rx1_dr_offset: octet(pending.rx1_dr_offset)?,
+                rx2_dr: data_rate(pending.rx2_dr)?,
+            },
+            cf_list,
+        },
+        channels: channels_from_wire(pending.channels.as_ref())?,
+    })
+}
+
+fn parameters_to_wire(of: &Parameters) -> wire::Parameters {
+    wire::Parameters {
+        max_eirp: of.max_eirp,
+        adr_data_rate: of.adr_data_rate.get().into(),
+        adr_tx_power_index: of.adr_tx_power_index.into(),
+        adr_nb_trans: of.adr_nb_trans.into(),
+        adr_ack_limit_exponent: of.adr_ack_limit_exponent.into(),
+        adr_ack_delay_exponent: of.adr_ack_delay_exponent.into(),
+        rx1_delay: of.rx1_delay.into(),
+        rx1_dr_offset: of.rx1_dr_offset.into(),
+        rx2_data_rate: of.rx2_data_rate.get().into(),
+        rx2_frequency: of.rx2_frequency.hz(),
+        max_duty_cycle: of.max_duty_cycle.into(),
+        uplink_dwell_time: of.uplink_dwell_time,
+        downlink_dwell_time: of.downlink_dwell_time,
+        channels: Some(channels_to_wire(&of.channels)),
+    }
+}
+
+fn parameters_from_wire(of: &wire::Parameters) -> Result<Parameters, RecordError> {
+    Ok(Parameters {
+        max_eirp: of.max_eirp,
+        adr_data_rate: data_rate(of.adr_data_rate)?,
+        adr_tx_power_index: octet(of.adr_tx_power_index)?,
+        adr_nb_trans: octet(of.adr_nb_trans)?,
+        adr_ack_limit_exponent: octet(of.adr_ack_limit_exponent)?,
+        adr_ack_delay_exponent: octet(of.adr_ack_delay_exponent)?,
+        rx1_delay: octet(of.rx1_delay)?,
+        rx1_dr_offset: octet(of.rx1_dr_offset)?,
+        rx2_data_rate: data_rate(of.rx2_data_rate)?,
+        rx2_frequency: Frequency::from_hz(of.rx2_frequency),
+        max_duty_cycle: octet(of.max_duty_cycle)?,
+        uplink_dwell_time: of.uplink_dwell_time,
+        downlink_dwell_time: of.downlink_dwell_time,
+        channels: channels_from_wire(of.channels.as_ref())?,
+    })
+}
+
+fn channels_to_wire(channels: &Channels) -> wire::Channels {
+    let bits = channels.enabled.bits();
+    wire::Channels {
+        list: channels
+            .list
+            .iter()
+            .map(|channel| {
+                channel.map_or_else(wire::Channel::default, |channel| wire::Channel {
+                    uplink_frequency: channel.uplink_frequency.hz(),
+                    downlink_frequency: channel.downlink_frequency.hz(),
+                    min_data_rate: channel.min_data_rate.get().into(),
+                    max_data_rate: channel.max_data_rate.get().into(),
+                })
+            })
+            .collect(),
+        enabled_low: bits as u64,
+        enabled_high: (bits >> 64) as u64,
+    }
+}
+
+fn channels_from_wire(channels: Option<&wire::Channels>) -> Result<Channels, RecordError> {
+    let channels = channels.ok_or(RecordError::Field { field: "channels" })?;
+    let mut list = Vec::with_capacity(channels.list.len());
+    for channel in &channels.list {
+        list.push(if channel.uplink_frequency == 0 {
+            None
+        } else {
+            Some(Channel {
+                uplink_frequency: Frequency::from_hz(channel.uplink_frequency),
+                downlink_frequency: Frequency::from_hz(channel.downlink_frequency),
+                min_data_rate: data_rate(channel.min_data_rate)?,
+                max_data_rate: data_rate(channel.max_data_rate)?,
+            })
+        });
+    }
+    let bits = u128::from(channels.enabled_low) | (u128::from(channels.enabled_high) << 64);
+    Ok(Channels { list, enabled: ChannelMask::from_bits(bits) })
+}
+
+fn hertz(frequencies: &[Frequency]) -> Vec<u64> {
+    frequencies.iter().map(|frequency| frequency.hz()).collect()
+}
+
+fn frequencies(hertz: &[u64]) -> Vec<Frequency> {
+    hertz.iter().map(|hz| Frequency::from_hz(*hz)).collect()
+}
+
+fn octet(number: u32) -> Result<u8, RecordError> {
+    u8::try_from(number).map_err(|_| RecordError::Field { field: "small number" })
+}
+
+fn short(number: u32) -> Result<u16, RecordError> {
+    u16::try_from(number).map_err(|_| RecordError::Field { field: "bit set" })
+}
+
+fn octet_opt(number: Option<u32>) -> Result<Option<u8>, RecordError> {
+    number.map(octet).transpose()
+}
+
+fn data_rate(number: u32) -> Result<DataRateIndex, RecordError> {
+    u8::try_from(number)
+        .ok()
+        .and_then(DataRateIndex::new)
+        .ok_or(RecordError::Field { field: "data rate" })
+}
+
+fn data_rate_opt(number: Option<u32>) -> Result<Option<DataRateIndex>, RecordError> {
+    number.map(data_rate).transpose()
+}

@@ -1,0 +1,310 @@
+//! The protobuf messages of stored records, package `ttn.store.v1`. Numbers are never used again.
+
+use prost::Message;
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Device {
+    #[prost(string, tag = "1")]
+    pub(super) application_id: String,
+    #[prost(string, tag = "2")]
+    pub(super) device_id: String,
+    #[prost(fixed64, optional, tag = "3")]
+    pub(super) dev_eui: Option<u64>,
+    #[prost(fixed64, optional, tag = "4")]
+    pub(super) join_eui: Option<u64>,
+    #[prost(sfixed64, tag = "5")]
+    pub(super) created_at: i64,
+    #[prost(sfixed64, tag = "6")]
+    pub(super) updated_at: i64,
+    #[prost(string, tag = "7")]
+    pub(super) frequency_plan_id: String,
+    #[prost(string, tag = "8")]
+    pub(super) mac_version: String,
+    #[prost(string, tag = "9")]
+    pub(super) phy_version: String,
+    #[prost(bool, tag = "10")]
+    pub(super) supports_join: bool,
+    #[prost(bool, tag = "11")]
+    pub(super) supports_class_b: bool,
+    #[prost(bool, tag = "12")]
+    pub(super) supports_class_c: bool,
+    #[prost(bool, tag = "13")]
+    pub(super) multicast: bool,
+    #[prost(message, optional, tag = "14")]
+    pub(super) settings: Option<Settings>,
+    #[prost(message, optional, tag = "15")]
+    pub(super) state: Option<State>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Settings {
+    #[prost(uint32, optional, tag = "1")]
+    pub(super) rx1_delay: Option<u32>,
+    #[prost(uint32, optional, tag = "2")]
+    pub(super) rx1_dr_offset: Option<u32>,
+    #[prost(uint32, optional, tag = "3")]
+    pub(super) rx2_data_rate: Option<u32>,
+    #[prost(uint64, optional, tag = "4")]
+    pub(super) rx2_frequency: Option<u64>,
+    #[prost(uint64, repeated, tag = "5")]
+    pub(super) factory_preset_frequencies: Vec<u64>,
+    #[prost(uint32, optional, tag = "6")]
+    pub(super) max_duty_cycle: Option<u32>,
+    #[prost(bool, optional, tag = "7")]
+    pub(super) supports_32_bit_f_cnt: Option<bool>,
+    #[prost(bool, optional, tag = "8")]
+    pub(super) resets_f_cnt: Option<bool>,
+    #[prost(bool, optional, tag = "9")]
+    pub(super) uplink_dwell_time: Option<bool>,
+    #[prost(bool, optional, tag = "10")]
+    pub(super) downlink_dwell_time: Option<bool>,
+    #[prost(uint32, optional, tag = "11")]
+    pub(super) desired_rx1_delay: Option<u32>,
+    #[prost(uint32, optional, tag = "12")]
+    pub(super) desired_rx1_dr_offset: Option<u32>,
+    #[prost(uint32, optional, tag = "13")]
+    pub(super) desired_rx2_data_rate: Option<u32>,
+    #[prost(uint64, optional, tag = "14")]
+    pub(super) desired_rx2_frequency: Option<u64>,
+    #[prost(uint32, optional, tag = "15")]
+    pub(super) desired_max_duty_cycle: Option<u32>,
+    #[prost(float, optional, tag = "16")]
+    pub(super) desired_max_eirp: Option<f32>,
+    #[prost(uint32, optional, tag = "17")]
+    pub(super) desired_adr_ack_limit_exponent: Option<u32>,
+    #[prost(uint32, optional, tag = "18")]
+    pub(super) desired_adr_ack_delay_exponent: Option<u32>,
+    #[prost(bool, optional, tag = "19")]
+    pub(super) desired_uplink_dwell_time: Option<bool>,
+    #[prost(bool, optional, tag = "20")]
+    pub(super) desired_downlink_dwell_time: Option<bool>,
+    #[prost(message, optional, tag = "21")]
+    pub(super) adr: Option<Adr>,
+    #[prost(bool, optional, tag = "22")]
+    pub(super) schedule_downlinks: Option<bool>,
+    #[prost(uint64, optional, tag = "23")]
+    pub(super) status_time_periodicity_ns: Option<u64>,
+    #[prost(uint32, optional, tag = "24")]
+    pub(super) status_count_periodicity: Option<u32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Adr {
+    /// 0 disabled, 1 dynamic, 2 static.
+    #[prost(uint32, tag = "1")]
+    pub(super) mode: u32,
+    #[prost(float, optional, tag = "2")]
+    pub(super) margin: Option<f32>,
+    #[prost(uint32, optional, tag = "3")]
+    pub(super) min_data_rate: Option<u32>,
+    #[prost(uint32, optional, tag = "4")]
+    pub(super) max_data_rate: Option<u32>,
+    #[prost(uint32, optional, tag = "5")]
+    pub(super) min_tx_power_index: Option<u32>,
+    #[prost(uint32, optional, tag = "6")]
+    pub(super) max_tx_power_index: Option<u32>,
+    #[prost(uint32, optional, tag = "7")]
+    pub(super) min_nb_trans: Option<u32>,
+    #[prost(uint32, optional, tag = "8")]
+    pub(super) max_nb_trans: Option<u32>,
+    #[prost(uint32, tag = "9")]
+    pub(super) data_rate: u32,
+    #[prost(uint32, tag = "10")]
+    pub(super) tx_power_index: u32,
+    #[prost(uint32, tag = "11")]
+    pub(super) nb_trans: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct State {
+    #[prost(string, tag = "1")]
+    pub(super) version: String,
+    #[prost(message, optional, tag = "2")]
+    pub(super) session: Option<Session>,
+    #[prost(message, optional, tag = "3")]
+    pub(super) pending_session: Option<PendingSession>,
+    #[prost(message, optional, tag = "4")]
+    pub(super) current: Option<Parameters>,
+    #[prost(message, optional, tag = "5")]
+    pub(super) desired: Option<Parameters>,
+    /// Downlink commands with frequencies in steps of `frequency_step` hertz.
+    #[prost(bytes = "vec", tag = "6")]
+    pub(super) pending_requests: Vec<u8>,
+    #[prost(uint32, tag = "7")]
+    pub(super) frequency_step: u32,
+    #[prost(message, optional, tag = "8")]
+    pub(super) rejected: Option<Rejected>,
+    #[prost(message, optional, tag = "9")]
+    pub(super) status: Option<Status>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Session {
+    #[prost(fixed32, tag = "1")]
+    pub(super) dev_addr: u32,
+    #[prost(message, optional, tag = "2")]
+    pub(super) f_nwk_s_int_key: Option<Key>,
+    #[prost(message, optional, tag = "3")]
+    pub(super) s_nwk_s_int_key: Option<Key>,
+    #[prost(message, optional, tag = "4")]
+    pub(super) nwk_s_enc_key: Option<Key>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub(super) session_key_id: Vec<u8>,
+    #[prost(sfixed64, tag = "6")]
+    pub(super) started_at: i64,
+}
+
+/// A key: wrapped if it has a label. It has no derived `Debug`, because that would show it.
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+pub(super) struct Key {
+    #[prost(string, tag = "1")]
+    pub(super) kek_label: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) octets: Vec<u8>,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Key({:?}, …)", self.kek_label)
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PendingSession {
+    #[prost(message, optional, tag = "1")]
+    pub(super) session: Option<Session>,
+    #[prost(uint32, tag = "2")]
+    pub(super) rx_delay: u32,
+    #[prost(bool, tag = "3")]
+    pub(super) opt_neg: bool,
+    #[prost(uint32, tag = "4")]
+    pub(super) rx1_dr_offset: u32,
+    #[prost(uint32, tag = "5")]
+    pub(super) rx2_dr: u32,
+    #[prost(uint64, repeated, tag = "6")]
+    pub(super) cf_list_frequencies: Vec<u64>,
+    #[prost(uint32, repeated, tag = "7")]
+    pub(super) cf_list_masks: Vec<u32>,
+    #[prost(message, optional, tag = "8")]
+    pub(super) channels: Option<Channels>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Parameters {
+    #[prost(float, tag = "1")]
+    pub(super) max_eirp: f32,
+    #[prost(uint32, tag = "2")]
+    pub(super) adr_data_rate: u32,
+    #[prost(uint32, tag = "3")]
+    pub(super) adr_tx_power_index: u32,
+    #[prost(uint32, tag = "4")]
+    pub(super) adr_nb_trans: u32,
+    #[prost(uint32, tag = "5")]
+    pub(super) adr_ack_limit_exponent: u32,
+    #[prost(uint32, tag = "6")]
+    pub(super) adr_ack_delay_exponent: u32,
+    #[prost(uint32, tag = "7")]
+    pub(super) rx1_delay: u32,
+    #[prost(uint32, tag = "8")]
+    pub(super) rx1_dr_offset: u32,
+    #[prost(uint32, tag = "9")]
+    pub(super) rx2_data_rate: u32,
+    #[prost(uint64, tag = "10")]
+    pub(super) rx2_frequency: u64,
+    #[prost(uint32, tag = "11")]
+    pub(super) max_duty_cycle: u32,
+    #[prost(bool, optional, tag = "12")]
+    pub(super) uplink_dwell_time: Option<bool>,
+    #[prost(bool, optional, tag = "13")]
+    pub(super) downlink_dwell_time: Option<bool>,
+    #[prost(message, optional, tag = "14")]
+    pub(super) channels: Option<Channels>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Channels {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) list: Vec<Channel>,
+    /// Bits 0 to 63 and 64 to 127.
+    #[prost(fixed64, tag = "2")]
+    pub(super) enabled_low: u64,
+    #[prost(fixed64, tag = "3")]
+    pub(super) enabled_high: u64,
+}
+
+/// An index without channel has an uplink frequency of zero.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Channel {
+    #[prost(uint64, tag = "1")]
+    pub(super) uplink_frequency: u64,
+    #[prost(uint64, tag = "2")]
+    pub(super) downlink_frequency: u64,
+    #[prost(uint32, tag = "3")]
+    pub(super) min_data_rate: u32,
+    #[prost(uint32, tag = "4")]
+    pub(super) max_data_rate: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Rejected {
+    #[prost(uint32, tag = "1")]
+    pub(super) adr_data_rates: u32,
+    #[prost(uint32, tag = "2")]
+    pub(super) adr_tx_powers: u32,
+    #[prost(uint64, repeated, tag = "3")]
+    pub(super) frequencies: Vec<u64>,
+    #[prost(uint32, tag = "4")]
+    pub(super) rx1_dr_offsets: u32,
+    #[prost(uint32, tag = "5")]
+    pub(super) rx2_data_rates: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Status {
+    #[prost(uint32, tag = "1")]
+    pub(super) battery: u32,
+    #[prost(sint32, tag = "2")]
+    pub(super) margin: i32,
+    #[prost(sfixed64, tag = "3")]
+    pub(super) received_at: i64,
+    #[prost(uint32, tag = "4")]
+    pub(super) f_cnt_up: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct QueueItem {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) session_key_id: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    pub(super) f_port: u32,
+    #[prost(uint32, tag = "3")]
+    pub(super) f_cnt: u32,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(super) frm_payload: Vec<u8>,
+    #[prost(bool, tag = "5")]
+    pub(super) confirmed: bool,
+    /// 0 lowest to 6 highest.
+    #[prost(uint32, tag = "6")]
+    pub(super) priority: u32,
+    #[prost(message, optional, tag = "7")]
+    pub(super) class_b_c: Option<ClassBc>,
+    #[prost(string, repeated, tag = "8")]
+    pub(super) correlation_ids: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ClassBc {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) gateways: Vec<Antenna>,
+    #[prost(sfixed64, optional, tag = "2")]
+    pub(super) absolute_time: Option<i64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Antenna {
+    #[prost(string, tag = "1")]
+    pub(super) gateway_id: String,
+    #[prost(uint32, tag = "2")]
+    pub(super) antenna_index: u32,
+}
