@@ -1,0 +1,63 @@
+//! What one entry of the log says.
+
+use serde_json::{Map, Value};
+use ttn_core::{error::ErrorBody, msg::ApplicationUp};
+
+/// A message in the log, or what completes one.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "built by other crates")]
+pub struct Record {
+    /// The number of the record among those of its device; it rises.
+    pub number: u64,
+    /// What readers do with it.
+    pub state: RecordState,
+    /// The number of the pending record that this one completes. It repeats the message whole, so that readers need
+    /// not look back.
+    pub completes: Option<u64>,
+    /// The message. Payloads are clear unless `encrypted`.
+    pub up: ApplicationUp,
+    /// Whether payloads are still encrypted because the session's key is missing.
+    pub encrypted: bool,
+    /// The decoded payload, of uplinks and queued downlinks.
+    pub decoded: Option<Decoded>,
+    /// Why a dropped message is not delivered.
+    pub reason: Option<ErrorBody>,
+}
+
+/// What readers do with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "complete by definition")]
+pub enum RecordState {
+    /// The message is delivered here.
+    Deliver,
+    /// The message is not delivered; [`Record::reason`] says why.
+    Drop,
+    /// A later record completes this one; the message is delivered there.
+    Pending,
+}
+
+/// A payload that a formatter decoded.
+#[derive(Clone, Debug, PartialEq, Default)]
+#[expect(clippy::exhaustive_structs, reason = "built by other crates")]
+pub struct Decoded {
+    /// The payload.
+    pub payload: Map<String, Value>,
+    /// What the formatter found odd.
+    pub warnings: Vec<String>,
+}
+
+impl Record {
+    /// A message that can be delivered as it is.
+    #[must_use]
+    pub const fn deliver(number: u64, up: ApplicationUp) -> Self {
+        Self {
+            number,
+            state: RecordState::Deliver,
+            completes: None,
+            up,
+            encrypted: false,
+            decoded: None,
+            reason: None,
+        }
+    }
+}

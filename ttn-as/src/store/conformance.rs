@@ -1,0 +1,108 @@
+//! What every [`ApplicationStore`] promises, as tests. A backend is a backend when it passes.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use ttn_core::{
+    store::{LaneId, Replaces, StoreErrorKind, durable},
+    time::Timestamp,
+};
+
+use super::{Device, Link, Loaded, RegistryRecord, SessionRecord};
+use crate::{
+    log::{
+        LogBatch,
+        conformance::{Backend, Check, Fixture},
+    },
+    testing,
+};
+
+/// Every check with its name.
+pub const SUITE: &[(&str, Check)] = &[
+    ("a_write_against_another_revision_changes_nothing", |f| Box::pin(revisions(f))),
+    ("records_are_there_after_a_reopening", |f| Box::pin(reopening(f))),
+    ("deleting_a_device_deletes_its_sessions", |f| Box::pin(deletion(f))),
+];
+
+/// Makes one test of every check of both suites. `$fixture` is an expression that makes a new, empty
+/// [`Fixture`] for each test.
+#[macro_export]
+macro_rules! application_store_conformance {
+    ($fixture:expr) => {
+        #[tokio::test]
+        async fn application_log_keeps_its_promises() {
+            for (name, check) in $crate::log::conformance::SUITE {
+                println!("{name}");
+                check(&$fixture).await;
+            }
+        }
+
+        #[tokio::test]
+        async fn application_store_keeps_its_promises() {
+            for (name, check) in $crate::store::conformance::SUITE {
+                println!("{name}");
+                check(&$fixture).await;
+            }
+        }
+    };
+}
+
+fn device() -> RegistryRecord {
+    RegistryRecord::Device(Device::new(testing::ids("an-app.dev"), Timestamp::from_unix_secs(1)))
+}
+
+async fn revisions(fixture: &dyn Fixture) {
+    let Backend { store, .. } = fixture.open().await;
+    let record = device();
+    let key = record.key();
+    let missing = store.get(&key).await.expect_err("nothing is stored");
+    assert_eq!(missing.kind, StoreErrorKind::NotFound);
+    let first = store.put(&record, Replaces::Nothing).await.expect("a new record");
+    let again = store.put(&record, Replaces::Nothing).await.expect_err("it exists");
+    assert_eq!(again.kind, StoreErrorKind::AlreadyExists);
+    let second = store.put(&record, Replaces::Revision(first)).await.expect("a new revision");
+    assert!(second > first, "revisions rise");
+    let stale = store.put(&record, Replaces::Revision(first)).await.expect_err("a stale one");
+    assert_eq!(stale.kind, StoreErrorKind::Conflict);
+    let stale = store.delete(&key, Replaces::Revision(first)).await.expect_err("a stale one");
+    assert_eq!(stale.kind, StoreErrorKind::Conflict);
+    assert_eq!(store.get(&key).await.expect("it is there").revision, second);
+    store.delete(&key, Replaces::Any).await.expect("a deletion");
+    let gone = store.delete(&key, Replaces::Any).await.expect_err("it is gone");
+    assert_eq!(gone.kind, StoreErrorKind::NotFound);
+}
+
+async fn reopening(fixture: &dyn Fixture) {
+    let backend = fixture.open().await;
+    let link = RegistryRecord::Link(Link::new(testing::ids("an-app.dev").key.application_id));
+    for record in [device(), link.clone()] {
+        backend.store.put(&record, Replaces::Nothing).await.expect("a new record");
+    }
+    drop(backend);
+    let Backend { store, .. } = fixture.open().await;
+    assert_eq!(store.get(&link.key()).await.expect("it is there").value, link);
+    let loaded: Vec<_> = store.load().collect().await;
+    let mut found = loaded
+        .into_iter()
+        .filter_map(|loaded| match loaded.expect("a readable record") {
+            Loaded::Registry(record) => Some(record.value),
+            Loaded::Sessions(..) => None,
+        })
+        .collect::<Vec<_>>();
+    found.sort_by_key(RegistryRecord::key);
+    assert_eq!(found, [device(), link]);
+}
+
+async fn deletion(fixture: &dyn Fixture) {
+    let Backend { log, store } = fixture.open().await;
+    let record = device();
+    store.put(&record, Replaces::Nothing).await.expect("a new record");
+    let key = testing::ids("an-app.dev").key;
+    let sessions = vec![(testing::owned(), key, Arc::new(SessionRecord::default()))];
+    let batch = LogBatch { lane: LaneId(0), records: Vec::new(), sessions };
+    let position = log.append(batch).expect("an append is taken");
+    durable(&*log, position).await.expect("a watermark");
+    assert_eq!(store.load().count().await, 2);
+    store.delete(&record.key(), Replaces::Any).await.expect("a deletion");
+    assert_eq!(store.load().count().await, 0);
+}
