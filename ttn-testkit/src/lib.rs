@@ -9,6 +9,7 @@
 //! [`GatewayLink`]: the in-memory front end of `ttn-gs` in virtual time, or real sockets.
 
 mod clock;
+mod device;
 mod drive;
 mod entropy;
 mod gateway;
@@ -16,6 +17,7 @@ mod heap;
 mod world;
 
 pub use clock::VirtualClock;
+pub use device::Device;
 pub use drive::{GatewayLink, UdpLink, WorldHandle, drive};
 pub use entropy::SeededEntropy;
 pub use gateway::{Emission, Gateway, GatewayModel};

@@ -8,6 +8,8 @@ use ttn_core::{
     time::Monotonic,
 };
 
+use ttn_mac::{command::Command, device::ReceivedData};
+
 use crate::{
     gateway::{Emission, Gateway, GatewayModel},
     heap::EventHeap,
@@ -35,6 +37,8 @@ impl GatewayNo {
 pub enum Action {
     /// Send a join-request.
     Join,
+    /// Add a MAC command to the next uplink.
+    Request(Command),
     /// Send data.
     Uplink {
         /// The port.
@@ -73,20 +77,13 @@ pub struct Window {
 }
 
 /// What a device made of a frame that it heard.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Heard {
     /// It joined.
     Joined,
-    /// It took data.
-    Data {
-        /// The port, if the frame had one.
-        f_port: Option<u8>,
-        /// The payload.
-        payload: Vec<u8>,
-        /// Whether its last confirmed uplink was acknowledged.
-        ack: bool,
-    },
+    /// It took data, or commands alone.
+    Data(ReceivedData),
     /// It refused the frame; the reason.
     Refused(String),
 }
@@ -101,10 +98,15 @@ pub trait Node: fmt::Debug + Send {
     fn act(&mut self, action: &Action, entropy: &dyn Entropy) -> Result<Transmission, String>;
 
     /// Takes a frame that it heard in one of its windows.
-    fn hear(&mut self, window: usize, phy: &[u8]) -> Heard;
+    fn hear(&mut self, phy: &[u8]) -> Heard;
 
     /// Its windows closed; it may transmit again.
     fn windows_closed(&mut self, heard: bool, entropy: &dyn Entropy) -> Option<Transmission>;
+
+    /// The device inside, if it is ours: for tests that look at its parameters or change them.
+    fn mac(&mut self) -> Option<&mut ttn_mac::device::Device> {
+        None
+    }
 }
 
 /// How well a gateway hears a device.
@@ -274,6 +276,11 @@ impl World {
         std::mem::take(&mut self.outbox)
     }
 
+    /// The MAC of a device, if it is one of ours.
+    pub fn mac(&mut self, device: DeviceNo) -> Option<&mut ttn_mac::device::Device> {
+        self.stations[device.0].node.mac()
+    }
+
     /// The record of the run so far.
     #[must_use]
     pub fn happened(&self) -> &[(Monotonic, Happened)] {
@@ -392,7 +399,7 @@ impl World {
                     && window.data_rate.same_modulation(&emission.data_rate)
             });
             let Some(window) = hit else { continue };
-            let heard = station.node.hear(window, &emission.phy);
+            let heard = station.node.hear(&emission.phy);
             // A frame for somebody else leaves the window open for the next one.
             listening.heard = !matches!(heard, Heard::Refused(_));
             self.happened.push((at, Happened::Heard(DeviceNo(index), window, heard)));
