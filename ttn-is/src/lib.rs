@@ -1,10 +1,48 @@
 //! Identity Server: users, applications, gateways, end devices, rights and API keys.
+//!
+//! [`IdentityServer`] is the system of record. It implements [`ttn_core::peer::Directory`] (what other components ask
+//! about entities) and [`ttn_core::peer::Access`] (who calls, and what he may do). Every method that acts for
+//! somebody takes the caller and checks his rights.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use ttn_core::{clock::SystemClock, peer::Access as _, rand::OsEntropy};
+//! use ttn_is::{Config, IdentityServer, store::MemoryIdentityStore};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let server = IdentityServer::builder(Config::default(), Arc::new(SystemClock::new()))
+//!     .entropy(Arc::new(OsEntropy))
+//!     .store(Arc::new(MemoryIdentityStore::new()))
+//!     .build()?;
+//! let admin = server.ensure_admin(&"admin".parse()?, "a long password", "admin@example.com").await?;
+//! let token = admin.map(|admin| admin.api_key).unwrap_or_default();
+//! let caller = server.principal(&ttn_core::auth::Credentials::Bearer(token)).await?;
+//! assert!(caller.is_admin);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod access;
+#[cfg(feature = "grpc")]
+pub mod api;
 mod auth;
+mod builder;
+mod config;
+#[cfg(feature = "proto")]
+pub mod convert;
 pub mod entity;
 mod error;
+pub mod event;
+mod peer;
 pub mod record;
+pub mod rights;
+mod server;
 pub mod store;
 
 pub use auth::PasswordRule;
-pub use error::Error;
+pub use builder::{BuildError, Builder};
+pub use config::Config;
+pub use entity::Query;
+pub use error::{AdminOnly, Error, Server};
+pub use server::{Admin, IdentityServer, Issued};

@@ -10,7 +10,7 @@ mod gateway;
 mod user;
 
 pub use device::{Device, DeviceCount, DeviceIds, DeviceVersion, LoraAllianceProfile};
-pub use gateway::{Antenna, Gateway, GatewayIds, GatewayVersion, LrFhss};
+pub use gateway::{Antenna, Gateway, GatewayIds, GatewayVersion, LrFhss, Span};
 pub use user::{ApiKey, ConsolePreferences, DashboardLayouts, SortBy, User, UserIds};
 
 use std::collections::BTreeMap;

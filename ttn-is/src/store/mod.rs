@@ -10,7 +10,7 @@ mod memory;
 mod typed;
 
 pub use memory::MemoryIdentityStore;
-pub use typed::{IdentityStoreExt, Transaction};
+pub(crate) use typed::{IdentityStoreExt, Transaction};
 
 use std::fmt;
 

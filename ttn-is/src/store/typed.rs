@@ -9,33 +9,39 @@ use crate::record::Record;
 /// Several writes that happen together.
 #[derive(Debug, Default)]
 #[must_use = "nothing is written before `commit`"]
-pub struct Transaction(Vec<Change>);
+pub(crate) struct Transaction(Vec<Change>);
 
 impl Transaction {
     /// Makes an empty one.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Writes a record under its key.
-    pub fn put<R: Record>(self, record: &R, replaces: Replaces) -> Self {
+    pub(crate) fn put<R: Record>(self, record: &R, replaces: Replaces) -> Self {
         self.set(R::TABLE, record.key(), record.encode_to_vec(), replaces)
     }
 
     /// Writes octets.
-    pub fn set(mut self, table: Table, key: String, value: Vec<u8>, replaces: Replaces) -> Self {
+    pub(crate) fn set(
+        mut self,
+        table: Table,
+        key: String,
+        value: Vec<u8>,
+        replaces: Replaces,
+    ) -> Self {
         self.0.push(Change { table, key, replaces, write: Write::Put(value) });
         self
     }
 
     /// Deletes a key.
-    pub fn delete(mut self, table: Table, key: String, replaces: Replaces) -> Self {
+    pub(crate) fn delete(mut self, table: Table, key: String, replaces: Replaces) -> Self {
         self.0.push(Change { table, key, replaces, write: Write::Delete });
         self
     }
 
     /// Demands something of a key without writing it.
-    pub fn check(mut self, table: Table, key: String, replaces: Replaces) -> Self {
+    pub(crate) fn check(mut self, table: Table, key: String, replaces: Replaces) -> Self {
         self.0.push(Change { table, key, replaces, write: Write::Check });
         self
     }
@@ -45,14 +51,14 @@ impl Transaction {
     /// # Errors
     ///
     /// A condition does not hold, or the store failed.
-    pub async fn commit(self, store: &dyn IdentityStore) -> Result<Revision, WriteError> {
+    pub(crate) async fn commit(self, store: &dyn IdentityStore) -> Result<Revision, WriteError> {
         store.write(self.0).await
     }
 }
 
 /// Conveniences of every [`IdentityStore`].
 #[async_trait]
-pub trait IdentityStoreExt {
+pub(crate) trait IdentityStoreExt {
     /// Reads a record; `None` if it does not exist.
     async fn record<R: Record>(&self, key: &str) -> Result<Option<Versioned<R>>, StoreError>;
 

@@ -1,0 +1,229 @@
+//! Who calls, and what he may do (IS-21 to IS-31).
+
+use async_trait::async_trait;
+use ttn_core::{
+    auth::{AccessDenied, Caller, Credentials, Principal, Right, Rights, same_secret},
+    id::{EntityId, UserId},
+    peer::{Access, PeerError},
+    time::Timestamp,
+};
+
+use crate::{
+    auth::api_key::Token,
+    entity::{Account, entity_key, entity_of_key},
+    error::Error,
+    record::{ApiKey, Membership, Organization, User},
+    rights,
+    server::IdentityServer,
+    store::IdentityStoreExt as _,
+};
+
+impl IdentityServer {
+    /// Finds out who calls.
+    ///
+    /// # Errors
+    ///
+    /// The credentials are wrong, expired or revoked.
+    pub async fn authenticate(&self, credentials: &Credentials) -> Result<Principal, Error> {
+        match credentials {
+            Credentials::None => Ok(Principal::anonymous()),
+            Credentials::ClusterKey(key) => {
+                // Every key is compared, so that the time tells nothing.
+                let known = self.config.cluster_keys.iter();
+                let fits = known.fold(false, |fits, known| same_secret(known, key) | fits);
+                if fits { Ok(Principal::cluster()) } else { Err(Error::ClusterKey) }
+            }
+            Credentials::Bearer(text) => self.authenticate_token(text).await,
+            _ => Err(Error::Unsupported { what: "this kind of credentials" }),
+        }
+    }
+
+    async fn authenticate_token(&self, text: &str) -> Result<Principal, Error> {
+        let token = Token::parse(text)?;
+        let key = self.store.record::<ApiKey>(token.id).await?;
+        let key = key.ok_or(Error::ApiKeyUnknown)?.value;
+        if !self.hasher.verify(token.secret, &key.hash, &*self.clock).await {
+            return Err(Error::ApiKeyUnknown);
+        }
+        let expires_at = key.expires_at.map(Timestamp::from);
+        if expires_at.is_some_and(|end| end <= self.clock.utc()) {
+            return Err(Error::ApiKeyExpired { id: key.id });
+        }
+        let entity = entity_of_key(&key.entity).ok_or(Error::ApiKeyUnknown)?;
+        let mut rights = key.rights();
+        let (mut is_admin, mut universal) = (false, Rights::NONE);
+        match &entity {
+            EntityId::User(id) => {
+                let user = self.live_user(id).await?.ok_or(Error::ApiKeyUnknown)?;
+                rights = rights.implied().intersection(rights::allowed_in_state(user.state));
+                is_admin = is_working_admin(&user);
+                if is_admin {
+                    universal = self.admin_rights().intersection(rights);
+                }
+            }
+            EntityId::Organization(id) => {
+                let organization = self.store.record::<Organization>(id.as_str()).await?;
+                let organization = organization.ok_or(Error::ApiKeyUnknown)?.value;
+                if organization.deleted_at.is_some() {
+                    return Err(Error::ApiKeyUnknown);
+                }
+            }
+            _ => {}
+        }
+        Ok(Principal { caller: Caller::ApiKey { entity, id: key.id, rights }, is_admin, universal })
+    }
+
+    /// Checks a user's password (IS-28).
+    ///
+    /// # Errors
+    ///
+    /// The password is wrong, nobody has this id, or his state does not allow it.
+    pub async fn log_in(&self, id: &UserId, password: &str) -> Result<Principal, Error> {
+        // Without a user, a hash is computed all the same: the time does not tell who exists.
+        let user = self.live_user(id).await?;
+        let hash = user.as_ref().map_or(NO_HASH, |user| user.password_hash.as_str());
+        let fits = self.hasher.verify(password, hash, &*self.clock).await;
+        let Some(user) = user.filter(|_| fits) else {
+            return Err(AccessDenied::Unauthenticated.into());
+        };
+        let state = match user.state {
+            rights::STATE_REJECTED => Some("rejected"),
+            rights::STATE_SUSPENDED => Some("suspended"),
+            _ => None,
+        };
+        if let Some(state) = state {
+            let description = user.state_description;
+            return Err(Error::UserState { id: id.to_string(), state, description });
+        }
+        let is_admin = is_working_admin(&user);
+        let universal = if is_admin { self.admin_rights() } else { Rights::NONE };
+        Ok(Principal { caller: Caller::User(id.clone()), is_admin, universal })
+    }
+
+    /// Gives a caller's rights on an entity, implied ones included.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn effective_rights(
+        &self,
+        caller: &Principal,
+        entity: &EntityId,
+    ) -> Result<Rights, Error> {
+        let of_application;
+        let entity = match entity {
+            EntityId::Device(key) => {
+                of_application = EntityId::Application(key.application_id.clone());
+                &of_application
+            }
+            entity => entity,
+        };
+        let own = match &caller.caller {
+            Caller::ApiKey { entity: owner, rights, .. } if owner == entity => rights.implied(),
+            Caller::ApiKey { entity: owner, rights, .. } => {
+                self.as_member(owner, entity).await?.intersection(rights.implied())
+            }
+            Caller::User(id) => {
+                let Some(user) = self.live_user(id).await? else { return Ok(Rights::NONE) };
+                let rights = match entity {
+                    EntityId::User(other) if other == id => rights::all(),
+                    _ => self.as_member(&EntityId::User(id.clone()), entity).await?,
+                };
+                rights.intersection(rights::allowed_in_state(user.state))
+            }
+            _ => Rights::NONE,
+        };
+        Ok(own.union(caller.universal))
+    }
+
+    /// Refuses callers that lack one of `needs`, and gives the rights of the others.
+    ///
+    /// # Errors
+    ///
+    /// The caller is nobody or lacks a right, or the store failed.
+    pub(crate) async fn authorize(
+        &self,
+        caller: &Principal,
+        entity: &EntityId,
+        needs: &[Right],
+    ) -> Result<Rights, Error> {
+        require_known(caller)?;
+        let has = self.effective_rights(caller, entity).await?;
+        AccessDenied::check(has, needs, entity)?;
+        Ok(has)
+    }
+
+    /// The rights of an account on an entity, by itself and through organizations.
+    async fn as_member(&self, owner: &EntityId, entity: &EntityId) -> Result<Rights, Error> {
+        let account = match owner {
+            EntityId::Organization(id) => Account::Organization(id.clone()),
+            EntityId::User(id) => Account::User(id.clone()),
+            // Applications and gateways are members of nothing.
+            _ => return Ok(Rights::NONE),
+        };
+        let direct = self.membership_rights(entity, &account).await?;
+        let mut through = Vec::new();
+        if let (Account::User(_), false) = (&account, matches!(entity, EntityId::Organization(_))) {
+            for membership in self.organizations_of(&account).await? {
+                let Some(EntityId::Organization(id)) = entity_of_key(&membership.entity) else {
+                    continue;
+                };
+                let record = self.store.record::<Organization>(id.as_str()).await?;
+                if record.is_none_or(|record| record.value.deleted_at.is_some()) {
+                    continue;
+                }
+                let organization = Account::Organization(id);
+                let rights = self.membership_rights(entity, &organization).await?;
+                through.push((rights, membership.rights()));
+            }
+        }
+        Ok(rights::effective(direct, &through))
+    }
+
+    /// The rights of a membership as given; none without one.
+    pub(crate) async fn membership_rights(
+        &self,
+        entity: &EntityId,
+        account: &Account,
+    ) -> Result<Rights, Error> {
+        let key = format!("{}/{}", entity_key(entity), account.key());
+        let membership = self.store.record::<Membership>(&key).await?;
+        Ok(membership.map_or(Rights::NONE, |membership| membership.value.rights()))
+    }
+
+    pub(crate) async fn live_user(&self, id: &UserId) -> Result<Option<User>, Error> {
+        let user = self.store.record::<User>(id.as_str()).await?.map(|user| user.value);
+        Ok(user.filter(|user| user.deleted_at.is_none()))
+    }
+
+    fn admin_rights(&self) -> Rights {
+        if self.config.admin_rights_all { rights::all() } else { Rights::admin() }
+    }
+}
+
+/// Refuses calls without credentials.
+pub(crate) fn require_known(caller: &Principal) -> Result<(), Error> {
+    match caller.caller {
+        Caller::Anonymous => Err(AccessDenied::Unauthenticated.into()),
+        _ => Ok(()),
+    }
+}
+
+const fn is_working_admin(user: &User) -> bool {
+    user.admin && matches!(user.state, rights::STATE_APPROVED | rights::STATE_FLAGGED)
+}
+
+/// A hash that no password fits, as expensive as any.
+const NO_HASH: &str =
+    "PBKDF2$sha256$20000$AAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+#[async_trait]
+impl Access for IdentityServer {
+    async fn principal(&self, credentials: &Credentials) -> Result<Principal, PeerError> {
+        Ok(self.authenticate(credentials).await?)
+    }
+
+    async fn rights_of(&self, caller: &Principal, entity: &EntityId) -> Result<Rights, PeerError> {
+        Ok(self.effective_rights(caller, entity).await?)
+    }
+}

@@ -1,0 +1,97 @@
+//! Who am I (IS-29), and how is the server configured.
+
+use tonic::{Request, Response, Status};
+use ttn_core::{auth::Caller, id::EntityId};
+use ttn_proto::{service, v3};
+use v3::{auth_info_response, entity_identifiers::Ids, is_configuration};
+
+use super::{Api, defect, status};
+use crate::{convert::Convert as _, record::rights_to_numbers};
+
+#[async_trait::async_trait]
+impl service::EntityAccess for Api {
+    async fn auth_info(
+        &self,
+        request: Request<()>,
+    ) -> Result<Response<v3::AuthInfoResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let mut answer = v3::AuthInfoResponse { is_admin: caller.is_admin, ..Default::default() };
+        if !caller.universal.is_empty() {
+            let rights = rights_to_numbers(caller.universal);
+            answer.universal_rights = Some(v3::Rights { rights });
+        }
+        if let Caller::ApiKey { entity, id, rights } = &caller.caller {
+            let key = self.0.presented_key(id).await.map_err(status)?;
+            let mut message = key.to_api().map_err(defect)?;
+            // What the key allows now: the state of a user may leave him less.
+            message.rights = rights_to_numbers(key.rights().intersection(rights.implied()));
+            let access = auth_info_response::ApiKeyAccess {
+                api_key: Some(message),
+                entity_ids: Some(v3::EntityIdentifiers { ids: ids(entity) }),
+            };
+            answer.access_method = Some(auth_info_response::AccessMethod::ApiKey(access));
+        }
+        Ok(Response::new(answer))
+    }
+}
+
+fn ids(entity: &EntityId) -> Option<Ids> {
+    Some(match entity {
+        EntityId::Application(id) => {
+            Ids::ApplicationIds(v3::ApplicationIdentifiers { application_id: id.to_string() })
+        }
+        EntityId::Gateway(id) => Ids::GatewayIds(v3::GatewayIdentifiers {
+            gateway_id: id.to_string(),
+            ..Default::default()
+        }),
+        EntityId::Organization(id) => {
+            Ids::OrganizationIds(v3::OrganizationIdentifiers { organization_id: id.to_string() })
+        }
+        EntityId::User(id) => {
+            Ids::UserIds(v3::UserIdentifiers { user_id: id.to_string(), ..Default::default() })
+        }
+        _ => return None,
+    })
+}
+
+#[async_trait::async_trait]
+impl service::Is for Api {
+    /// For everybody: login pages read it before anybody is known.
+    async fn get_configuration(
+        &self,
+        _request: Request<v3::GetIsConfigurationRequest>,
+    ) -> Result<Response<v3::GetIsConfigurationResponse>, Status> {
+        let config = self.0.config();
+        let registration = is_configuration::UserRegistration {
+            enabled: config.registration_enabled,
+            admin_approval: Some(is_configuration::user_registration::AdminApproval {
+                required: Some(config.registration_admin_approval),
+            }),
+            password_requirements: Some(
+                is_configuration::user_registration::PasswordRequirements {
+                    min_length: Some(8),
+                    max_length: Some(1000),
+                    min_uppercase: Some(1),
+                    min_digits: Some(1),
+                    min_special: Some(0),
+                },
+            ),
+            ..Default::default()
+        };
+        let user_rights = is_configuration::UserRights {
+            create_applications: Some(true),
+            create_clients: Some(false),
+            create_gateways: Some(true),
+            create_organizations: Some(true),
+        };
+        let admin_rights = is_configuration::AdminRights { all: Some(config.admin_rights_all) };
+        let configuration = v3::IsConfiguration {
+            user_registration: Some(registration),
+            user_rights: Some(user_rights),
+            admin_rights: Some(admin_rights),
+            ..Default::default()
+        };
+        let answer = v3::GetIsConfigurationResponse { configuration: Some(configuration) };
+        Ok(Response::new(answer))
+    }
+}

@@ -1,0 +1,84 @@
+//! The only constructor.
+
+use std::sync::Arc;
+
+use ttn_core::{
+    clock::Clock,
+    event::{Events, NoEvents},
+    rand::{Entropy, OsEntropy},
+};
+
+use crate::{config::Config, server::IdentityServer, store::IdentityStore};
+
+/// Builds an [`IdentityServer`].
+#[derive(Debug)]
+#[must_use = "nothing happens before `build`"]
+pub struct Builder {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    store: Option<Arc<dyn IdentityStore>>,
+    events: Events,
+}
+
+/// Why an Identity Server could not be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A cluster key is so short that it could be guessed.
+    #[error("a cluster key has {octets} octets; use {CLUSTER_KEY_LENGTH_MIN} or more")]
+    ClusterKeyTooShort {
+        /// How many it has.
+        octets: usize,
+    },
+    /// There is no store.
+    #[error("the Identity Server needs a store; call `store`")]
+    NoStore,
+}
+
+impl Builder {
+    pub(crate) fn new(config: Config, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            config,
+            clock,
+            entropy: Arc::new(OsEntropy::default()),
+            store: None,
+            events: Arc::new(NoEvents::default()),
+        }
+    }
+
+    /// Sets where ids, secrets and salts come from; otherwise the operating system.
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    /// Sets the store. There must be one.
+    pub fn store(mut self, store: Arc<dyn IdentityStore>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Sets where events go; otherwise nowhere.
+    pub fn events(mut self, events: Events) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Builds the server.
+    ///
+    /// # Errors
+    ///
+    /// There is no store, or a cluster key is too short.
+    pub fn build(self) -> Result<Arc<IdentityServer>, BuildError> {
+        let short = self.config.cluster_keys.iter().map(Vec::len);
+        if let Some(octets) = short.into_iter().find(|octets| *octets < CLUSTER_KEY_LENGTH_MIN) {
+            return Err(BuildError::ClusterKeyTooShort { octets });
+        }
+        let store = self.store.ok_or(BuildError::NoStore)?;
+        let server = IdentityServer::new(self.config, self.clock, self.entropy, store, self.events);
+        Ok(Arc::new(server))
+    }
+}
+
+const CLUSTER_KEY_LENGTH_MIN: usize = 16;

@@ -1,0 +1,171 @@
+//! What other components ask about entities.
+
+use async_trait::async_trait;
+use ttn_core::{
+    eui::{DevEui, GatewayEui, JoinEui},
+    id::{ApplicationId, DeviceIds, DeviceKey, FrequencyPlanId, GatewayId, GatewayIds},
+    msg::{Location, LocationSource, PathConstraint},
+    peer::{ApplicationInfo, Directory, GatewayInfo, PeerError},
+    store::Replaces,
+    time::Timestamp,
+};
+
+use crate::{
+    entity::{device_key, device_of_key, euis_key},
+    error::Error,
+    record::{self, Device},
+    server::IdentityServer,
+    store::{IdentityStoreExt as _, Table, Transaction, WriteError},
+};
+
+impl IdentityServer {
+    async fn find_gateway(&self, id: &GatewayId) -> Result<Option<GatewayInfo>, Error> {
+        if let Some(known) = self.gateways.get(id) {
+            return Ok(Some(known));
+        }
+        let generation = self.gateways.generation();
+        let stored = self.store.record::<record::Gateway>(id.as_str()).await?;
+        let Some(gateway) = stored.map(|stored| stored.value) else { return Ok(None) };
+        if gateway.deleted_at.is_some() {
+            return Ok(None);
+        }
+        let info = gateway_info(id, &gateway);
+        self.gateways.insert(generation, info.clone());
+        Ok(Some(info))
+    }
+
+    async fn find_gateway_by_eui(&self, eui: GatewayEui) -> Result<Option<GatewayInfo>, Error> {
+        let id = match self.gateways.id_of(eui) {
+            Some(id) => id,
+            None => {
+                let stored = self.store.text(Table::GatewayOfEui, &eui.to_string()).await?;
+                let Some(stored) = stored else { return Ok(None) };
+                stored.value.parse()?
+            }
+        };
+        self.find_gateway(&id).await
+    }
+
+    pub(crate) async fn find_device(
+        &self,
+        join_eui: JoinEui,
+        dev_eui: DevEui,
+    ) -> Result<Option<Device>, Error> {
+        let key = euis_key(join_eui, dev_eui);
+        let Some(key) = self.store.text(Table::DeviceOfEuis, &key).await? else { return Ok(None) };
+        Ok(self.store.record::<Device>(&key.value).await?.map(|device| device.value))
+    }
+
+    /// Notes when a device was last heard; never goes back in time.
+    pub(crate) async fn see(&self, key: &DeviceKey, at: Timestamp) -> Result<(), Error> {
+        for _ in 0..SEE_TRIES {
+            let stored = self.store.record::<Device>(&device_key(key)).await?;
+            // A device that was deleted meanwhile is nobody's error.
+            let Some(mut device) = stored else { return Ok(()) };
+            if device.value.last_seen_at.is_some_and(|seen| Timestamp::from(seen) >= at) {
+                return Ok(());
+            }
+            device.value.last_seen_at = Some(at.into());
+            device.value.activated_at.get_or_insert(at.into());
+            let write = Transaction::new().put(&device.value, Replaces::Revision(device.revision));
+            match write.commit(&*self.store).await {
+                Ok(_) => return Ok(()),
+                Err(WriteError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // Somebody else writes this device all the time; the next uplink reports again.
+        Ok(())
+    }
+}
+
+fn gateway_info(id: &GatewayId, gateway: &record::Gateway) -> GatewayInfo {
+    let plans = gateway.frequency_plan_ids.iter().chain(
+        // Old clients only set the single field.
+        Some(&gateway.frequency_plan_id).filter(|_| gateway.frequency_plan_ids.is_empty()),
+    );
+    GatewayInfo {
+        ids: GatewayIds { gateway_id: id.clone(), eui: gateway.eui() },
+        frequency_plan_ids: plans.filter_map(|plan| FrequencyPlanId::new(plan).ok()).collect(),
+        enforce_duty_cycle: gateway.enforce_duty_cycle,
+        require_authenticated_connection: gateway.require_authenticated_connection,
+        schedule_downlink_late: gateway.schedule_downlink_late,
+        schedule_anytime_delay: gateway.schedule_anytime_delay.and_then(|delay| {
+            let seconds = u64::try_from(delay.seconds).ok()?;
+            Some(core::time::Duration::new(seconds, u32::try_from(delay.nanos).ok()?))
+        }),
+        path_constraint: match gateway.downlink_path_constraint {
+            1 => PathConstraint::PreferOther,
+            2 => PathConstraint::Never,
+            _ => PathConstraint::None,
+        },
+        antennas: gateway
+            .antennas
+            .iter()
+            .map(|antenna| (antenna.gain, antenna.location.map(location)))
+            .collect(),
+        location_public: gateway.location_public,
+        status_public: gateway.status_public,
+    }
+}
+
+const fn location(location: record::Location) -> Location {
+    Location {
+        latitude: location.latitude,
+        longitude: location.longitude,
+        altitude: location.altitude,
+        accuracy: location.accuracy,
+        source: match location.source {
+            1 => LocationSource::Gps,
+            3 => LocationSource::Registry,
+            _ => LocationSource::Unknown,
+        },
+    }
+}
+
+#[async_trait]
+impl Directory for IdentityServer {
+    async fn gateway_by_eui(&self, eui: GatewayEui) -> Result<Option<GatewayInfo>, PeerError> {
+        Ok(self.find_gateway_by_eui(eui).await?)
+    }
+
+    async fn gateway(&self, id: &GatewayId) -> Result<Option<GatewayInfo>, PeerError> {
+        Ok(self.find_gateway(id).await?)
+    }
+
+    async fn application(&self, id: &ApplicationId) -> Result<Option<ApplicationInfo>, PeerError> {
+        let stored = self.store.record::<record::Application>(id.as_str()).await;
+        let stored = stored.map_err(Error::from)?.map(|stored| stored.value);
+        let lives = stored.filter(|application| application.deleted_at.is_none());
+        Ok(lives.map(|application| ApplicationInfo {
+            id: id.clone(),
+            attributes: application.attributes.into_iter().collect(),
+        }))
+    }
+
+    async fn device_ids_by_euis(
+        &self,
+        join_eui: JoinEui,
+        dev_eui: DevEui,
+    ) -> Result<Option<DeviceIds>, PeerError> {
+        let device = self.store.text(Table::DeviceOfEuis, &euis_key(join_eui, dev_eui)).await;
+        let device = device.map_err(Error::from)?;
+        let key = device.and_then(|key| device_of_key(&key.value));
+        Ok(key.map(|key| DeviceIds {
+            key,
+            dev_eui: Some(dev_eui),
+            join_eui: Some(join_eui),
+            dev_addr: None,
+        }))
+    }
+
+    async fn report_last_seen(&self, seen: Vec<(DeviceKey, Timestamp)>) -> Result<(), PeerError> {
+        for (key, at) in seen {
+            self.see(&key, at).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How often a report is tried against other writers.
+const SEE_TRIES: usize = 4;

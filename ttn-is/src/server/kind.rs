@@ -1,0 +1,312 @@
+//! What differs between the kinds of entities.
+
+use ttn_core::{auth::Right, id::EntityId};
+
+use crate::{
+    entity::Sortable,
+    error::{AdminOnly, Error},
+    event::{self, KindEvents},
+    record::{AccountIds, Application, Gateway, Organization, Record, Time, User},
+    store::Table,
+};
+
+/// The rights and events of a kind of entity.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    pub(crate) all: Right,
+    pub(crate) info: Right,
+    pub(crate) settings: Right,
+    pub(crate) delete: Right,
+    pub(crate) api_keys: Right,
+    pub(crate) collaborators: Option<Right>,
+    /// What a user, and an organization, needs to create one for himself; none for users.
+    pub(crate) create: Option<(Right, Option<Right>)>,
+    /// What is needed to list those of a user, and of an organization.
+    pub(crate) list: Option<(Right, Option<Right>)>,
+    pub(crate) purge: AdminOnly,
+    pub(crate) events: &'static KindEvents,
+}
+
+impl Kind {
+    /// The kind of an entity; `None` for devices (they have their application's rights) and OAuth clients (not built).
+    pub(crate) const fn of(entity: &EntityId) -> Option<&'static Self> {
+        match entity {
+            EntityId::Application(_) => Some(&APPLICATION),
+            EntityId::Gateway(_) => Some(&GATEWAY),
+            EntityId::Organization(_) => Some(&ORGANIZATION),
+            EntityId::User(_) => Some(&USER),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn require(entity: &EntityId) -> Result<&'static Self, Error> {
+        Self::of(entity).ok_or(Error::Unsupported { what: "this kind of entity" })
+    }
+}
+
+static APPLICATION: Kind = Kind {
+    all: Right::ApplicationAll,
+    info: Right::ApplicationInfo,
+    settings: Right::ApplicationSettingsBasic,
+    delete: Right::ApplicationDelete,
+    api_keys: Right::ApplicationSettingsApiKeys,
+    collaborators: Some(Right::ApplicationSettingsCollaborators),
+    create: Some((Right::UserApplicationsCreate, Some(Right::OrganizationApplicationsCreate))),
+    list: Some((Right::UserApplicationsList, Some(Right::OrganizationApplicationsList))),
+    purge: AdminOnly::PurgeApplications,
+    events: &event::APPLICATION,
+};
+
+static GATEWAY: Kind = Kind {
+    all: Right::GatewayAll,
+    info: Right::GatewayInfo,
+    settings: Right::GatewaySettingsBasic,
+    delete: Right::GatewayDelete,
+    api_keys: Right::GatewaySettingsApiKeys,
+    collaborators: Some(Right::GatewaySettingsCollaborators),
+    create: Some((Right::UserGatewaysCreate, Some(Right::OrganizationGatewaysCreate))),
+    list: Some((Right::UserGatewaysList, Some(Right::OrganizationGatewaysList))),
+    purge: AdminOnly::PurgeGateways,
+    events: &event::GATEWAY,
+};
+
+static ORGANIZATION: Kind = Kind {
+    all: Right::OrganizationAll,
+    info: Right::OrganizationInfo,
+    settings: Right::OrganizationSettingsBasic,
+    delete: Right::OrganizationDelete,
+    api_keys: Right::OrganizationSettingsApiKeys,
+    collaborators: Some(Right::OrganizationSettingsMembers),
+    create: Some((Right::UserOrganizationsCreate, None)),
+    list: Some((Right::UserOrganizationsList, None)),
+    purge: AdminOnly::PurgeOrganizations,
+    events: &event::ORGANIZATION,
+};
+
+static USER: Kind = Kind {
+    all: Right::UserAll,
+    info: Right::UserInfo,
+    settings: Right::UserSettingsBasic,
+    delete: Right::UserDelete,
+    api_keys: Right::UserSettingsApiKeys,
+    collaborators: None,
+    create: None,
+    list: None,
+    purge: AdminOnly::PurgeUsers,
+    events: &event::USER,
+};
+
+/// Times and contacts that all entities have.
+#[derive(Debug)]
+pub(crate) struct Common<'a> {
+    pub(crate) created_at: &'a mut Option<Time>,
+    pub(crate) updated_at: &'a mut Option<Time>,
+    pub(crate) deleted_at: &'a mut Option<Time>,
+}
+
+/// An entity with an id of its own.
+pub(crate) trait Entity: Record + Clone + Sortable {
+    const KIND: &'static Kind;
+
+    /// The entity; an error if its id is missing or malformed.
+    fn entity(&self) -> Result<EntityId, Error>;
+
+    fn common(&mut self) -> Common<'_>;
+
+    fn deleted_at(&self) -> Option<Time>;
+
+    /// The administrative and the technical contact.
+    fn contacts(&mut self) -> Option<(&mut Option<AccountIds>, &mut Option<AccountIds>)>;
+
+    /// The row that keeps a field unique among the living.
+    fn unique(&self) -> Option<(Table, String)>;
+
+    /// The row that keeps the id unique beyond the table, for ever.
+    fn claim(&self) -> Option<(Table, String)> {
+        None
+    }
+
+    /// What everybody may see who is known (IS-03).
+    fn public(&self) -> Self;
+
+    /// Fields that an update leaves alone.
+    fn keep(&mut self, old: &Self);
+}
+
+macro_rules! common {
+    () => {
+        fn common(&mut self) -> Common<'_> {
+            Common {
+                created_at: &mut self.created_at,
+                updated_at: &mut self.updated_at,
+                deleted_at: &mut self.deleted_at,
+            }
+        }
+
+        fn deleted_at(&self) -> Option<Time> {
+            self.deleted_at
+        }
+    };
+}
+
+macro_rules! contacts {
+    () => {
+        fn contacts(&mut self) -> Option<(&mut Option<AccountIds>, &mut Option<AccountIds>)> {
+            Some((&mut self.administrative_contact, &mut self.technical_contact))
+        }
+    };
+}
+
+impl Entity for Application {
+    const KIND: &'static Kind = &APPLICATION;
+
+    common!();
+    contacts!();
+
+    fn entity(&self) -> Result<EntityId, Error> {
+        Ok(EntityId::Application(self.id().parse()?))
+    }
+
+    fn unique(&self) -> Option<(Table, String)> {
+        None
+    }
+
+    fn public(&self) -> Self {
+        Self {
+            ids: self.ids.clone(),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            deleted_at: self.deleted_at,
+            administrative_contact: self.administrative_contact.clone(),
+            technical_contact: self.technical_contact.clone(),
+            ..Self::default()
+        }
+    }
+
+    fn keep(&mut self, old: &Self) {
+        self.ids.clone_from(&old.ids);
+        self.dev_eui_counter = old.dev_eui_counter;
+    }
+}
+
+impl Entity for Organization {
+    const KIND: &'static Kind = &ORGANIZATION;
+
+    common!();
+    contacts!();
+
+    fn entity(&self) -> Result<EntityId, Error> {
+        Ok(EntityId::Organization(self.id().parse()?))
+    }
+
+    fn unique(&self) -> Option<(Table, String)> {
+        None
+    }
+
+    fn claim(&self) -> Option<(Table, String)> {
+        Some((Table::Account, self.id().to_owned()))
+    }
+
+    fn public(&self) -> Self {
+        Self {
+            ids: self.ids.clone(),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            deleted_at: self.deleted_at,
+            administrative_contact: self.administrative_contact.clone(),
+            technical_contact: self.technical_contact.clone(),
+            ..Self::default()
+        }
+    }
+
+    fn keep(&mut self, old: &Self) {
+        self.ids.clone_from(&old.ids);
+    }
+}
+
+impl Entity for Gateway {
+    const KIND: &'static Kind = &GATEWAY;
+
+    common!();
+    contacts!();
+
+    fn entity(&self) -> Result<EntityId, Error> {
+        let octets = self.ids.as_ref().map_or(0, |ids| ids.eui.len());
+        if octets != 0 && octets != 8 {
+            return Err(Error::InvalidField { field: "ids.eui", reason: "an EUI has 8 octets" });
+        }
+        Ok(EntityId::Gateway(self.id().parse()?))
+    }
+
+    fn unique(&self) -> Option<(Table, String)> {
+        self.eui().map(|eui| (Table::GatewayOfEui, eui.to_string()))
+    }
+
+    fn public(&self) -> Self {
+        Self {
+            ids: self.ids.clone(),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            deleted_at: self.deleted_at,
+            name: self.name.clone(),
+            description: self.description.clone(),
+            administrative_contact: self.administrative_contact.clone(),
+            technical_contact: self.technical_contact.clone(),
+            frequency_plan_id: self.frequency_plan_id.clone(),
+            frequency_plan_ids: self.frequency_plan_ids.clone(),
+            status_public: self.status_public,
+            location_public: self.location_public,
+            gateway_server_address: if self.status_public {
+                self.gateway_server_address.clone()
+            } else {
+                String::new()
+            },
+            antennas: if self.location_public { self.antennas.clone() } else { Vec::new() },
+            ..Self::default()
+        }
+    }
+
+    fn keep(&mut self, old: &Self) {
+        let eui = self.ids.take().map(|ids| ids.eui).unwrap_or_default();
+        self.ids.clone_from(&old.ids);
+        self.ids.get_or_insert_default().eui = eui;
+    }
+}
+
+impl Entity for User {
+    const KIND: &'static Kind = &USER;
+
+    common!();
+
+    fn entity(&self) -> Result<EntityId, Error> {
+        Ok(EntityId::User(self.id().parse()?))
+    }
+
+    fn contacts(&mut self) -> Option<(&mut Option<AccountIds>, &mut Option<AccountIds>)> {
+        None
+    }
+
+    fn unique(&self) -> Option<(Table, String)> {
+        self.email_key().map(|key| (Table::UserOfEmail, key))
+    }
+
+    fn claim(&self) -> Option<(Table, String)> {
+        Some((Table::Account, self.id().to_owned()))
+    }
+
+    fn public(&self) -> Self {
+        Self {
+            ids: self.ids.clone(),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            deleted_at: self.deleted_at,
+            ..Self::default()
+        }
+    }
+
+    fn keep(&mut self, old: &Self) {
+        self.ids.clone_from(&old.ids);
+        self.password_hash.clone_from(&old.password_hash);
+        self.password_updated_at = old.password_updated_at;
+    }
+}

@@ -1,0 +1,252 @@
+//! Users (IS-05, IS-06, IS-36).
+
+use ttn_core::{
+    auth::Principal,
+    id::{EntityId, UserId},
+    store::{Page, Replaces},
+};
+
+use super::{IdentityServer, TRIES, entities::contention};
+use crate::{
+    access::require_known,
+    auth::{PasswordRule, hash::PASSWORD_ITERATIONS, password},
+    entity::{self, Query, check_reserved},
+    error::{AdminOnly, Error},
+    event,
+    record::User,
+    rights,
+    store::{IdentityStoreExt as _, Table, Transaction, WriteError},
+};
+
+use super::kind::Entity as _;
+
+impl IdentityServer {
+    /// Creates a user: an administrator anybody, others themselves if registration is enabled (IS-34). Who registers
+    /// himself is no administrator, and approved unless an administrator must approve.
+    ///
+    /// # Errors
+    ///
+    /// Registration is disabled; the id is malformed, reserved or taken; the address is taken or missing; the password
+    /// is too weak.
+    pub async fn create_user(
+        &self,
+        caller: &Principal,
+        mut user: User,
+        password: &str,
+    ) -> Result<User, Error> {
+        if !caller.is_admin {
+            if !self.config.registration_enabled {
+                return Err(Error::AdminOnly { what: AdminOnly::CreateUsers });
+            }
+            user.admin = false;
+            user.require_password_update = false;
+            user.primary_email_address_validated_at = None;
+            user.state_description = String::new();
+            user.state = if self.config.registration_admin_approval {
+                rights::STATE_REQUESTED
+            } else {
+                rights::STATE_APPROVED
+            };
+        }
+        let entity = user.entity()?;
+        check_reserved(user.id())?;
+        check_email(&user.primary_email_address)?;
+        password::check(password, user.id())?;
+        user.password_hash = self.hasher.hash(password, PASSWORD_ITERATIONS, &*self.entropy).await;
+        user.password_updated_at = Some(self.clock.utc().into());
+        self.insert(&mut user, &entity, Transaction::new()).await?;
+        self.publish(&event::USER.create, &entity, serde_json::Value::Null);
+        Ok(user)
+    }
+
+    /// Reads a user; the caller needs the right to his information.
+    ///
+    /// # Errors
+    ///
+    /// The caller lacks the right, or the user does not exist.
+    pub async fn user(&self, caller: &Principal, id: &UserId) -> Result<User, Error> {
+        let entity = EntityId::User(id.clone());
+        self.authorize(caller, &entity, &[User::KIND.info]).await?;
+        Ok(self.live(&entity).await?.value)
+    }
+
+    /// Reads what everybody may see of a user who is known (IS-03).
+    ///
+    /// # Errors
+    ///
+    /// The caller is nobody, or the user does not exist.
+    pub async fn user_public(&self, caller: &Principal, id: &UserId) -> Result<User, Error> {
+        require_known(caller)?;
+        Ok(self.live::<User>(&EntityId::User(id.clone())).await?.value.public())
+    }
+
+    /// Lists users. Administrators only.
+    ///
+    /// # Errors
+    ///
+    /// The caller is no administrator.
+    pub async fn list_users(&self, caller: &Principal, query: &Query) -> Result<Page<User>, Error> {
+        require_known(caller)?;
+        if !caller.is_admin {
+            return Err(Error::AdminOnly { what: AdminOnly::ListUsers });
+        }
+        let mut users = self.store.records::<User>("").await?;
+        users.retain(|user| user.deleted_at.is_some() == query.deleted);
+        Ok(entity::page(users, query))
+    }
+
+    /// Changes a user. State, administration and validation are for administrators; the password has its own method.
+    ///
+    /// # Errors
+    ///
+    /// The caller lacks the right; the user does not exist or would be no administrator any more and is the last one.
+    pub async fn update_user<F>(
+        &self,
+        caller: &Principal,
+        id: &UserId,
+        fields: &[String],
+        mut change: F,
+    ) -> Result<User, Error>
+    where
+        F: FnMut(&mut User) -> Result<(), Error> + Send,
+    {
+        let entity = EntityId::User(id.clone());
+        self.authorize(caller, &entity, &[User::KIND.settings]).await?;
+        let others = self.other_admin(id).await?;
+        let is_admin = caller.is_admin;
+        self.update_entity(&entity, fields, |user: &mut User| {
+            let old = user.clone();
+            change(user)?;
+            check_email(&user.primary_email_address)?;
+            if old.email_key() != user.email_key() && !is_admin {
+                user.primary_email_address_validated_at = None;
+            } else if !is_admin {
+                let (was, is) = (
+                    old.primary_email_address_validated_at,
+                    &mut user.primary_email_address_validated_at,
+                );
+                if *is != was {
+                    return Err(Error::UpdateAdminField {
+                        field: "primary_email_address_validated_at",
+                    });
+                }
+            }
+            if !is_admin {
+                check_admin_fields(&old, user)?;
+            }
+            let steps_down = old.admin && !(user.admin && user.state == old.state);
+            if steps_down && !others {
+                return Err(Error::LastAdmin { id: user.id().to_owned() });
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes a user's password; the old one is checked (IS-36). Logins that remember the old one fail from now on.
+    ///
+    /// # Errors
+    ///
+    /// The caller lacks the right; the old password is wrong; the new one is the old one or too weak.
+    pub async fn update_password(
+        &self,
+        caller: &Principal,
+        id: &UserId,
+        old: &str,
+        new: &str,
+    ) -> Result<(), Error> {
+        let entity = EntityId::User(id.clone());
+        require_known(caller)?;
+        if !caller.is_admin {
+            self.authorize(caller, &entity, &[User::KIND.settings]).await?;
+        }
+        for _ in 0..TRIES {
+            let mut stored = self.live::<User>(&entity).await?;
+            let user = &mut stored.value;
+            if !self.hasher.verify(old, &user.password_hash, &*self.clock).await {
+                let data = serde_json::Value::Null;
+                self.publish(&event::USER_INCORRECT_PASSWORD, &entity, data);
+                return Err(Error::OldPassword);
+            }
+            if old == new {
+                return Err(PasswordRule::EqualsOld.into());
+            }
+            password::check(new, id.as_str())?;
+            user.password_hash = self.hasher.hash(new, PASSWORD_ITERATIONS, &*self.entropy).await;
+            let now = Some(self.clock.utc().into());
+            (user.password_updated_at, user.updated_at) = (now, now);
+            user.require_password_update = false;
+            let write = Transaction::new().put(user, Replaces::Revision(stored.revision));
+            match write.commit(&*self.store).await {
+                Ok(_) => {
+                    let fields = ["password".to_owned(), "password_updated_at".to_owned()];
+                    self.publish(&event::USER.update, &entity, fields.to_vec().into());
+                    return Ok(());
+                }
+                Err(WriteError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(contention(&entity))
+    }
+
+    pub(crate) async fn delete_user(&self, entity: &EntityId) -> Result<(), Error> {
+        if let EntityId::User(id) = entity
+            && self.live::<User>(entity).await?.value.admin
+            && !self.other_admin(id).await?
+        {
+            return Err(Error::LastAdmin { id: id.to_string() });
+        }
+        self.delete_entity::<User>(entity).await
+    }
+
+    /// Whether somebody else is an administrator who can work.
+    async fn other_admin(&self, id: &UserId) -> Result<bool, Error> {
+        let users = self.store.records::<User>("").await?;
+        Ok(users.iter().any(|user| {
+            user.admin
+                && user.id() != id.as_str()
+                && user.deleted_at.is_none()
+                && user.state == rights::STATE_APPROVED
+        }))
+    }
+
+    /// Finds a user by his e-mail address, for logins.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn user_id_by_email(&self, email: &str) -> Result<Option<UserId>, Error> {
+        let stored = self.store.text(Table::UserOfEmail, &email.to_lowercase()).await?;
+        stored.map(|id| id.value.parse().map_err(Error::from)).transpose()
+    }
+}
+
+fn check_admin_fields(old: &User, new: &User) -> Result<(), Error> {
+    let changed = [
+        ("admin", old.admin != new.admin),
+        ("state", old.state != new.state),
+        ("state_description", old.state_description != new.state_description),
+        ("require_password_update", old.require_password_update != new.require_password_update),
+    ];
+    match changed.into_iter().find(|(_, changed)| *changed) {
+        Some((field, _)) => Err(Error::UpdateAdminField { field }),
+        None => Ok(()),
+    }
+}
+
+fn check_email(email: &str) -> Result<(), Error> {
+    let valid = email.len() <= EMAIL_LENGTH_MAX
+        && email.split_once('@').is_some_and(|(local, domain)| {
+            !local.is_empty() && !domain.is_empty() && !domain.contains('@')
+        })
+        && !email.chars().any(|c| c.is_whitespace() || c.is_control());
+    if valid {
+        Ok(())
+    } else {
+        let reason = "must be an e-mail address";
+        Err(Error::InvalidField { field: "primary_email_address", reason })
+    }
+}
+
+const EMAIL_LENGTH_MAX: usize = 254;
