@@ -2,6 +2,7 @@
 //! `ttn-core` types.
 //!
 //! * [`v3`]: the messages;
+//! * [`convert`]: to and from the types of `ttn-core`;
 //! * [`json`]: JSON in and out;
 //! * [`mask`]: field masks;
 //! * [`validate`]: validation rules;
@@ -15,10 +16,11 @@
 //! let device: v3::EndDeviceIdentifiers =
 //!     json::from_slice(br#"{"deviceId":"dev","dev_eui":"70b3d57ed0000001"}"#)?;
 //! assert_eq!(json::to_string(&device), r#"{"device_id":"dev","dev_eui":"70B3D57ED0000001"}"#);
-//! assert_eq!(mask::filter(&device, ["device_id"]).unwrap().dev_eui, []);
+//! assert!(mask::filter(&device, ["device_id"]).unwrap().dev_eui.is_empty());
 //! # Ok::<(), ttn_proto::json::JsonError>(())
 //! ```
 
+pub mod convert;
 pub mod json;
 pub mod mask;
 mod message;

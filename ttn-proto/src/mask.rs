@@ -56,8 +56,9 @@ where
 
 /// Whether anything that `path` selects is set; false for a path that does not exist.
 pub fn is_set<T: ApiMessage>(message: &T, path: &str) -> bool {
-    let mut probe = T::default();
-    probe.copy_path(message, &mut Path::new(path)).is_ok() && probe != T::default()
+    let Ok(selected) = filter(message, [path]) else { return false };
+    let mut cleared = selected.clone();
+    clear(&mut cleared, [path]).is_ok() && cleared != selected
 }
 
 /// Whether a list of paths selects `path`, by itself or by one of its parents.
@@ -67,9 +68,9 @@ pub fn selects<S: AsRef<str>>(paths: &[S], path: &str) -> bool {
 
 /// Whether a list of paths touches `path`: selects it, or something below it.
 pub fn touches<S: AsRef<str>>(paths: &[S], path: &str) -> bool {
-    paths.iter().any(|selected| {
-        is_within(path, selected.as_ref()) || is_within(selected.as_ref(), path)
-    })
+    paths
+        .iter()
+        .any(|selected| is_within(path, selected.as_ref()) || is_within(selected.as_ref(), path))
 }
 
 /// Whether `path` is `parent` or below it.
@@ -88,7 +89,8 @@ impl Descriptor {
     /// Whether the message has this path.
     pub fn has_path(&self, path: &str) -> bool {
         let (first, rest) = split(path);
-        let Some(field) = self.fields.iter().find(|field| field.oneof.unwrap_or(field.name) == first)
+        let Some(field) =
+            self.fields.iter().find(|field| field.oneof.unwrap_or(field.name) == first)
         else {
             return false;
         };

@@ -85,8 +85,6 @@ impl Verb {
 pub struct FieldMaskRule {
     /// The message that the paths are of.
     pub message: fn() -> &'static Descriptor,
-    /// How many paths that message has.
-    pub paths: usize,
     /// The field of the request that holds the message; none if the mask selects what is read.
     pub set: Option<&'static str>,
     /// The paths taken.

@@ -60,7 +60,13 @@ pub struct Method {
 
 #[derive(Clone)]
 enum Call {
-    Duplex(Arc<dyn Fn(Request<BoxStream<Incoming>>, Timestamp) -> Reply<BoxStream<Outgoing>> + Send + Sync>),
+    Duplex(
+        Arc<
+            dyn Fn(Request<BoxStream<Incoming>>, Timestamp) -> Reply<BoxStream<Outgoing>>
+                + Send
+                + Sync,
+        >,
+    ),
     Stream(Arc<dyn Fn(Request<Incoming>, Timestamp) -> Reply<BoxStream<Outgoing>> + Send + Sync>),
     Unary(Arc<dyn Fn(Request<Incoming>, Timestamp) -> Reply<Outgoing> + Send + Sync>),
 }
@@ -219,11 +225,7 @@ fn prepare<Q: ApiMessage>(
 /// # Errors
 ///
 /// Answers INVALID_ARGUMENT with the details of `field_mask_paths`, `non_zero_path` or `validation`.
-pub fn check<Q: ApiMessage>(
-    rpc: &'static Rpc,
-    message: &Q,
-    now: Timestamp,
-) -> Result<(), Status> {
+pub fn check<Q: ApiMessage>(rpc: &'static Rpc, message: &Q, now: Timestamp) -> Result<(), Status> {
     let paths = message.field_mask().map(|mask| mask.paths.clone()).unwrap_or_default();
     if let Some(rule) = rpc.field_mask {
         let forbidden: Vec<_> =

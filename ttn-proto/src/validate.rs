@@ -168,8 +168,9 @@ impl<'a> Validator<'a> {
                 Rule::Pattern(pattern) => {
                     self.hold(matches(pattern, value), || format!("must match `{pattern}`"))?;
                 }
-                Rule::In(values) => self
-                    .hold(values.contains(&value), || format!("must be one of {values:?}"))?,
+                Rule::In(values) => {
+                    self.hold(values.contains(&value), || format!("must be one of {values:?}"))?
+                }
                 Rule::Uri => self.hold(is_uri(value), || "must be an absolute URI".to_owned())?,
                 Rule::UriReference => {
                     self.hold(is_uri_reference(value), || "must be a URI".to_owned())?;
@@ -178,9 +179,8 @@ impl<'a> Validator<'a> {
                 Rule::Email => {
                     self.hold(is_email(value), || "must be an e-mail address".to_owned())?;
                 }
-                Rule::Ip => self.hold(value.parse::<IpAddr>().is_ok(), || {
-                    "must be an IP address".to_owned()
-                })?,
+                Rule::Ip => self
+                    .hold(value.parse::<IpAddr>().is_ok(), || "must be an IP address".to_owned())?,
                 Rule::Ipv4 => self.hold(value.parse::<Ipv4Addr>().is_ok(), || {
                     "must be an IPv4 address".to_owned()
                 })?,
@@ -206,8 +206,9 @@ impl<'a> Validator<'a> {
                 Rule::Max(max) => self.hold(value <= max, || format!("must be at most {max}"))?,
                 Rule::Min(min) => self.hold(value >= min, || format!("must be at least {min}"))?,
                 Rule::Above(min) => self.hold(value > min, || format!("must be above {min}"))?,
-                Rule::InNumbers(values) => self
-                    .hold(values.contains(&value), || format!("must be one of {values:?}"))?,
+                Rule::InNumbers(values) => {
+                    self.hold(values.contains(&value), || format!("must be one of {values:?}"))?
+                }
                 Rule::NotInNumbers(values) => self
                     .hold(!values.contains(&value), || format!("must not be one of {values:?}"))?,
                 _ => {}

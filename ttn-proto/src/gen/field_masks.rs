@@ -6,21 +6,18 @@ use crate::rpc::{Allowed, FieldMaskRule};
 
 pub(super) static APPLICATION_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Application as crate::message::ApiMessage>::descriptor,
-    paths: 27,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Application as crate::message::ApiMessage>::descriptor,
-    paths: 27,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Application as crate::message::ApiMessage>::descriptor,
-    paths: 27,
     set: Some("application"),
     allowed: Allowed::AllExcept(&[
         "dev_eui_counter",
@@ -29,14 +26,12 @@ pub(super) static APPLICATION_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
 
 pub(super) static APPLICATION_ACCESS_UPDATE_API_KEY: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApiKey as crate::message::ApiMessage>::descriptor,
-    paths: 7,
     set: Some("api_key"),
     allowed: Allowed::All,
 };
 
 pub(super) static AS_GET_LINK: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationLink as crate::message::ApiMessage>::descriptor,
-    paths: 9,
     set: None,
     allowed: Allowed::AllPlus(&[
         "api_key",
@@ -47,7 +42,6 @@ pub(super) static AS_GET_LINK: FieldMaskRule = FieldMaskRule {
 
 pub(super) static AS_SET_LINK: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationLink as crate::message::ApiMessage>::descriptor,
-    paths: 9,
     set: Some("link"),
     allowed: Allowed::AllPlus(&[
         "api_key",
@@ -58,7 +52,6 @@ pub(super) static AS_SET_LINK: FieldMaskRule = FieldMaskRule {
 
 pub(super) static AS_END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
-    paths: 753,
     set: None,
     allowed: Allowed::List(&[
         "formatters",
@@ -104,7 +97,6 @@ pub(super) static AS_END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
 
 pub(super) static AS_END_DEVICE_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
-    paths: 753,
     set: Some("end_device"),
     allowed: Allowed::List(&[
         "formatters",
@@ -140,112 +132,96 @@ pub(super) static AS_END_DEVICE_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
 
 pub(super) static APPLICATION_UP_STORAGE_GET_STORED_APPLICATION_UP: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationUp as crate::message::ApiMessage>::descriptor,
-    paths: 233,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_PACKAGE_REGISTRY_GET_ASSOCIATION: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPackageAssociation as crate::message::ApiMessage>::descriptor,
-    paths: 13,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_PACKAGE_REGISTRY_LIST_ASSOCIATIONS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPackageAssociation as crate::message::ApiMessage>::descriptor,
-    paths: 13,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_PACKAGE_REGISTRY_SET_ASSOCIATION: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPackageAssociation as crate::message::ApiMessage>::descriptor,
-    paths: 13,
     set: Some("association"),
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_PACKAGE_REGISTRY_GET_DEFAULT_ASSOCIATION: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPackageDefaultAssociation as crate::message::ApiMessage>::descriptor,
-    paths: 8,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_PACKAGE_REGISTRY_LIST_DEFAULT_ASSOCIATIONS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPackageDefaultAssociation as crate::message::ApiMessage>::descriptor,
-    paths: 8,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_PACKAGE_REGISTRY_SET_DEFAULT_ASSOCIATION: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPackageDefaultAssociation as crate::message::ApiMessage>::descriptor,
-    paths: 8,
     set: Some("default"),
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_PUB_SUB_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPubSub as crate::message::ApiMessage>::descriptor,
-    paths: 63,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_PUB_SUB_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPubSub as crate::message::ApiMessage>::descriptor,
-    paths: 63,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_PUB_SUB_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPubSub as crate::message::ApiMessage>::descriptor,
-    paths: 63,
     set: Some("pubsub"),
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_WEBHOOK_REGISTRY_GET_TEMPLATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationWebhookTemplate as crate::message::ApiMessage>::descriptor,
-    paths: 35,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_WEBHOOK_REGISTRY_LIST_TEMPLATES: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationWebhookTemplate as crate::message::ApiMessage>::descriptor,
-    paths: 35,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_WEBHOOK_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationWebhook as crate::message::ApiMessage>::descriptor,
-    paths: 57,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_WEBHOOK_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationWebhook as crate::message::ApiMessage>::descriptor,
-    paths: 57,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_WEBHOOK_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationWebhook as crate::message::ApiMessage>::descriptor,
-    paths: 57,
     set: Some("webhook"),
     allowed: Allowed::All,
 };
 
 pub(super) static CLIENT_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Client as crate::message::ApiMessage>::descriptor,
-    paths: 32,
     set: None,
     allowed: Allowed::AllExcept(&[
         "secret",
@@ -254,7 +230,6 @@ pub(super) static CLIENT_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
 
 pub(super) static CLIENT_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Client as crate::message::ApiMessage>::descriptor,
-    paths: 32,
     set: None,
     allowed: Allowed::AllExcept(&[
         "secret",
@@ -263,63 +238,54 @@ pub(super) static CLIENT_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
 
 pub(super) static CLIENT_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Client as crate::message::ApiMessage>::descriptor,
-    paths: 32,
     set: Some("client"),
     allowed: Allowed::All,
 };
 
 pub(super) static DEVICE_REPOSITORY_LIST_BRANDS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDeviceBrand as crate::message::ApiMessage>::descriptor,
-    paths: 8,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static DEVICE_REPOSITORY_GET_BRAND: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDeviceBrand as crate::message::ApiMessage>::descriptor,
-    paths: 8,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static DEVICE_REPOSITORY_LIST_MODELS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDeviceModel as crate::message::ApiMessage>::descriptor,
-    paths: 39,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static DEVICE_REPOSITORY_GET_MODEL: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDeviceModel as crate::message::ApiMessage>::descriptor,
-    paths: 39,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static DEVICE_REPOSITORY_GET_UPLINK_DECODER: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::MessagePayloadDecoder as crate::message::ApiMessage>::descriptor,
-    paths: 4,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static DEVICE_REPOSITORY_GET_DOWNLINK_DECODER: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::MessagePayloadDecoder as crate::message::ApiMessage>::descriptor,
-    paths: 4,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static DEVICE_REPOSITORY_GET_DOWNLINK_ENCODER: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::MessagePayloadEncoder as crate::message::ApiMessage>::descriptor,
-    paths: 4,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
-    paths: 753,
     set: None,
     allowed: Allowed::List(&[
         "activated_at",
@@ -360,7 +326,6 @@ pub(super) static END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
 
 pub(super) static END_DEVICE_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
-    paths: 753,
     set: None,
     allowed: Allowed::List(&[
         "activated_at",
@@ -401,7 +366,6 @@ pub(super) static END_DEVICE_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
 
 pub(super) static END_DEVICE_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
-    paths: 753,
     set: Some("end_device"),
     allowed: Allowed::List(&[
         "activated_at",
@@ -434,7 +398,6 @@ pub(super) static END_DEVICE_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
 
 pub(super) static END_DEVICE_BATCH_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
-    paths: 753,
     set: None,
     allowed: Allowed::List(&[
         "activated_at",
@@ -475,14 +438,12 @@ pub(super) static END_DEVICE_BATCH_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
 
 pub(super) static MANAGED_GATEWAY_CONFIGURATION_SERVICE_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGateway as crate::message::ApiMessage>::descriptor,
-    paths: 15,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static MANAGED_GATEWAY_CONFIGURATION_SERVICE_UPDATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGateway as crate::message::ApiMessage>::descriptor,
-    paths: 15,
     set: Some("gateway"),
     allowed: Allowed::List(&[
         "ethernet_profile_id",
@@ -492,84 +453,72 @@ pub(super) static MANAGED_GATEWAY_CONFIGURATION_SERVICE_UPDATE: FieldMaskRule = 
 
 pub(super) static MANAGED_GATEWAY_WI_FI_PROFILE_CONFIGURATION_SERVICE_UPDATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGatewayWiFiProfile as crate::message::ApiMessage>::descriptor,
-    paths: 10,
     set: Some("profile"),
     allowed: Allowed::All,
 };
 
 pub(super) static MANAGED_GATEWAY_WI_FI_PROFILE_CONFIGURATION_SERVICE_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGatewayWiFiProfile as crate::message::ApiMessage>::descriptor,
-    paths: 10,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static MANAGED_GATEWAY_WI_FI_PROFILE_CONFIGURATION_SERVICE_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGatewayWiFiProfile as crate::message::ApiMessage>::descriptor,
-    paths: 10,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static MANAGED_GATEWAY_ETHERNET_PROFILE_CONFIGURATION_SERVICE_UPDATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGatewayEthernetProfile as crate::message::ApiMessage>::descriptor,
-    paths: 8,
     set: Some("profile"),
     allowed: Allowed::All,
 };
 
 pub(super) static MANAGED_GATEWAY_ETHERNET_PROFILE_CONFIGURATION_SERVICE_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGatewayEthernetProfile as crate::message::ApiMessage>::descriptor,
-    paths: 8,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static MANAGED_GATEWAY_ETHERNET_PROFILE_CONFIGURATION_SERVICE_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGatewayEthernetProfile as crate::message::ApiMessage>::descriptor,
-    paths: 8,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static GATEWAY_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Gateway as crate::message::ApiMessage>::descriptor,
-    paths: 60,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static GATEWAY_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Gateway as crate::message::ApiMessage>::descriptor,
-    paths: 60,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static GATEWAY_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Gateway as crate::message::ApiMessage>::descriptor,
-    paths: 60,
     set: Some("gateway"),
     allowed: Allowed::All,
 };
 
 pub(super) static GATEWAY_ACCESS_UPDATE_API_KEY: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApiKey as crate::message::ApiMessage>::descriptor,
-    paths: 7,
     set: Some("api_key"),
     allowed: Allowed::All,
 };
 
 pub(super) static GS_BATCH_GET_GATEWAY_CONNECTION_STATS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::GatewayConnectionStats as crate::message::ApiMessage>::descriptor,
-    paths: 26,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static JS_END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
-    paths: 753,
     set: None,
     allowed: Allowed::List(&[
         "application_server_address",
@@ -608,7 +557,6 @@ pub(super) static JS_END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
 
 pub(super) static JS_END_DEVICE_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
-    paths: 753,
     set: Some("end_device"),
     allowed: Allowed::List(&[
         "application_server_address",
@@ -646,28 +594,24 @@ pub(super) static JS_END_DEVICE_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
 
 pub(super) static APPLICATION_ACTIVATION_SETTING_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationActivationSettings as crate::message::ApiMessage>::descriptor,
-    paths: 7,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_ACTIVATION_SETTING_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationActivationSettings as crate::message::ApiMessage>::descriptor,
-    paths: 7,
     set: Some("settings"),
     allowed: Allowed::All,
 };
 
 pub(super) static APPLICATION_ACTIVATION_SETTING_REGISTRY_DELETE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationActivationSettings as crate::message::ApiMessage>::descriptor,
-    paths: 7,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static NS_END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
-    paths: 753,
     set: None,
     allowed: Allowed::List(&[
         "battery_percentage",
@@ -1261,7 +1205,6 @@ pub(super) static NS_END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
 
 pub(super) static NS_END_DEVICE_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
-    paths: 753,
     set: Some("end_device"),
     allowed: Allowed::List(&[
         "battery_percentage",
@@ -1855,7 +1798,6 @@ pub(super) static NS_END_DEVICE_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
 
 pub(super) static NS_END_DEVICE_REGISTRY_RESET_FACTORY_DEFAULTS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
-    paths: 753,
     set: None,
     allowed: Allowed::List(&[
         "battery_percentage",
@@ -2449,70 +2391,60 @@ pub(super) static NS_END_DEVICE_REGISTRY_RESET_FACTORY_DEFAULTS: FieldMaskRule =
 
 pub(super) static NS_RELAY_CONFIGURATION_SERVICE_GET_RELAY: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::RelaySettings as crate::message::ApiMessage>::descriptor,
-    paths: 35,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static NS_RELAY_CONFIGURATION_SERVICE_UPDATE_RELAY: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::RelaySettings as crate::message::ApiMessage>::descriptor,
-    paths: 35,
     set: Some("settings"),
     allowed: Allowed::All,
 };
 
 pub(super) static NS_RELAY_CONFIGURATION_SERVICE_GET_RELAY_UPLINK_FORWARDING_RULE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::RelayUplinkForwardingRule as crate::message::ApiMessage>::descriptor,
-    paths: 6,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static NS_RELAY_CONFIGURATION_SERVICE_LIST_RELAY_UPLINK_FORWARDING_RULES: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::RelayUplinkForwardingRule as crate::message::ApiMessage>::descriptor,
-    paths: 6,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static NS_RELAY_CONFIGURATION_SERVICE_UPDATE_RELAY_UPLINK_FORWARDING_RULE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::RelayUplinkForwardingRule as crate::message::ApiMessage>::descriptor,
-    paths: 6,
     set: Some("rule"),
     allowed: Allowed::All,
 };
 
 pub(super) static ORGANIZATION_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Organization as crate::message::ApiMessage>::descriptor,
-    paths: 24,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static ORGANIZATION_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Organization as crate::message::ApiMessage>::descriptor,
-    paths: 24,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static ORGANIZATION_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Organization as crate::message::ApiMessage>::descriptor,
-    paths: 24,
     set: Some("organization"),
     allowed: Allowed::All,
 };
 
 pub(super) static ORGANIZATION_ACCESS_UPDATE_API_KEY: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApiKey as crate::message::ApiMessage>::descriptor,
-    paths: 7,
     set: Some("api_key"),
     allowed: Allowed::All,
 };
 
 pub(super) static GS_PBA_UPDATE_GATEWAY: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::PacketBrokerGateway as crate::message::ApiMessage>::descriptor,
-    paths: 26,
     set: Some("gateway"),
     allowed: Allowed::List(&[
         "administrative_contact",
@@ -2532,14 +2464,12 @@ pub(super) static GS_PBA_UPDATE_GATEWAY: FieldMaskRule = FieldMaskRule {
 
 pub(super) static ENTITY_REGISTRY_SEARCH_SEARCH_APPLICATIONS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Application as crate::message::ApiMessage>::descriptor,
-    paths: 27,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static ENTITY_REGISTRY_SEARCH_SEARCH_CLIENTS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Client as crate::message::ApiMessage>::descriptor,
-    paths: 32,
     set: None,
     allowed: Allowed::AllExcept(&[
         "secret",
@@ -2548,21 +2478,18 @@ pub(super) static ENTITY_REGISTRY_SEARCH_SEARCH_CLIENTS: FieldMaskRule = FieldMa
 
 pub(super) static ENTITY_REGISTRY_SEARCH_SEARCH_GATEWAYS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Gateway as crate::message::ApiMessage>::descriptor,
-    paths: 60,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static ENTITY_REGISTRY_SEARCH_SEARCH_ORGANIZATIONS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Organization as crate::message::ApiMessage>::descriptor,
-    paths: 24,
     set: None,
     allowed: Allowed::All,
 };
 
 pub(super) static ENTITY_REGISTRY_SEARCH_SEARCH_USERS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::User as crate::message::ApiMessage>::descriptor,
-    paths: 45,
     set: None,
     allowed: Allowed::AllExcept(&[
         "password",
@@ -2572,7 +2499,6 @@ pub(super) static ENTITY_REGISTRY_SEARCH_SEARCH_USERS: FieldMaskRule = FieldMask
 
 pub(super) static END_DEVICE_REGISTRY_SEARCH_SEARCH_END_DEVICES: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
-    paths: 753,
     set: None,
     allowed: Allowed::List(&[
         "activated_at",
@@ -2613,7 +2539,6 @@ pub(super) static END_DEVICE_REGISTRY_SEARCH_SEARCH_END_DEVICES: FieldMaskRule =
 
 pub(super) static USER_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::User as crate::message::ApiMessage>::descriptor,
-    paths: 45,
     set: None,
     allowed: Allowed::AllExcept(&[
         "password",
@@ -2623,7 +2548,6 @@ pub(super) static USER_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
 
 pub(super) static USER_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::User as crate::message::ApiMessage>::descriptor,
-    paths: 45,
     set: None,
     allowed: Allowed::AllExcept(&[
         "password",
@@ -2633,7 +2557,6 @@ pub(super) static USER_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
 
 pub(super) static USER_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::User as crate::message::ApiMessage>::descriptor,
-    paths: 45,
     set: Some("user"),
     allowed: Allowed::AllExcept(&[
         "password",
@@ -2643,14 +2566,12 @@ pub(super) static USER_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
 
 pub(super) static USER_ACCESS_UPDATE_API_KEY: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApiKey as crate::message::ApiMessage>::descriptor,
-    paths: 7,
     set: Some("api_key"),
     allowed: Allowed::All,
 };
 
 pub(super) static USER_BOOKMARK_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::UserBookmark as crate::message::ApiMessage>::descriptor,
-    paths: 25,
     set: None,
     allowed: Allowed::All,
 };

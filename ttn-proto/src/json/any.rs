@@ -20,7 +20,7 @@ fn entry(name: &str) -> Option<&'static Entry> {
 }
 
 /// Writes `{"@type":…}`; a message that cannot be decoded is written as base64 in `value`.
-pub(crate) fn write(any: &Any, w: &mut Writer) {
+pub fn write(any: &Any, w: &mut Writer) {
     w.begin_object();
     if any.type_url.is_empty() {
         w.end_object();

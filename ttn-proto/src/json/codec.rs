@@ -159,8 +159,7 @@ impl Codec<Vec<u8>> for Plain {
 
 /// Standard or URL alphabet, without padding; trailing bits may be anything.
 fn base64(text: &str) -> Option<Vec<u8>> {
-    let encoding =
-        if text.contains(['-', '_']) { &BASE64URL_NOPAD } else { &BASE64_NOPAD };
+    let encoding = if text.contains(['-', '_']) { &BASE64URL_NOPAD } else { &BASE64_NOPAD };
     encoding.decode(text.as_bytes()).ok()
 }
 
@@ -333,7 +332,7 @@ impl Codec<Struct> for Object {
         let Value::Object(fields) = value else {
             return Err(JsonError::expected("an object"));
         };
-        let fields = fields.into_iter().map(|(name, value)| (name, proto_value(value)));
+        let fields = fields.into_iter().map(|(name, value)| (name, to_proto_value(value)));
         Ok(Struct { fields: fields.collect() })
     }
 }
@@ -352,7 +351,7 @@ impl Codec<ProtoValue> for Object {
     }
 
     fn take(value: Value) -> Result<ProtoValue, JsonError> {
-        Ok(proto_value(value))
+        Ok(to_proto_value(value))
     }
 }
 
@@ -370,12 +369,12 @@ impl Codec<ListValue> for Object {
         let Value::Array(values) = value else {
             return Err(JsonError::expected("a list"));
         };
-        Ok(ListValue { values: values.into_iter().map(proto_value).collect() })
+        Ok(ListValue { values: values.into_iter().map(to_proto_value).collect() })
     }
 }
 
-/// The depth of JSON is bounded by the parser.
-fn proto_value(value: Value) -> ProtoValue {
+/// JSON as `google.protobuf.Value`.
+pub fn to_proto_value(value: Value) -> ProtoValue {
     use prost_types::value::Kind;
     let kind = match value {
         Value::Null => Kind::NullValue(0),
@@ -383,14 +382,40 @@ fn proto_value(value: Value) -> ProtoValue {
         Value::Number(value) => Kind::NumberValue(value.as_f64().unwrap_or_default()),
         Value::String(value) => Kind::StringValue(value),
         Value::Array(values) => {
-            Kind::ListValue(ListValue { values: values.into_iter().map(proto_value).collect() })
+            Kind::ListValue(ListValue { values: values.into_iter().map(to_proto_value).collect() })
         }
         Value::Object(fields) => {
-            let fields = fields.into_iter().map(|(name, value)| (name, proto_value(value)));
+            let fields = fields.into_iter().map(|(name, value)| (name, to_proto_value(value)));
             Kind::StructValue(Struct { fields: fields.collect() })
         }
     };
     ProtoValue { kind: Some(kind) }
+}
+
+/// `google.protobuf.Value` as JSON; numbers that JSON does not have become null.
+pub fn from_proto_value(value: ProtoValue) -> Value {
+    use prost_types::value::Kind;
+    match value.kind {
+        None | Some(Kind::NullValue(_)) => Value::Null,
+        Some(Kind::BoolValue(value)) => Value::Bool(value),
+        Some(Kind::NumberValue(value)) => number(value),
+        Some(Kind::StringValue(value)) => Value::String(value),
+        Some(Kind::ListValue(list)) => list.values.into_iter().map(from_proto_value).collect(),
+        Some(Kind::StructValue(value)) => {
+            let fields = value.fields.into_iter();
+            fields.map(|(name, value)| (name, from_proto_value(value))).collect()
+        }
+    }
+}
+
+/// Whole numbers stay whole.
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 9e15 {
+        Value::from(value as i64)
+    } else {
+        serde_json::Number::from_f64(value).map_or(Value::Null, Value::Number)
+    }
 }
 
 impl Codec<Any> for AnyMessage {

@@ -11,8 +11,9 @@ mod write;
 
 use crate::message::ApiMessage;
 
-pub(crate) use self::time::{format_duration, parse_go_duration};
-pub use self::time::{format_timestamp, parse_timestamp};
+pub use self::any::write as write_any;
+pub use self::codec::{from_proto_value, to_proto_value};
+pub use self::time::{format_duration, format_timestamp, parse_go_duration, parse_timestamp};
 pub use self::write::Writer;
 
 /// Encodes a message.

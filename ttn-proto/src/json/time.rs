@@ -28,13 +28,11 @@ pub fn parse_timestamp(text: &str) -> Option<Timestamp> {
         seconds -= 1;
         nanos += 1_000_000_000;
     }
-    (-62_135_596_800..=253_402_300_799)
-        .contains(&seconds)
-        .then_some(Timestamp { seconds, nanos })
+    (-62_135_596_800..=253_402_300_799).contains(&seconds).then_some(Timestamp { seconds, nanos })
 }
 
 /// Formats a duration as seconds with 0, 3, 6 or 9 fraction digits.
-pub(crate) fn format_duration(value: &Duration) -> String {
+pub fn format_duration(value: &Duration) -> String {
     let total = i128::from(value.seconds) * NANOS_PER_SECOND + i128::from(value.nanos);
     let sign = if total < 0 { "-" } else { "" };
     let total = total.unsigned_abs();
@@ -52,7 +50,7 @@ pub(crate) fn parse_seconds(text: &str) -> Option<Duration> {
 }
 
 /// Parses a duration in the syntax of Go: `-1h2m3.5s`, `200ms`, `0`.
-pub(crate) fn parse_go_duration(text: &str) -> Option<Duration> {
+pub fn parse_go_duration(text: &str) -> Option<Duration> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use prost_reflect::{Cardinality, FieldDescriptor, Kind, MessageDescriptor};
 
 use super::names;
-use super::pool::Api;
+use super::pool::{self, Api};
 
 /// How often a field holds its value.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,7 @@ pub(crate) fn table(api: &Api, message: &MessageDescriptor) -> Result<String> {
         "static D: Descriptor = Descriptor {{ name: {}, json: Json::{json}, fields: &[",
         names::literal(names::short(message.full_name()))
     );
-    for field in message.fields() {
+    for field in pool::fields(message) {
         let label = match shape(&field) {
             Shape::List => "Repeated",
             Shape::Map => "Map",

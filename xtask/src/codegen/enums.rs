@@ -6,7 +6,7 @@ use anyhow::Result;
 use prost_reflect::EnumDescriptor;
 
 use super::names;
-use super::pool::Api;
+use super::pool::{self, Api};
 
 /// `JsonEnum` for one enum.
 pub(crate) fn implement(api: &Api, desc: &EnumDescriptor) -> Result<String> {
@@ -18,7 +18,7 @@ pub(crate) fn implement(api: &Api, desc: &EnumDescriptor) -> Result<String> {
         names::enumeration(desc),
         names::literal(&prefix)
     );
-    for value in desc.values() {
+    for value in pool::values(desc) {
         let options = value.options();
         let string = api.text(&options, "json_string");
         let string =

@@ -52,11 +52,7 @@ mod prelude {
 }
 ";
 
-fn implement(
-    api: &Api,
-    message: &MessageDescriptor,
-    checked: &BTreeSet<String>,
-) -> Result<String> {
+fn implement(api: &Api, message: &MessageDescriptor, checked: &BTreeSet<String>) -> Result<String> {
     let mut text = format!("\nimpl ApiMessage for {} {{\n", names::message(message));
     writeln!(
         text,
@@ -87,7 +83,7 @@ const FIELD_MASK: &str = "    fn field_mask(&self) -> Option<&prost_types::Field
 pub(crate) fn members(message: &MessageDescriptor) -> Vec<Member> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    for field in message.fields() {
+    for field in pool::fields(message) {
         match field.containing_oneof() {
             None => found.push(Member::Field(field)),
             Some(oneof) => {
@@ -146,7 +142,7 @@ fn write_fields(api: &Api, message: &MessageDescriptor) -> Result<String> {
 
 fn read_field(api: &Api, message: &MessageDescriptor) -> Result<String> {
     let mut body = String::new();
-    for field in message.fields() {
+    for field in pool::fields(message) {
         let name = names::literal(field.name());
         let pattern = if field.name() == field.json_name() {
             name
@@ -203,7 +199,7 @@ fn turbofish(api: &Api, field: &FieldDescriptor) -> Result<String> {
 
 fn wrapper(api: &Api, message: &MessageDescriptor) -> Result<String> {
     let mut text = String::new();
-    for field in message.fields() {
+    for field in pool::fields(message) {
         let codec = descriptor::codec(api, &field)?;
         write!(
             text,
@@ -279,7 +275,10 @@ fn is_nested(field: &FieldDescriptor) -> bool {
 pub(crate) fn function(head: &str, arg: &str, result: &str, body: &str, end: &str) -> String {
     if body.is_empty() {
         let head = head.replace(&format!("{arg}:"), "_:");
-        return format!("    fn {head}{result} {{{}}}\n\n", if end.is_empty() { String::new() } else { format!(" {} ", end.trim()) });
+        return format!(
+            "    fn {head}{result} {{{}}}\n\n",
+            if end.is_empty() { String::new() } else { format!(" {} ", end.trim()) }
+        );
     }
     format!("    fn {head}{result} {{\n{body}{end}    }}\n\n")
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, FileDescriptor,
-    MessageDescriptor, Value,
+    DescriptorPool, DynamicMessage, EnumDescriptor, EnumValueDescriptor, FieldDescriptor,
+    FileDescriptor, MessageDescriptor, Value,
 };
 
 /// The package that everything here belongs to.
@@ -25,7 +25,6 @@ pub(crate) struct Api {
 pub(crate) struct MaskRow {
     pub(crate) set: bool,
     pub(crate) message: String,
-    pub(crate) all_paths: usize,
     pub(crate) kind: String,
     pub(crate) paths: Vec<String>,
 }
@@ -114,6 +113,18 @@ pub(crate) fn messages(file: &FileDescriptor) -> Vec<MessageDescriptor> {
     found
 }
 
+/// The fields of a message as they are declared; the pool has them by number.
+pub(crate) fn fields(message: &MessageDescriptor) -> Vec<FieldDescriptor> {
+    let declared = message.descriptor_proto().field.iter();
+    declared.filter_map(|field| message.get_field_by_name(field.name())).collect()
+}
+
+/// The values of an enum as they are declared.
+pub(crate) fn values(desc: &EnumDescriptor) -> Vec<EnumValueDescriptor> {
+    let declared = desc.enum_descriptor_proto().value.iter();
+    declared.filter_map(|value| desc.get_value_by_name(value.name())).collect()
+}
+
 /// All enums of a file.
 pub(crate) fn enums(file: &FileDescriptor) -> Vec<EnumDescriptor> {
     let mut found: Vec<_> = file.enums().collect();
@@ -133,7 +144,6 @@ fn masks(path: &Path) -> Result<BTreeMap<String, MaskRow>> {
         let row = MaskRow {
             set: columns[1] == "set",
             message: columns[2].to_owned(),
-            all_paths: columns[3].parse()?,
             kind: columns[4].to_owned(),
             paths: paths.filter(|path| !path.is_empty()).map(str::to_owned).collect(),
         };

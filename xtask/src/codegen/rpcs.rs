@@ -20,11 +20,7 @@ pub(crate) fn generate(api: &Api, files: &mut BTreeMap<String, String>) -> Resul
     );
     for file in api.files() {
         for service in file.services() {
-            writeln!(
-                text,
-                "    Service {{ name: {}, rpcs: &[",
-                names::literal(service.name())
-            )?;
+            writeln!(text, "    Service {{ name: {}, rpcs: &[", names::literal(service.name()))?;
             for method in service.methods() {
                 let name = format!("{}.{}", service.name(), method.name());
                 let rule = match api.masks.get(&name) {
@@ -105,9 +101,8 @@ fn mask(text: &mut String, name: &str, method: &MethodDescriptor, row: &MaskRow)
     };
     writeln!(
         text,
-        "\npub(super) static {name}: FieldMaskRule = FieldMaskRule {{\n    message: <crate::{} as crate::message::ApiMessage>::descriptor,\n    paths: {},\n    set: {field},\n    allowed: {allowed},\n}};",
+        "\npub(super) static {name}: FieldMaskRule = FieldMaskRule {{\n    message: <crate::{} as crate::message::ApiMessage>::descriptor,\n    set: {field},\n    allowed: {allowed},\n}};",
         names::message_by_name(&row.message),
-        row.all_paths,
     )?;
     Ok(())
 }

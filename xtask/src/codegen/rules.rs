@@ -157,7 +157,8 @@ fn calls(
                     let rest: Vec<_> = rest.into_iter().map(|(_, rule)| rule.clone()).collect();
                     calls.push(format!("v.length({access}.len(), &[{}])?;", rest.join(", ")));
                 } else {
-                    calls.push(format!("v.length({access}.len(), &[{}])?;", rules.whole.join(", ")));
+                    calls
+                        .push(format!("v.length({access}.len(), &[{}])?;", rules.whole.join(", ")));
                 }
             }
             let map = shape(field) == Shape::Map;
@@ -277,7 +278,7 @@ fn expression(kind: &str, value: &str) -> Result<Option<String>> {
 pub(crate) fn patterns(api: &Api) -> Result<String> {
     let mut found = BTreeSet::new();
     for message in api.files().iter().flat_map(pool::messages) {
-        for rule in message.fields().flat_map(|field| api.rules(&field)) {
+        for rule in pool::fields(&message).iter().flat_map(|field| api.rules(field)) {
             if let Some((kind, pattern)) = rule.split_once('=')
                 && kind.ends_with(".pattern")
             {

@@ -24,11 +24,11 @@ pub(crate) fn generate(api: &Api, files: &mut BTreeMap<String, String>) -> Resul
             continue;
         }
         let name = stem(&file);
-        files.insert(
-            format!("services/{name}.rs"),
-            format!("use super::prelude::*;\n{text}"),
-        );
-        writeln!(index, "#[path = \"{name}.rs\"]\nmod {name}_service;\npub use {name}_service::*;")?;
+        files.insert(format!("services/{name}.rs"), format!("use super::prelude::*;\n{text}"));
+        writeln!(
+            index,
+            "#[path = \"{name}.rs\"]\nmod {name}_service;\npub use {name}_service::*;"
+        )?;
     }
     index.push_str(PRELUDE);
     files.insert("services/mod.rs".to_owned(), index);

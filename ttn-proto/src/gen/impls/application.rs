@@ -9,17 +9,17 @@ impl ApiMessage for v3::Application {
             Field { name: "ids", json_name: "ids", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ApplicationIdentifiers as ApiMessage>::descriptor) },
             Field { name: "created_at", json_name: "createdAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "updated_at", json_name: "updatedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
+            Field { name: "deleted_at", json_name: "deletedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "name", json_name: "name", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "description", json_name: "description", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "attributes", json_name: "attributes", oneof: None, label: Label::Map, kind: Kind::String },
             Field { name: "contact_info", json_name: "contactInfo", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::ContactInfo as ApiMessage>::descriptor) },
-            Field { name: "deleted_at", json_name: "deletedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
-            Field { name: "dev_eui_counter", json_name: "devEuiCounter", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "administrative_contact", json_name: "administrativeContact", oneof: None, label: Label::Single, kind: Kind::Message(<v3::OrganizationOrUserIdentifiers as ApiMessage>::descriptor) },
             Field { name: "technical_contact", json_name: "technicalContact", oneof: None, label: Label::Single, kind: Kind::Message(<v3::OrganizationOrUserIdentifiers as ApiMessage>::descriptor) },
             Field { name: "network_server_address", json_name: "networkServerAddress", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "application_server_address", json_name: "applicationServerAddress", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "join_server_address", json_name: "joinServerAddress", oneof: None, label: Label::Single, kind: Kind::String },
+            Field { name: "dev_eui_counter", json_name: "devEuiCounter", oneof: None, label: Label::Single, kind: Kind::Integer },
         ] };
         &D
     }
@@ -28,17 +28,17 @@ impl ApiMessage for v3::Application {
         w.optional::<Nested, _>("ids", &self.ids);
         w.optional::<Utc, _>("created_at", &self.created_at);
         w.optional::<Utc, _>("updated_at", &self.updated_at);
+        w.optional::<Utc, _>("deleted_at", &self.deleted_at);
         w.scalar::<Plain, _>("name", &self.name);
         w.scalar::<Plain, _>("description", &self.description);
         w.map::<Plain, String, _>("attributes", &self.attributes);
         w.list::<Nested, _>("contact_info", &self.contact_info);
-        w.optional::<Utc, _>("deleted_at", &self.deleted_at);
-        w.scalar::<Plain, _>("dev_eui_counter", &self.dev_eui_counter);
         w.optional::<Nested, _>("administrative_contact", &self.administrative_contact);
         w.optional::<Nested, _>("technical_contact", &self.technical_contact);
         w.scalar::<Plain, _>("network_server_address", &self.network_server_address);
         w.scalar::<Plain, _>("application_server_address", &self.application_server_address);
         w.scalar::<Plain, _>("join_server_address", &self.join_server_address);
+        w.scalar::<Plain, _>("dev_eui_counter", &self.dev_eui_counter);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
@@ -46,17 +46,17 @@ impl ApiMessage for v3::Application {
             "ids" => read::optional::<Nested, _>(&mut self.ids, value),
             "created_at" | "createdAt" => read::optional::<Utc, _>(&mut self.created_at, value),
             "updated_at" | "updatedAt" => read::optional::<Utc, _>(&mut self.updated_at, value),
+            "deleted_at" | "deletedAt" => read::optional::<Utc, _>(&mut self.deleted_at, value),
             "name" => read::scalar::<Plain, _>(&mut self.name, value),
             "description" => read::scalar::<Plain, _>(&mut self.description, value),
             "attributes" => read::map::<Plain, String, _>(&mut self.attributes, value),
             "contact_info" | "contactInfo" => read::list::<Nested, _>(&mut self.contact_info, value),
-            "deleted_at" | "deletedAt" => read::optional::<Utc, _>(&mut self.deleted_at, value),
-            "dev_eui_counter" | "devEuiCounter" => read::scalar::<Plain, _>(&mut self.dev_eui_counter, value),
             "administrative_contact" | "administrativeContact" => read::optional::<Nested, _>(&mut self.administrative_contact, value),
             "technical_contact" | "technicalContact" => read::optional::<Nested, _>(&mut self.technical_contact, value),
             "network_server_address" | "networkServerAddress" => read::scalar::<Plain, _>(&mut self.network_server_address, value),
             "application_server_address" | "applicationServerAddress" => read::scalar::<Plain, _>(&mut self.application_server_address, value),
             "join_server_address" | "joinServerAddress" => read::scalar::<Plain, _>(&mut self.join_server_address, value),
+            "dev_eui_counter" | "devEuiCounter" => read::scalar::<Plain, _>(&mut self.dev_eui_counter, value),
             _ => Ok(()),
         }
     }
@@ -66,17 +66,17 @@ impl ApiMessage for v3::Application {
             Some("ids") => path.message(&mut self.ids, from.ids.as_ref()),
             Some("created_at") => path.leaf(&mut self.created_at, &from.created_at),
             Some("updated_at") => path.leaf(&mut self.updated_at, &from.updated_at),
+            Some("deleted_at") => path.leaf(&mut self.deleted_at, &from.deleted_at),
             Some("name") => path.leaf(&mut self.name, &from.name),
             Some("description") => path.leaf(&mut self.description, &from.description),
             Some("attributes") => path.leaf(&mut self.attributes, &from.attributes),
             Some("contact_info") => path.leaf(&mut self.contact_info, &from.contact_info),
-            Some("deleted_at") => path.leaf(&mut self.deleted_at, &from.deleted_at),
-            Some("dev_eui_counter") => path.leaf(&mut self.dev_eui_counter, &from.dev_eui_counter),
             Some("administrative_contact") => path.message(&mut self.administrative_contact, from.administrative_contact.as_ref()),
             Some("technical_contact") => path.message(&mut self.technical_contact, from.technical_contact.as_ref()),
             Some("network_server_address") => path.leaf(&mut self.network_server_address, &from.network_server_address),
             Some("application_server_address") => path.leaf(&mut self.application_server_address, &from.application_server_address),
             Some("join_server_address") => path.leaf(&mut self.join_server_address, &from.join_server_address),
+            Some("dev_eui_counter") => path.leaf(&mut self.dev_eui_counter, &from.dev_eui_counter),
             _ => path.unknown(),
         }
     }
@@ -404,26 +404,26 @@ impl ApiMessage for v3::ListApplicationApiKeysRequest {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "ListApplicationAPIKeysRequest", json: Json::Standard, fields: &[
             Field { name: "application_ids", json_name: "applicationIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ApplicationIdentifiers as ApiMessage>::descriptor) },
+            Field { name: "order", json_name: "order", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "limit", json_name: "limit", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "page", json_name: "page", oneof: None, label: Label::Single, kind: Kind::Integer },
-            Field { name: "order", json_name: "order", oneof: None, label: Label::Single, kind: Kind::String },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
         w.optional::<Nested, _>("application_ids", &self.application_ids);
+        w.scalar::<Plain, _>("order", &self.order);
         w.scalar::<Plain, _>("limit", &self.limit);
         w.scalar::<Plain, _>("page", &self.page);
-        w.scalar::<Plain, _>("order", &self.order);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
             "application_ids" | "applicationIds" => read::optional::<Nested, _>(&mut self.application_ids, value),
+            "order" => read::scalar::<Plain, _>(&mut self.order, value),
             "limit" => read::scalar::<Plain, _>(&mut self.limit, value),
             "page" => read::scalar::<Plain, _>(&mut self.page, value),
-            "order" => read::scalar::<Plain, _>(&mut self.order, value),
             _ => Ok(()),
         }
     }
@@ -431,9 +431,9 @@ impl ApiMessage for v3::ListApplicationApiKeysRequest {
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
             Some("application_ids") => path.message(&mut self.application_ids, from.application_ids.as_ref()),
+            Some("order") => path.leaf(&mut self.order, &from.order),
             Some("limit") => path.leaf(&mut self.limit, &from.limit),
             Some("page") => path.leaf(&mut self.page, &from.page),
-            Some("order") => path.leaf(&mut self.order, &from.order),
             _ => path.unknown(),
         }
     }
@@ -444,12 +444,12 @@ impl ApiMessage for v3::ListApplicationApiKeysRequest {
             if let Some(x) = &self.application_ids { x.check(v)?; }
             v.leave();
         }
-        if v.enter("limit") {
-            v.integer(i128::from(self.limit), &[Rule::Max(1000)])?;
-            v.leave();
-        }
         if v.enter("order") {
             v.string(&self.order, &[Rule::In(&["", "api_key_id", "-api_key_id", "name", "-name", "created_at", "-created_at", "expires_at", "-expires_at"])])?;
+            v.leave();
+        }
+        if v.enter("limit") {
+            v.integer(i128::from(self.limit), &[Rule::Max(1000)])?;
             v.leave();
         }
         Ok(())

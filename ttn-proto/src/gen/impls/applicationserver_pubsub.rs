@@ -54,23 +54,23 @@ impl ApiMessage for v3::ApplicationPubSub {
             Field { name: "created_at", json_name: "createdAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "updated_at", json_name: "updatedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "format", json_name: "format", oneof: None, label: Label::Single, kind: Kind::String },
+            Field { name: "nats", json_name: "nats", oneof: Some("provider"), label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::NatsProvider as ApiMessage>::descriptor) },
+            Field { name: "mqtt", json_name: "mqtt", oneof: Some("provider"), label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::MqttProvider as ApiMessage>::descriptor) },
+            Field { name: "aws_iot", json_name: "awsIot", oneof: Some("provider"), label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::AwsIoTProvider as ApiMessage>::descriptor) },
             Field { name: "base_topic", json_name: "baseTopic", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "downlink_push", json_name: "downlinkPush", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_replace", json_name: "downlinkReplace", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
             Field { name: "uplink_message", json_name: "uplinkMessage", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
+            Field { name: "uplink_normalized", json_name: "uplinkNormalized", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
             Field { name: "join_accept", json_name: "joinAccept", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_ack", json_name: "downlinkAck", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_nack", json_name: "downlinkNack", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_sent", json_name: "downlinkSent", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_failed", json_name: "downlinkFailed", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_queued", json_name: "downlinkQueued", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
-            Field { name: "location_solved", json_name: "locationSolved", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
-            Field { name: "nats", json_name: "nats", oneof: Some("provider"), label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::NatsProvider as ApiMessage>::descriptor) },
-            Field { name: "service_data", json_name: "serviceData", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_queue_invalidated", json_name: "downlinkQueueInvalidated", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
-            Field { name: "uplink_normalized", json_name: "uplinkNormalized", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
-            Field { name: "mqtt", json_name: "mqtt", oneof: Some("provider"), label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::MqttProvider as ApiMessage>::descriptor) },
-            Field { name: "aws_iot", json_name: "awsIot", oneof: Some("provider"), label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::AwsIoTProvider as ApiMessage>::descriptor) },
+            Field { name: "location_solved", json_name: "locationSolved", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
+            Field { name: "service_data", json_name: "serviceData", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_pub_sub::Message as ApiMessage>::descriptor) },
         ] };
         &D
     }
@@ -80,26 +80,26 @@ impl ApiMessage for v3::ApplicationPubSub {
         w.optional::<Utc, _>("created_at", &self.created_at);
         w.optional::<Utc, _>("updated_at", &self.updated_at);
         w.scalar::<Plain, _>("format", &self.format);
-        w.scalar::<Plain, _>("base_topic", &self.base_topic);
-        w.optional::<Nested, _>("downlink_push", &self.downlink_push);
-        w.optional::<Nested, _>("downlink_replace", &self.downlink_replace);
-        w.optional::<Nested, _>("uplink_message", &self.uplink_message);
-        w.optional::<Nested, _>("join_accept", &self.join_accept);
-        w.optional::<Nested, _>("downlink_ack", &self.downlink_ack);
-        w.optional::<Nested, _>("downlink_nack", &self.downlink_nack);
-        w.optional::<Nested, _>("downlink_sent", &self.downlink_sent);
-        w.optional::<Nested, _>("downlink_failed", &self.downlink_failed);
-        w.optional::<Nested, _>("downlink_queued", &self.downlink_queued);
-        w.optional::<Nested, _>("location_solved", &self.location_solved);
         match &self.provider {
             Some(v3::application_pub_sub::Provider::Nats(x)) => w.member::<Nested, _>("nats", x),
             Some(v3::application_pub_sub::Provider::Mqtt(x)) => w.member::<Nested, _>("mqtt", x),
             Some(v3::application_pub_sub::Provider::AwsIot(x)) => w.member::<Nested, _>("aws_iot", x),
             None => {}
         }
-        w.optional::<Nested, _>("service_data", &self.service_data);
-        w.optional::<Nested, _>("downlink_queue_invalidated", &self.downlink_queue_invalidated);
+        w.scalar::<Plain, _>("base_topic", &self.base_topic);
+        w.optional::<Nested, _>("downlink_push", &self.downlink_push);
+        w.optional::<Nested, _>("downlink_replace", &self.downlink_replace);
+        w.optional::<Nested, _>("uplink_message", &self.uplink_message);
         w.optional::<Nested, _>("uplink_normalized", &self.uplink_normalized);
+        w.optional::<Nested, _>("join_accept", &self.join_accept);
+        w.optional::<Nested, _>("downlink_ack", &self.downlink_ack);
+        w.optional::<Nested, _>("downlink_nack", &self.downlink_nack);
+        w.optional::<Nested, _>("downlink_sent", &self.downlink_sent);
+        w.optional::<Nested, _>("downlink_failed", &self.downlink_failed);
+        w.optional::<Nested, _>("downlink_queued", &self.downlink_queued);
+        w.optional::<Nested, _>("downlink_queue_invalidated", &self.downlink_queue_invalidated);
+        w.optional::<Nested, _>("location_solved", &self.location_solved);
+        w.optional::<Nested, _>("service_data", &self.service_data);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
@@ -108,23 +108,23 @@ impl ApiMessage for v3::ApplicationPubSub {
             "created_at" | "createdAt" => read::optional::<Utc, _>(&mut self.created_at, value),
             "updated_at" | "updatedAt" => read::optional::<Utc, _>(&mut self.updated_at, value),
             "format" => read::scalar::<Plain, _>(&mut self.format, value),
+            "nats" => read::member::<Nested, _, _>(&mut self.provider, value, v3::application_pub_sub::Provider::Nats),
+            "mqtt" => read::member::<Nested, _, _>(&mut self.provider, value, v3::application_pub_sub::Provider::Mqtt),
+            "aws_iot" | "awsIot" => read::member::<Nested, _, _>(&mut self.provider, value, v3::application_pub_sub::Provider::AwsIot),
             "base_topic" | "baseTopic" => read::scalar::<Plain, _>(&mut self.base_topic, value),
             "downlink_push" | "downlinkPush" => read::optional::<Nested, _>(&mut self.downlink_push, value),
             "downlink_replace" | "downlinkReplace" => read::optional::<Nested, _>(&mut self.downlink_replace, value),
             "uplink_message" | "uplinkMessage" => read::optional::<Nested, _>(&mut self.uplink_message, value),
+            "uplink_normalized" | "uplinkNormalized" => read::optional::<Nested, _>(&mut self.uplink_normalized, value),
             "join_accept" | "joinAccept" => read::optional::<Nested, _>(&mut self.join_accept, value),
             "downlink_ack" | "downlinkAck" => read::optional::<Nested, _>(&mut self.downlink_ack, value),
             "downlink_nack" | "downlinkNack" => read::optional::<Nested, _>(&mut self.downlink_nack, value),
             "downlink_sent" | "downlinkSent" => read::optional::<Nested, _>(&mut self.downlink_sent, value),
             "downlink_failed" | "downlinkFailed" => read::optional::<Nested, _>(&mut self.downlink_failed, value),
             "downlink_queued" | "downlinkQueued" => read::optional::<Nested, _>(&mut self.downlink_queued, value),
-            "location_solved" | "locationSolved" => read::optional::<Nested, _>(&mut self.location_solved, value),
-            "nats" => read::member::<Nested, _, _>(&mut self.provider, value, v3::application_pub_sub::Provider::Nats),
-            "service_data" | "serviceData" => read::optional::<Nested, _>(&mut self.service_data, value),
             "downlink_queue_invalidated" | "downlinkQueueInvalidated" => read::optional::<Nested, _>(&mut self.downlink_queue_invalidated, value),
-            "uplink_normalized" | "uplinkNormalized" => read::optional::<Nested, _>(&mut self.uplink_normalized, value),
-            "mqtt" => read::member::<Nested, _, _>(&mut self.provider, value, v3::application_pub_sub::Provider::Mqtt),
-            "aws_iot" | "awsIot" => read::member::<Nested, _, _>(&mut self.provider, value, v3::application_pub_sub::Provider::AwsIot),
+            "location_solved" | "locationSolved" => read::optional::<Nested, _>(&mut self.location_solved, value),
+            "service_data" | "serviceData" => read::optional::<Nested, _>(&mut self.service_data, value),
             _ => Ok(()),
         }
     }
@@ -135,17 +135,6 @@ impl ApiMessage for v3::ApplicationPubSub {
             Some("created_at") => path.leaf(&mut self.created_at, &from.created_at),
             Some("updated_at") => path.leaf(&mut self.updated_at, &from.updated_at),
             Some("format") => path.leaf(&mut self.format, &from.format),
-            Some("base_topic") => path.leaf(&mut self.base_topic, &from.base_topic),
-            Some("downlink_push") => path.message(&mut self.downlink_push, from.downlink_push.as_ref()),
-            Some("downlink_replace") => path.message(&mut self.downlink_replace, from.downlink_replace.as_ref()),
-            Some("uplink_message") => path.message(&mut self.uplink_message, from.uplink_message.as_ref()),
-            Some("join_accept") => path.message(&mut self.join_accept, from.join_accept.as_ref()),
-            Some("downlink_ack") => path.message(&mut self.downlink_ack, from.downlink_ack.as_ref()),
-            Some("downlink_nack") => path.message(&mut self.downlink_nack, from.downlink_nack.as_ref()),
-            Some("downlink_sent") => path.message(&mut self.downlink_sent, from.downlink_sent.as_ref()),
-            Some("downlink_failed") => path.message(&mut self.downlink_failed, from.downlink_failed.as_ref()),
-            Some("downlink_queued") => path.message(&mut self.downlink_queued, from.downlink_queued.as_ref()),
-            Some("location_solved") => path.message(&mut self.location_solved, from.location_solved.as_ref()),
             Some("provider") => match path.next() {
                 None => {
                     self.provider.clone_from(&from.provider);
@@ -156,9 +145,20 @@ impl ApiMessage for v3::ApplicationPubSub {
                 Some("aws_iot") => member!(self.provider, from.provider, v3::application_pub_sub::Provider::AwsIot, path, message),
                 _ => path.unknown(),
             },
-            Some("service_data") => path.message(&mut self.service_data, from.service_data.as_ref()),
-            Some("downlink_queue_invalidated") => path.message(&mut self.downlink_queue_invalidated, from.downlink_queue_invalidated.as_ref()),
+            Some("base_topic") => path.leaf(&mut self.base_topic, &from.base_topic),
+            Some("downlink_push") => path.message(&mut self.downlink_push, from.downlink_push.as_ref()),
+            Some("downlink_replace") => path.message(&mut self.downlink_replace, from.downlink_replace.as_ref()),
+            Some("uplink_message") => path.message(&mut self.uplink_message, from.uplink_message.as_ref()),
             Some("uplink_normalized") => path.message(&mut self.uplink_normalized, from.uplink_normalized.as_ref()),
+            Some("join_accept") => path.message(&mut self.join_accept, from.join_accept.as_ref()),
+            Some("downlink_ack") => path.message(&mut self.downlink_ack, from.downlink_ack.as_ref()),
+            Some("downlink_nack") => path.message(&mut self.downlink_nack, from.downlink_nack.as_ref()),
+            Some("downlink_sent") => path.message(&mut self.downlink_sent, from.downlink_sent.as_ref()),
+            Some("downlink_failed") => path.message(&mut self.downlink_failed, from.downlink_failed.as_ref()),
+            Some("downlink_queued") => path.message(&mut self.downlink_queued, from.downlink_queued.as_ref()),
+            Some("downlink_queue_invalidated") => path.message(&mut self.downlink_queue_invalidated, from.downlink_queue_invalidated.as_ref()),
+            Some("location_solved") => path.message(&mut self.location_solved, from.location_solved.as_ref()),
+            Some("service_data") => path.message(&mut self.service_data, from.service_data.as_ref()),
             _ => path.unknown(),
         }
     }
@@ -171,50 +171,6 @@ impl ApiMessage for v3::ApplicationPubSub {
         }
         if v.enter("format") {
             v.string(&self.format, &[Rule::MaxLen(20), Rule::Pattern("^[a-z0-9](?:[-]?[a-z0-9]){2,}$")])?;
-            v.leave();
-        }
-        if v.enter("base_topic") {
-            v.string(&self.base_topic, &[Rule::MaxLen(100)])?;
-            v.leave();
-        }
-        if v.enter("downlink_push") {
-            if let Some(x) = &self.downlink_push { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("downlink_replace") {
-            if let Some(x) = &self.downlink_replace { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("uplink_message") {
-            if let Some(x) = &self.uplink_message { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("join_accept") {
-            if let Some(x) = &self.join_accept { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("downlink_ack") {
-            if let Some(x) = &self.downlink_ack { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("downlink_nack") {
-            if let Some(x) = &self.downlink_nack { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("downlink_sent") {
-            if let Some(x) = &self.downlink_sent { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("downlink_failed") {
-            if let Some(x) = &self.downlink_failed { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("downlink_queued") {
-            if let Some(x) = &self.downlink_queued { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("location_solved") {
-            if let Some(x) = &self.location_solved { x.check(v)?; }
             v.leave();
         }
         if v.enter("provider") {
@@ -242,16 +198,60 @@ impl ApiMessage for v3::ApplicationPubSub {
             }
             v.leave();
         }
-        if v.enter("service_data") {
-            if let Some(x) = &self.service_data { x.check(v)?; }
+        if v.enter("base_topic") {
+            v.string(&self.base_topic, &[Rule::MaxLen(100)])?;
+            v.leave();
+        }
+        if v.enter("downlink_push") {
+            if let Some(x) = &self.downlink_push { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("downlink_replace") {
+            if let Some(x) = &self.downlink_replace { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("uplink_message") {
+            if let Some(x) = &self.uplink_message { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("uplink_normalized") {
+            if let Some(x) = &self.uplink_normalized { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("join_accept") {
+            if let Some(x) = &self.join_accept { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("downlink_ack") {
+            if let Some(x) = &self.downlink_ack { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("downlink_nack") {
+            if let Some(x) = &self.downlink_nack { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("downlink_sent") {
+            if let Some(x) = &self.downlink_sent { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("downlink_failed") {
+            if let Some(x) = &self.downlink_failed { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("downlink_queued") {
+            if let Some(x) = &self.downlink_queued { x.check(v)?; }
             v.leave();
         }
         if v.enter("downlink_queue_invalidated") {
             if let Some(x) = &self.downlink_queue_invalidated { x.check(v)?; }
             v.leave();
         }
-        if v.enter("uplink_normalized") {
-            if let Some(x) = &self.uplink_normalized { x.check(v)?; }
+        if v.enter("location_solved") {
+            if let Some(x) = &self.location_solved { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("service_data") {
+            if let Some(x) = &self.service_data { x.check(v)?; }
             v.leave();
         }
         Ok(())

@@ -162,19 +162,19 @@ impl ApiMessage for v3::ApplicationWebhookTemplate {
             Field { name: "headers", json_name: "headers", oneof: None, label: Label::Map, kind: Kind::String },
             Field { name: "format", json_name: "format", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "fields", json_name: "fields", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::ApplicationWebhookTemplateField as ApiMessage>::descriptor) },
+            Field { name: "create_downlink_api_key", json_name: "createDownlinkApiKey", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "uplink_message", json_name: "uplinkMessage", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook_template::Message as ApiMessage>::descriptor) },
+            Field { name: "uplink_normalized", json_name: "uplinkNormalized", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook_template::Message as ApiMessage>::descriptor) },
             Field { name: "join_accept", json_name: "joinAccept", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook_template::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_ack", json_name: "downlinkAck", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook_template::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_nack", json_name: "downlinkNack", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook_template::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_sent", json_name: "downlinkSent", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook_template::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_failed", json_name: "downlinkFailed", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook_template::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_queued", json_name: "downlinkQueued", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook_template::Message as ApiMessage>::descriptor) },
-            Field { name: "location_solved", json_name: "locationSolved", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook_template::Message as ApiMessage>::descriptor) },
-            Field { name: "create_downlink_api_key", json_name: "createDownlinkApiKey", oneof: None, label: Label::Single, kind: Kind::Bool },
-            Field { name: "service_data", json_name: "serviceData", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook_template::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_queue_invalidated", json_name: "downlinkQueueInvalidated", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook_template::Message as ApiMessage>::descriptor) },
+            Field { name: "location_solved", json_name: "locationSolved", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook_template::Message as ApiMessage>::descriptor) },
+            Field { name: "service_data", json_name: "serviceData", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook_template::Message as ApiMessage>::descriptor) },
             Field { name: "field_mask", json_name: "fieldMask", oneof: None, label: Label::Single, kind: Kind::FieldMask },
-            Field { name: "uplink_normalized", json_name: "uplinkNormalized", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook_template::Message as ApiMessage>::descriptor) },
         ] };
         &D
     }
@@ -190,19 +190,19 @@ impl ApiMessage for v3::ApplicationWebhookTemplate {
         w.map::<Plain, String, _>("headers", &self.headers);
         w.scalar::<Plain, _>("format", &self.format);
         w.list::<Nested, _>("fields", &self.fields);
+        w.scalar::<Plain, _>("create_downlink_api_key", &self.create_downlink_api_key);
         w.optional::<Nested, _>("uplink_message", &self.uplink_message);
+        w.optional::<Nested, _>("uplink_normalized", &self.uplink_normalized);
         w.optional::<Nested, _>("join_accept", &self.join_accept);
         w.optional::<Nested, _>("downlink_ack", &self.downlink_ack);
         w.optional::<Nested, _>("downlink_nack", &self.downlink_nack);
         w.optional::<Nested, _>("downlink_sent", &self.downlink_sent);
         w.optional::<Nested, _>("downlink_failed", &self.downlink_failed);
         w.optional::<Nested, _>("downlink_queued", &self.downlink_queued);
-        w.optional::<Nested, _>("location_solved", &self.location_solved);
-        w.scalar::<Plain, _>("create_downlink_api_key", &self.create_downlink_api_key);
-        w.optional::<Nested, _>("service_data", &self.service_data);
         w.optional::<Nested, _>("downlink_queue_invalidated", &self.downlink_queue_invalidated);
+        w.optional::<Nested, _>("location_solved", &self.location_solved);
+        w.optional::<Nested, _>("service_data", &self.service_data);
         w.optional::<Mask, _>("field_mask", &self.field_mask);
-        w.optional::<Nested, _>("uplink_normalized", &self.uplink_normalized);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
@@ -217,19 +217,19 @@ impl ApiMessage for v3::ApplicationWebhookTemplate {
             "headers" => read::map::<Plain, String, _>(&mut self.headers, value),
             "format" => read::scalar::<Plain, _>(&mut self.format, value),
             "fields" => read::list::<Nested, _>(&mut self.fields, value),
+            "create_downlink_api_key" | "createDownlinkApiKey" => read::scalar::<Plain, _>(&mut self.create_downlink_api_key, value),
             "uplink_message" | "uplinkMessage" => read::optional::<Nested, _>(&mut self.uplink_message, value),
+            "uplink_normalized" | "uplinkNormalized" => read::optional::<Nested, _>(&mut self.uplink_normalized, value),
             "join_accept" | "joinAccept" => read::optional::<Nested, _>(&mut self.join_accept, value),
             "downlink_ack" | "downlinkAck" => read::optional::<Nested, _>(&mut self.downlink_ack, value),
             "downlink_nack" | "downlinkNack" => read::optional::<Nested, _>(&mut self.downlink_nack, value),
             "downlink_sent" | "downlinkSent" => read::optional::<Nested, _>(&mut self.downlink_sent, value),
             "downlink_failed" | "downlinkFailed" => read::optional::<Nested, _>(&mut self.downlink_failed, value),
             "downlink_queued" | "downlinkQueued" => read::optional::<Nested, _>(&mut self.downlink_queued, value),
-            "location_solved" | "locationSolved" => read::optional::<Nested, _>(&mut self.location_solved, value),
-            "create_downlink_api_key" | "createDownlinkApiKey" => read::scalar::<Plain, _>(&mut self.create_downlink_api_key, value),
-            "service_data" | "serviceData" => read::optional::<Nested, _>(&mut self.service_data, value),
             "downlink_queue_invalidated" | "downlinkQueueInvalidated" => read::optional::<Nested, _>(&mut self.downlink_queue_invalidated, value),
+            "location_solved" | "locationSolved" => read::optional::<Nested, _>(&mut self.location_solved, value),
+            "service_data" | "serviceData" => read::optional::<Nested, _>(&mut self.service_data, value),
             "field_mask" | "fieldMask" => read::optional::<Mask, _>(&mut self.field_mask, value),
-            "uplink_normalized" | "uplinkNormalized" => read::optional::<Nested, _>(&mut self.uplink_normalized, value),
             _ => Ok(()),
         }
     }
@@ -250,19 +250,19 @@ impl ApiMessage for v3::ApplicationWebhookTemplate {
             Some("headers") => path.leaf(&mut self.headers, &from.headers),
             Some("format") => path.leaf(&mut self.format, &from.format),
             Some("fields") => path.leaf(&mut self.fields, &from.fields),
+            Some("create_downlink_api_key") => path.leaf(&mut self.create_downlink_api_key, &from.create_downlink_api_key),
             Some("uplink_message") => path.message(&mut self.uplink_message, from.uplink_message.as_ref()),
+            Some("uplink_normalized") => path.message(&mut self.uplink_normalized, from.uplink_normalized.as_ref()),
             Some("join_accept") => path.message(&mut self.join_accept, from.join_accept.as_ref()),
             Some("downlink_ack") => path.message(&mut self.downlink_ack, from.downlink_ack.as_ref()),
             Some("downlink_nack") => path.message(&mut self.downlink_nack, from.downlink_nack.as_ref()),
             Some("downlink_sent") => path.message(&mut self.downlink_sent, from.downlink_sent.as_ref()),
             Some("downlink_failed") => path.message(&mut self.downlink_failed, from.downlink_failed.as_ref()),
             Some("downlink_queued") => path.message(&mut self.downlink_queued, from.downlink_queued.as_ref()),
-            Some("location_solved") => path.message(&mut self.location_solved, from.location_solved.as_ref()),
-            Some("create_downlink_api_key") => path.leaf(&mut self.create_downlink_api_key, &from.create_downlink_api_key),
-            Some("service_data") => path.message(&mut self.service_data, from.service_data.as_ref()),
             Some("downlink_queue_invalidated") => path.message(&mut self.downlink_queue_invalidated, from.downlink_queue_invalidated.as_ref()),
+            Some("location_solved") => path.message(&mut self.location_solved, from.location_solved.as_ref()),
+            Some("service_data") => path.message(&mut self.service_data, from.service_data.as_ref()),
             Some("field_mask") => path.leaf(&mut self.field_mask, &from.field_mask),
-            Some("uplink_normalized") => path.message(&mut self.uplink_normalized, from.uplink_normalized.as_ref()),
             _ => path.unknown(),
         }
     }
@@ -315,6 +315,10 @@ impl ApiMessage for v3::ApplicationWebhookTemplate {
             if let Some(x) = &self.uplink_message { x.check(v)?; }
             v.leave();
         }
+        if v.enter("uplink_normalized") {
+            if let Some(x) = &self.uplink_normalized { x.check(v)?; }
+            v.leave();
+        }
         if v.enter("join_accept") {
             if let Some(x) = &self.join_accept { x.check(v)?; }
             v.leave();
@@ -339,20 +343,16 @@ impl ApiMessage for v3::ApplicationWebhookTemplate {
             if let Some(x) = &self.downlink_queued { x.check(v)?; }
             v.leave();
         }
+        if v.enter("downlink_queue_invalidated") {
+            if let Some(x) = &self.downlink_queue_invalidated { x.check(v)?; }
+            v.leave();
+        }
         if v.enter("location_solved") {
             if let Some(x) = &self.location_solved { x.check(v)?; }
             v.leave();
         }
         if v.enter("service_data") {
             if let Some(x) = &self.service_data { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("downlink_queue_invalidated") {
-            if let Some(x) = &self.downlink_queue_invalidated { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("uplink_normalized") {
-            if let Some(x) = &self.uplink_normalized { x.check(v)?; }
             v.leave();
         }
         Ok(())
@@ -557,22 +557,22 @@ impl ApiMessage for v3::ApplicationWebhook {
             Field { name: "base_url", json_name: "baseUrl", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "headers", json_name: "headers", oneof: None, label: Label::Map, kind: Kind::String },
             Field { name: "format", json_name: "format", oneof: None, label: Label::Single, kind: Kind::String },
+            Field { name: "template_ids", json_name: "templateIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ApplicationWebhookTemplateIdentifiers as ApiMessage>::descriptor) },
+            Field { name: "template_fields", json_name: "templateFields", oneof: None, label: Label::Map, kind: Kind::String },
+            Field { name: "downlink_api_key", json_name: "downlinkApiKey", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "uplink_message", json_name: "uplinkMessage", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook::Message as ApiMessage>::descriptor) },
+            Field { name: "uplink_normalized", json_name: "uplinkNormalized", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook::Message as ApiMessage>::descriptor) },
             Field { name: "join_accept", json_name: "joinAccept", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_ack", json_name: "downlinkAck", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_nack", json_name: "downlinkNack", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_sent", json_name: "downlinkSent", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_failed", json_name: "downlinkFailed", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_queued", json_name: "downlinkQueued", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook::Message as ApiMessage>::descriptor) },
-            Field { name: "location_solved", json_name: "locationSolved", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook::Message as ApiMessage>::descriptor) },
-            Field { name: "template_ids", json_name: "templateIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ApplicationWebhookTemplateIdentifiers as ApiMessage>::descriptor) },
-            Field { name: "template_fields", json_name: "templateFields", oneof: None, label: Label::Map, kind: Kind::String },
-            Field { name: "downlink_api_key", json_name: "downlinkApiKey", oneof: None, label: Label::Single, kind: Kind::String },
-            Field { name: "service_data", json_name: "serviceData", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook::Message as ApiMessage>::descriptor) },
             Field { name: "downlink_queue_invalidated", json_name: "downlinkQueueInvalidated", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook::Message as ApiMessage>::descriptor) },
+            Field { name: "location_solved", json_name: "locationSolved", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook::Message as ApiMessage>::descriptor) },
+            Field { name: "service_data", json_name: "serviceData", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook::Message as ApiMessage>::descriptor) },
             Field { name: "health_status", json_name: "healthStatus", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ApplicationWebhookHealth as ApiMessage>::descriptor) },
             Field { name: "field_mask", json_name: "fieldMask", oneof: None, label: Label::Single, kind: Kind::FieldMask },
-            Field { name: "uplink_normalized", json_name: "uplinkNormalized", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_webhook::Message as ApiMessage>::descriptor) },
             Field { name: "paused", json_name: "paused", oneof: None, label: Label::Single, kind: Kind::Bool },
         ] };
         &D
@@ -585,22 +585,22 @@ impl ApiMessage for v3::ApplicationWebhook {
         w.scalar::<Plain, _>("base_url", &self.base_url);
         w.map::<Plain, String, _>("headers", &self.headers);
         w.scalar::<Plain, _>("format", &self.format);
+        w.optional::<Nested, _>("template_ids", &self.template_ids);
+        w.map::<Plain, String, _>("template_fields", &self.template_fields);
+        w.scalar::<Plain, _>("downlink_api_key", &self.downlink_api_key);
         w.optional::<Nested, _>("uplink_message", &self.uplink_message);
+        w.optional::<Nested, _>("uplink_normalized", &self.uplink_normalized);
         w.optional::<Nested, _>("join_accept", &self.join_accept);
         w.optional::<Nested, _>("downlink_ack", &self.downlink_ack);
         w.optional::<Nested, _>("downlink_nack", &self.downlink_nack);
         w.optional::<Nested, _>("downlink_sent", &self.downlink_sent);
         w.optional::<Nested, _>("downlink_failed", &self.downlink_failed);
         w.optional::<Nested, _>("downlink_queued", &self.downlink_queued);
-        w.optional::<Nested, _>("location_solved", &self.location_solved);
-        w.optional::<Nested, _>("template_ids", &self.template_ids);
-        w.map::<Plain, String, _>("template_fields", &self.template_fields);
-        w.scalar::<Plain, _>("downlink_api_key", &self.downlink_api_key);
-        w.optional::<Nested, _>("service_data", &self.service_data);
         w.optional::<Nested, _>("downlink_queue_invalidated", &self.downlink_queue_invalidated);
+        w.optional::<Nested, _>("location_solved", &self.location_solved);
+        w.optional::<Nested, _>("service_data", &self.service_data);
         w.optional::<Nested, _>("health_status", &self.health_status);
         w.optional::<Mask, _>("field_mask", &self.field_mask);
-        w.optional::<Nested, _>("uplink_normalized", &self.uplink_normalized);
         w.scalar::<Plain, _>("paused", &self.paused);
     }
 
@@ -612,22 +612,22 @@ impl ApiMessage for v3::ApplicationWebhook {
             "base_url" | "baseUrl" => read::scalar::<Plain, _>(&mut self.base_url, value),
             "headers" => read::map::<Plain, String, _>(&mut self.headers, value),
             "format" => read::scalar::<Plain, _>(&mut self.format, value),
+            "template_ids" | "templateIds" => read::optional::<Nested, _>(&mut self.template_ids, value),
+            "template_fields" | "templateFields" => read::map::<Plain, String, _>(&mut self.template_fields, value),
+            "downlink_api_key" | "downlinkApiKey" => read::scalar::<Plain, _>(&mut self.downlink_api_key, value),
             "uplink_message" | "uplinkMessage" => read::optional::<Nested, _>(&mut self.uplink_message, value),
+            "uplink_normalized" | "uplinkNormalized" => read::optional::<Nested, _>(&mut self.uplink_normalized, value),
             "join_accept" | "joinAccept" => read::optional::<Nested, _>(&mut self.join_accept, value),
             "downlink_ack" | "downlinkAck" => read::optional::<Nested, _>(&mut self.downlink_ack, value),
             "downlink_nack" | "downlinkNack" => read::optional::<Nested, _>(&mut self.downlink_nack, value),
             "downlink_sent" | "downlinkSent" => read::optional::<Nested, _>(&mut self.downlink_sent, value),
             "downlink_failed" | "downlinkFailed" => read::optional::<Nested, _>(&mut self.downlink_failed, value),
             "downlink_queued" | "downlinkQueued" => read::optional::<Nested, _>(&mut self.downlink_queued, value),
-            "location_solved" | "locationSolved" => read::optional::<Nested, _>(&mut self.location_solved, value),
-            "template_ids" | "templateIds" => read::optional::<Nested, _>(&mut self.template_ids, value),
-            "template_fields" | "templateFields" => read::map::<Plain, String, _>(&mut self.template_fields, value),
-            "downlink_api_key" | "downlinkApiKey" => read::scalar::<Plain, _>(&mut self.downlink_api_key, value),
-            "service_data" | "serviceData" => read::optional::<Nested, _>(&mut self.service_data, value),
             "downlink_queue_invalidated" | "downlinkQueueInvalidated" => read::optional::<Nested, _>(&mut self.downlink_queue_invalidated, value),
+            "location_solved" | "locationSolved" => read::optional::<Nested, _>(&mut self.location_solved, value),
+            "service_data" | "serviceData" => read::optional::<Nested, _>(&mut self.service_data, value),
             "health_status" | "healthStatus" => read::optional::<Nested, _>(&mut self.health_status, value),
             "field_mask" | "fieldMask" => read::optional::<Mask, _>(&mut self.field_mask, value),
-            "uplink_normalized" | "uplinkNormalized" => read::optional::<Nested, _>(&mut self.uplink_normalized, value),
             "paused" => read::scalar::<Plain, _>(&mut self.paused, value),
             _ => Ok(()),
         }
@@ -645,22 +645,22 @@ impl ApiMessage for v3::ApplicationWebhook {
             Some("base_url") => path.leaf(&mut self.base_url, &from.base_url),
             Some("headers") => path.leaf(&mut self.headers, &from.headers),
             Some("format") => path.leaf(&mut self.format, &from.format),
+            Some("template_ids") => path.message(&mut self.template_ids, from.template_ids.as_ref()),
+            Some("template_fields") => path.leaf(&mut self.template_fields, &from.template_fields),
+            Some("downlink_api_key") => path.leaf(&mut self.downlink_api_key, &from.downlink_api_key),
             Some("uplink_message") => path.message(&mut self.uplink_message, from.uplink_message.as_ref()),
+            Some("uplink_normalized") => path.message(&mut self.uplink_normalized, from.uplink_normalized.as_ref()),
             Some("join_accept") => path.message(&mut self.join_accept, from.join_accept.as_ref()),
             Some("downlink_ack") => path.message(&mut self.downlink_ack, from.downlink_ack.as_ref()),
             Some("downlink_nack") => path.message(&mut self.downlink_nack, from.downlink_nack.as_ref()),
             Some("downlink_sent") => path.message(&mut self.downlink_sent, from.downlink_sent.as_ref()),
             Some("downlink_failed") => path.message(&mut self.downlink_failed, from.downlink_failed.as_ref()),
             Some("downlink_queued") => path.message(&mut self.downlink_queued, from.downlink_queued.as_ref()),
-            Some("location_solved") => path.message(&mut self.location_solved, from.location_solved.as_ref()),
-            Some("template_ids") => path.message(&mut self.template_ids, from.template_ids.as_ref()),
-            Some("template_fields") => path.leaf(&mut self.template_fields, &from.template_fields),
-            Some("downlink_api_key") => path.leaf(&mut self.downlink_api_key, &from.downlink_api_key),
-            Some("service_data") => path.message(&mut self.service_data, from.service_data.as_ref()),
             Some("downlink_queue_invalidated") => path.message(&mut self.downlink_queue_invalidated, from.downlink_queue_invalidated.as_ref()),
+            Some("location_solved") => path.message(&mut self.location_solved, from.location_solved.as_ref()),
+            Some("service_data") => path.message(&mut self.service_data, from.service_data.as_ref()),
             Some("health_status") => path.message(&mut self.health_status, from.health_status.as_ref()),
             Some("field_mask") => path.leaf(&mut self.field_mask, &from.field_mask),
-            Some("uplink_normalized") => path.message(&mut self.uplink_normalized, from.uplink_normalized.as_ref()),
             Some("paused") => path.leaf(&mut self.paused, &from.paused),
             _ => path.unknown(),
         }
@@ -686,8 +686,20 @@ impl ApiMessage for v3::ApplicationWebhook {
             v.string(&self.format, &[Rule::MaxLen(20), Rule::Pattern("^[a-z0-9](?:[-]?[a-z0-9]){2,}$")])?;
             v.leave();
         }
+        if v.enter("template_ids") {
+            if let Some(x) = &self.template_ids { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("downlink_api_key") {
+            v.string(&self.downlink_api_key, &[Rule::MaxLen(128)])?;
+            v.leave();
+        }
         if v.enter("uplink_message") {
             if let Some(x) = &self.uplink_message { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("uplink_normalized") {
+            if let Some(x) = &self.uplink_normalized { x.check(v)?; }
             v.leave();
         }
         if v.enter("join_accept") {
@@ -714,32 +726,20 @@ impl ApiMessage for v3::ApplicationWebhook {
             if let Some(x) = &self.downlink_queued { x.check(v)?; }
             v.leave();
         }
+        if v.enter("downlink_queue_invalidated") {
+            if let Some(x) = &self.downlink_queue_invalidated { x.check(v)?; }
+            v.leave();
+        }
         if v.enter("location_solved") {
             if let Some(x) = &self.location_solved { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("template_ids") {
-            if let Some(x) = &self.template_ids { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("downlink_api_key") {
-            v.string(&self.downlink_api_key, &[Rule::MaxLen(128)])?;
             v.leave();
         }
         if v.enter("service_data") {
             if let Some(x) = &self.service_data { x.check(v)?; }
             v.leave();
         }
-        if v.enter("downlink_queue_invalidated") {
-            if let Some(x) = &self.downlink_queue_invalidated { x.check(v)?; }
-            v.leave();
-        }
         if v.enter("health_status") {
             if let Some(x) = &self.health_status { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("uplink_normalized") {
-            if let Some(x) = &self.uplink_normalized { x.check(v)?; }
             v.leave();
         }
         Ok(())

@@ -9,22 +9,22 @@ impl ApiMessage for v3::Client {
             Field { name: "ids", json_name: "ids", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ClientIdentifiers as ApiMessage>::descriptor) },
             Field { name: "created_at", json_name: "createdAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "updated_at", json_name: "updatedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
+            Field { name: "deleted_at", json_name: "deletedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "name", json_name: "name", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "description", json_name: "description", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "attributes", json_name: "attributes", oneof: None, label: Label::Map, kind: Kind::String },
             Field { name: "contact_info", json_name: "contactInfo", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::ContactInfo as ApiMessage>::descriptor) },
+            Field { name: "administrative_contact", json_name: "administrativeContact", oneof: None, label: Label::Single, kind: Kind::Message(<v3::OrganizationOrUserIdentifiers as ApiMessage>::descriptor) },
+            Field { name: "technical_contact", json_name: "technicalContact", oneof: None, label: Label::Single, kind: Kind::Message(<v3::OrganizationOrUserIdentifiers as ApiMessage>::descriptor) },
             Field { name: "secret", json_name: "secret", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "redirect_uris", json_name: "redirectUris", oneof: None, label: Label::Repeated, kind: Kind::String },
+            Field { name: "logout_redirect_uris", json_name: "logoutRedirectUris", oneof: None, label: Label::Repeated, kind: Kind::String },
             Field { name: "state", json_name: "state", oneof: None, label: Label::Single, kind: Kind::Enum },
+            Field { name: "state_description", json_name: "stateDescription", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "skip_authorization", json_name: "skipAuthorization", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "endorsed", json_name: "endorsed", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "grants", json_name: "grants", oneof: None, label: Label::Repeated, kind: Kind::Enum },
             Field { name: "rights", json_name: "rights", oneof: None, label: Label::Repeated, kind: Kind::Enum },
-            Field { name: "logout_redirect_uris", json_name: "logoutRedirectUris", oneof: None, label: Label::Repeated, kind: Kind::String },
-            Field { name: "deleted_at", json_name: "deletedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
-            Field { name: "state_description", json_name: "stateDescription", oneof: None, label: Label::Single, kind: Kind::String },
-            Field { name: "administrative_contact", json_name: "administrativeContact", oneof: None, label: Label::Single, kind: Kind::Message(<v3::OrganizationOrUserIdentifiers as ApiMessage>::descriptor) },
-            Field { name: "technical_contact", json_name: "technicalContact", oneof: None, label: Label::Single, kind: Kind::Message(<v3::OrganizationOrUserIdentifiers as ApiMessage>::descriptor) },
         ] };
         &D
     }
@@ -33,22 +33,22 @@ impl ApiMessage for v3::Client {
         w.optional::<Nested, _>("ids", &self.ids);
         w.optional::<Utc, _>("created_at", &self.created_at);
         w.optional::<Utc, _>("updated_at", &self.updated_at);
+        w.optional::<Utc, _>("deleted_at", &self.deleted_at);
         w.scalar::<Plain, _>("name", &self.name);
         w.scalar::<Plain, _>("description", &self.description);
         w.map::<Plain, String, _>("attributes", &self.attributes);
         w.list::<Nested, _>("contact_info", &self.contact_info);
+        w.optional::<Nested, _>("administrative_contact", &self.administrative_contact);
+        w.optional::<Nested, _>("technical_contact", &self.technical_contact);
         w.scalar::<Plain, _>("secret", &self.secret);
         w.list::<Plain, _>("redirect_uris", &self.redirect_uris);
+        w.list::<Plain, _>("logout_redirect_uris", &self.logout_redirect_uris);
         w.scalar::<Enum<v3::State>, _>("state", &self.state);
+        w.scalar::<Plain, _>("state_description", &self.state_description);
         w.scalar::<Plain, _>("skip_authorization", &self.skip_authorization);
         w.scalar::<Plain, _>("endorsed", &self.endorsed);
         w.list::<Enum<v3::GrantType>, _>("grants", &self.grants);
         w.list::<Enum<v3::Right>, _>("rights", &self.rights);
-        w.list::<Plain, _>("logout_redirect_uris", &self.logout_redirect_uris);
-        w.optional::<Utc, _>("deleted_at", &self.deleted_at);
-        w.scalar::<Plain, _>("state_description", &self.state_description);
-        w.optional::<Nested, _>("administrative_contact", &self.administrative_contact);
-        w.optional::<Nested, _>("technical_contact", &self.technical_contact);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
@@ -56,22 +56,22 @@ impl ApiMessage for v3::Client {
             "ids" => read::optional::<Nested, _>(&mut self.ids, value),
             "created_at" | "createdAt" => read::optional::<Utc, _>(&mut self.created_at, value),
             "updated_at" | "updatedAt" => read::optional::<Utc, _>(&mut self.updated_at, value),
+            "deleted_at" | "deletedAt" => read::optional::<Utc, _>(&mut self.deleted_at, value),
             "name" => read::scalar::<Plain, _>(&mut self.name, value),
             "description" => read::scalar::<Plain, _>(&mut self.description, value),
             "attributes" => read::map::<Plain, String, _>(&mut self.attributes, value),
             "contact_info" | "contactInfo" => read::list::<Nested, _>(&mut self.contact_info, value),
+            "administrative_contact" | "administrativeContact" => read::optional::<Nested, _>(&mut self.administrative_contact, value),
+            "technical_contact" | "technicalContact" => read::optional::<Nested, _>(&mut self.technical_contact, value),
             "secret" => read::scalar::<Plain, _>(&mut self.secret, value),
             "redirect_uris" | "redirectUris" => read::list::<Plain, _>(&mut self.redirect_uris, value),
+            "logout_redirect_uris" | "logoutRedirectUris" => read::list::<Plain, _>(&mut self.logout_redirect_uris, value),
             "state" => read::scalar::<Enum<v3::State>, _>(&mut self.state, value),
+            "state_description" | "stateDescription" => read::scalar::<Plain, _>(&mut self.state_description, value),
             "skip_authorization" | "skipAuthorization" => read::scalar::<Plain, _>(&mut self.skip_authorization, value),
             "endorsed" => read::scalar::<Plain, _>(&mut self.endorsed, value),
             "grants" => read::list::<Enum<v3::GrantType>, _>(&mut self.grants, value),
             "rights" => read::list::<Enum<v3::Right>, _>(&mut self.rights, value),
-            "logout_redirect_uris" | "logoutRedirectUris" => read::list::<Plain, _>(&mut self.logout_redirect_uris, value),
-            "deleted_at" | "deletedAt" => read::optional::<Utc, _>(&mut self.deleted_at, value),
-            "state_description" | "stateDescription" => read::scalar::<Plain, _>(&mut self.state_description, value),
-            "administrative_contact" | "administrativeContact" => read::optional::<Nested, _>(&mut self.administrative_contact, value),
-            "technical_contact" | "technicalContact" => read::optional::<Nested, _>(&mut self.technical_contact, value),
             _ => Ok(()),
         }
     }
@@ -81,22 +81,22 @@ impl ApiMessage for v3::Client {
             Some("ids") => path.message(&mut self.ids, from.ids.as_ref()),
             Some("created_at") => path.leaf(&mut self.created_at, &from.created_at),
             Some("updated_at") => path.leaf(&mut self.updated_at, &from.updated_at),
+            Some("deleted_at") => path.leaf(&mut self.deleted_at, &from.deleted_at),
             Some("name") => path.leaf(&mut self.name, &from.name),
             Some("description") => path.leaf(&mut self.description, &from.description),
             Some("attributes") => path.leaf(&mut self.attributes, &from.attributes),
             Some("contact_info") => path.leaf(&mut self.contact_info, &from.contact_info),
+            Some("administrative_contact") => path.message(&mut self.administrative_contact, from.administrative_contact.as_ref()),
+            Some("technical_contact") => path.message(&mut self.technical_contact, from.technical_contact.as_ref()),
             Some("secret") => path.leaf(&mut self.secret, &from.secret),
             Some("redirect_uris") => path.leaf(&mut self.redirect_uris, &from.redirect_uris),
+            Some("logout_redirect_uris") => path.leaf(&mut self.logout_redirect_uris, &from.logout_redirect_uris),
             Some("state") => path.leaf(&mut self.state, &from.state),
+            Some("state_description") => path.leaf(&mut self.state_description, &from.state_description),
             Some("skip_authorization") => path.leaf(&mut self.skip_authorization, &from.skip_authorization),
             Some("endorsed") => path.leaf(&mut self.endorsed, &from.endorsed),
             Some("grants") => path.leaf(&mut self.grants, &from.grants),
             Some("rights") => path.leaf(&mut self.rights, &from.rights),
-            Some("logout_redirect_uris") => path.leaf(&mut self.logout_redirect_uris, &from.logout_redirect_uris),
-            Some("deleted_at") => path.leaf(&mut self.deleted_at, &from.deleted_at),
-            Some("state_description") => path.leaf(&mut self.state_description, &from.state_description),
-            Some("administrative_contact") => path.message(&mut self.administrative_contact, from.administrative_contact.as_ref()),
-            Some("technical_contact") => path.message(&mut self.technical_contact, from.technical_contact.as_ref()),
             _ => path.unknown(),
         }
     }
@@ -126,6 +126,14 @@ impl ApiMessage for v3::Client {
             for x in &self.contact_info { x.check(v)?; }
             v.leave();
         }
+        if v.enter("administrative_contact") {
+            if let Some(x) = &self.administrative_contact { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("technical_contact") {
+            if let Some(x) = &self.technical_contact { x.check(v)?; }
+            v.leave();
+        }
         if v.enter("secret") {
             v.string(&self.secret, &[Rule::MaxLen(128)])?;
             v.leave();
@@ -135,8 +143,17 @@ impl ApiMessage for v3::Client {
             for x in &self.redirect_uris { v.string(x, &[Rule::MaxLen(128)])?; }
             v.leave();
         }
+        if v.enter("logout_redirect_uris") {
+            v.length(self.logout_redirect_uris.len(), &[Rule::MaxItems(10)])?;
+            for x in &self.logout_redirect_uris { v.string(x, &[Rule::MaxLen(128)])?; }
+            v.leave();
+        }
         if v.enter("state") {
             v.enumeration::<v3::State>(self.state, &[Rule::DefinedOnly])?;
+            v.leave();
+        }
+        if v.enter("state_description") {
+            v.string(&self.state_description, &[Rule::MaxLen(128)])?;
             v.leave();
         }
         if v.enter("grants") {
@@ -145,23 +162,6 @@ impl ApiMessage for v3::Client {
         }
         if v.enter("rights") {
             for x in &self.rights { v.enumeration::<v3::Right>(*x, &[Rule::DefinedOnly])?; }
-            v.leave();
-        }
-        if v.enter("logout_redirect_uris") {
-            v.length(self.logout_redirect_uris.len(), &[Rule::MaxItems(10)])?;
-            for x in &self.logout_redirect_uris { v.string(x, &[Rule::MaxLen(128)])?; }
-            v.leave();
-        }
-        if v.enter("state_description") {
-            v.string(&self.state_description, &[Rule::MaxLen(128)])?;
-            v.leave();
-        }
-        if v.enter("administrative_contact") {
-            if let Some(x) = &self.administrative_contact { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("technical_contact") {
-            if let Some(x) = &self.technical_contact { x.check(v)?; }
             v.leave();
         }
         Ok(())

@@ -243,6 +243,7 @@ impl ApiMessage for v3::BandDescription {
         static D: Descriptor = Descriptor { name: "BandDescription", json: Json::Plugin, fields: &[
             Field { name: "id", json_name: "id", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "beacon", json_name: "beacon", oneof: None, label: Label::Single, kind: Kind::Message(<v3::band_description::Beacon as ApiMessage>::descriptor) },
+            Field { name: "ping_slot_frequencies", json_name: "pingSlotFrequencies", oneof: None, label: Label::Repeated, kind: Kind::Integer },
             Field { name: "max_uplink_channels", json_name: "maxUplinkChannels", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "uplink_channels", json_name: "uplinkChannels", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::band_description::Channel as ApiMessage>::descriptor) },
             Field { name: "max_downlink_channels", json_name: "maxDownlinkChannels", oneof: None, label: Label::Single, kind: Kind::Integer },
@@ -263,14 +264,13 @@ impl ApiMessage for v3::BandDescription {
             Field { name: "max_retransmit_timeout", json_name: "maxRetransmitTimeout", oneof: None, label: Label::Single, kind: Kind::Duration },
             Field { name: "tx_offset", json_name: "txOffset", oneof: None, label: Label::Repeated, kind: Kind::Float },
             Field { name: "max_adr_data_rate_index", json_name: "maxAdrDataRateIndex", oneof: None, label: Label::Single, kind: Kind::Enum },
+            Field { name: "relay_forward_delay", json_name: "relayForwardDelay", oneof: None, label: Label::Single, kind: Kind::Duration },
+            Field { name: "relay_receive_delay", json_name: "relayReceiveDelay", oneof: None, label: Label::Single, kind: Kind::Duration },
             Field { name: "tx_param_setup_req_support", json_name: "txParamSetupReqSupport", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "default_max_eirp", json_name: "defaultMaxEirp", oneof: None, label: Label::Single, kind: Kind::Float },
             Field { name: "default_rx2_parameters", json_name: "defaultRx2Parameters", oneof: None, label: Label::Single, kind: Kind::Message(<v3::band_description::Rx2Parameters as ApiMessage>::descriptor) },
             Field { name: "boot_dwell_time", json_name: "bootDwellTime", oneof: None, label: Label::Single, kind: Kind::Message(<v3::band_description::DwellTime as ApiMessage>::descriptor) },
-            Field { name: "ping_slot_frequencies", json_name: "pingSlotFrequencies", oneof: None, label: Label::Repeated, kind: Kind::Integer },
             Field { name: "relay", json_name: "relay", oneof: None, label: Label::Single, kind: Kind::Message(<v3::band_description::RelayParameters as ApiMessage>::descriptor) },
-            Field { name: "relay_forward_delay", json_name: "relayForwardDelay", oneof: None, label: Label::Single, kind: Kind::Duration },
-            Field { name: "relay_receive_delay", json_name: "relayReceiveDelay", oneof: None, label: Label::Single, kind: Kind::Duration },
         ] };
         &D
     }
@@ -278,6 +278,7 @@ impl ApiMessage for v3::BandDescription {
     fn write_fields(&self, w: &mut Writer) {
         w.scalar::<Plain, _>("id", &self.id);
         w.optional::<Nested, _>("beacon", &self.beacon);
+        w.list::<Plain, _>("ping_slot_frequencies", &self.ping_slot_frequencies);
         w.scalar::<Plain, _>("max_uplink_channels", &self.max_uplink_channels);
         w.list::<Nested, _>("uplink_channels", &self.uplink_channels);
         w.scalar::<Plain, _>("max_downlink_channels", &self.max_downlink_channels);
@@ -298,20 +299,20 @@ impl ApiMessage for v3::BandDescription {
         w.optional::<GoDuration, _>("max_retransmit_timeout", &self.max_retransmit_timeout);
         w.list::<Plain, _>("tx_offset", &self.tx_offset);
         w.scalar::<Enum<v3::DataRateIndex>, _>("max_adr_data_rate_index", &self.max_adr_data_rate_index);
+        w.optional::<GoDuration, _>("relay_forward_delay", &self.relay_forward_delay);
+        w.optional::<GoDuration, _>("relay_receive_delay", &self.relay_receive_delay);
         w.scalar::<Plain, _>("tx_param_setup_req_support", &self.tx_param_setup_req_support);
         w.scalar::<Plain, _>("default_max_eirp", &self.default_max_eirp);
         w.optional::<Nested, _>("default_rx2_parameters", &self.default_rx2_parameters);
         w.optional::<Nested, _>("boot_dwell_time", &self.boot_dwell_time);
-        w.list::<Plain, _>("ping_slot_frequencies", &self.ping_slot_frequencies);
         w.optional::<Nested, _>("relay", &self.relay);
-        w.optional::<GoDuration, _>("relay_forward_delay", &self.relay_forward_delay);
-        w.optional::<GoDuration, _>("relay_receive_delay", &self.relay_receive_delay);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
             "id" => read::scalar::<Plain, _>(&mut self.id, value),
             "beacon" => read::optional::<Nested, _>(&mut self.beacon, value),
+            "ping_slot_frequencies" | "pingSlotFrequencies" => read::list::<Plain, _>(&mut self.ping_slot_frequencies, value),
             "max_uplink_channels" | "maxUplinkChannels" => read::scalar::<Plain, _>(&mut self.max_uplink_channels, value),
             "uplink_channels" | "uplinkChannels" => read::list::<Nested, _>(&mut self.uplink_channels, value),
             "max_downlink_channels" | "maxDownlinkChannels" => read::scalar::<Plain, _>(&mut self.max_downlink_channels, value),
@@ -332,14 +333,13 @@ impl ApiMessage for v3::BandDescription {
             "max_retransmit_timeout" | "maxRetransmitTimeout" => read::optional::<GoDuration, _>(&mut self.max_retransmit_timeout, value),
             "tx_offset" | "txOffset" => read::list::<Plain, _>(&mut self.tx_offset, value),
             "max_adr_data_rate_index" | "maxAdrDataRateIndex" => read::scalar::<Enum<v3::DataRateIndex>, _>(&mut self.max_adr_data_rate_index, value),
+            "relay_forward_delay" | "relayForwardDelay" => read::optional::<GoDuration, _>(&mut self.relay_forward_delay, value),
+            "relay_receive_delay" | "relayReceiveDelay" => read::optional::<GoDuration, _>(&mut self.relay_receive_delay, value),
             "tx_param_setup_req_support" | "txParamSetupReqSupport" => read::scalar::<Plain, _>(&mut self.tx_param_setup_req_support, value),
             "default_max_eirp" | "defaultMaxEirp" => read::scalar::<Plain, _>(&mut self.default_max_eirp, value),
             "default_rx2_parameters" | "defaultRx2Parameters" => read::optional::<Nested, _>(&mut self.default_rx2_parameters, value),
             "boot_dwell_time" | "bootDwellTime" => read::optional::<Nested, _>(&mut self.boot_dwell_time, value),
-            "ping_slot_frequencies" | "pingSlotFrequencies" => read::list::<Plain, _>(&mut self.ping_slot_frequencies, value),
             "relay" => read::optional::<Nested, _>(&mut self.relay, value),
-            "relay_forward_delay" | "relayForwardDelay" => read::optional::<GoDuration, _>(&mut self.relay_forward_delay, value),
-            "relay_receive_delay" | "relayReceiveDelay" => read::optional::<GoDuration, _>(&mut self.relay_receive_delay, value),
             _ => Ok(()),
         }
     }
@@ -348,6 +348,7 @@ impl ApiMessage for v3::BandDescription {
         match path.next() {
             Some("id") => path.leaf(&mut self.id, &from.id),
             Some("beacon") => path.message(&mut self.beacon, from.beacon.as_ref()),
+            Some("ping_slot_frequencies") => path.leaf(&mut self.ping_slot_frequencies, &from.ping_slot_frequencies),
             Some("max_uplink_channels") => path.leaf(&mut self.max_uplink_channels, &from.max_uplink_channels),
             Some("uplink_channels") => path.leaf(&mut self.uplink_channels, &from.uplink_channels),
             Some("max_downlink_channels") => path.leaf(&mut self.max_downlink_channels, &from.max_downlink_channels),
@@ -368,14 +369,13 @@ impl ApiMessage for v3::BandDescription {
             Some("max_retransmit_timeout") => path.leaf(&mut self.max_retransmit_timeout, &from.max_retransmit_timeout),
             Some("tx_offset") => path.leaf(&mut self.tx_offset, &from.tx_offset),
             Some("max_adr_data_rate_index") => path.leaf(&mut self.max_adr_data_rate_index, &from.max_adr_data_rate_index),
+            Some("relay_forward_delay") => path.leaf(&mut self.relay_forward_delay, &from.relay_forward_delay),
+            Some("relay_receive_delay") => path.leaf(&mut self.relay_receive_delay, &from.relay_receive_delay),
             Some("tx_param_setup_req_support") => path.leaf(&mut self.tx_param_setup_req_support, &from.tx_param_setup_req_support),
             Some("default_max_eirp") => path.leaf(&mut self.default_max_eirp, &from.default_max_eirp),
             Some("default_rx2_parameters") => path.message(&mut self.default_rx2_parameters, from.default_rx2_parameters.as_ref()),
             Some("boot_dwell_time") => path.message(&mut self.boot_dwell_time, from.boot_dwell_time.as_ref()),
-            Some("ping_slot_frequencies") => path.leaf(&mut self.ping_slot_frequencies, &from.ping_slot_frequencies),
             Some("relay") => path.message(&mut self.relay, from.relay.as_ref()),
-            Some("relay_forward_delay") => path.leaf(&mut self.relay_forward_delay, &from.relay_forward_delay),
-            Some("relay_receive_delay") => path.leaf(&mut self.relay_receive_delay, &from.relay_receive_delay),
             _ => path.unknown(),
         }
     }

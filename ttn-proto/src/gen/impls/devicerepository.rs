@@ -336,52 +336,52 @@ impl ApiMessage for v3::end_device_model::FirmwareVersion {
 impl ApiMessage for v3::end_device_model::firmware_version::Profile {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "EndDeviceModel.FirmwareVersion.Profile", json: Json::Standard, fields: &[
+            Field { name: "vendor_id", json_name: "vendorId", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "profile_id", json_name: "profileId", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "lorawan_certified", json_name: "lorawanCertified", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "codec_id", json_name: "codecId", oneof: None, label: Label::Single, kind: Kind::String },
-            Field { name: "vendor_id", json_name: "vendorId", oneof: None, label: Label::Single, kind: Kind::String },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
+        w.scalar::<Plain, _>("vendor_id", &self.vendor_id);
         w.scalar::<Plain, _>("profile_id", &self.profile_id);
         w.scalar::<Plain, _>("lorawan_certified", &self.lorawan_certified);
         w.scalar::<Plain, _>("codec_id", &self.codec_id);
-        w.scalar::<Plain, _>("vendor_id", &self.vendor_id);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
+            "vendor_id" | "vendorId" => read::scalar::<Plain, _>(&mut self.vendor_id, value),
             "profile_id" | "profileId" => read::scalar::<Plain, _>(&mut self.profile_id, value),
             "lorawan_certified" | "lorawanCertified" => read::scalar::<Plain, _>(&mut self.lorawan_certified, value),
             "codec_id" | "codecId" => read::scalar::<Plain, _>(&mut self.codec_id, value),
-            "vendor_id" | "vendorId" => read::scalar::<Plain, _>(&mut self.vendor_id, value),
             _ => Ok(()),
         }
     }
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
+            Some("vendor_id") => path.leaf(&mut self.vendor_id, &from.vendor_id),
             Some("profile_id") => path.leaf(&mut self.profile_id, &from.profile_id),
             Some("lorawan_certified") => path.leaf(&mut self.lorawan_certified, &from.lorawan_certified),
             Some("codec_id") => path.leaf(&mut self.codec_id, &from.codec_id),
-            Some("vendor_id") => path.leaf(&mut self.vendor_id, &from.vendor_id),
             _ => path.unknown(),
         }
     }
 
     fn check(&self, v: &mut Validator<'_>) -> Result<(), Violation> {
+        if v.enter("vendor_id") {
+            v.string(&self.vendor_id, &[Rule::MaxLen(36), Rule::Pattern("^$|^[a-z0-9](?:[-]?[a-z0-9]){2,}$")])?;
+            v.leave();
+        }
         if v.enter("profile_id") {
             v.string(&self.profile_id, &[Rule::MaxLen(36), Rule::Pattern("^$|^[a-z0-9](?:[-]?[a-z0-9]){2,}$")])?;
             v.leave();
         }
         if v.enter("codec_id") {
             v.string(&self.codec_id, &[Rule::MaxLen(36), Rule::Pattern("^$|^[a-z0-9](?:[-]?[a-z0-9]){2,}$")])?;
-            v.leave();
-        }
-        if v.enter("vendor_id") {
-            v.string(&self.vendor_id, &[Rule::MaxLen(36), Rule::Pattern("^$|^[a-z0-9](?:[-]?[a-z0-9]){2,}$")])?;
             v.leave();
         }
         Ok(())

@@ -447,29 +447,29 @@ impl ApiMessage for v3::ServingRelaySettings {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "ServingRelaySettings", json: Json::Plugin, fields: &[
             Field { name: "second_channel", json_name: "secondChannel", oneof: None, label: Label::Single, kind: Kind::Message(<v3::RelaySecondChannel as ApiMessage>::descriptor) },
+            Field { name: "default_channel_index", json_name: "defaultChannelIndex", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "cad_periodicity", json_name: "cadPeriodicity", oneof: None, label: Label::Single, kind: Kind::Enum },
             Field { name: "uplink_forwarding_rules", json_name: "uplinkForwardingRules", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::RelayUplinkForwardingRule as ApiMessage>::descriptor) },
             Field { name: "limits", json_name: "limits", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ServingRelayForwardingLimits as ApiMessage>::descriptor) },
-            Field { name: "default_channel_index", json_name: "defaultChannelIndex", oneof: None, label: Label::Single, kind: Kind::Integer },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
         w.optional::<Nested, _>("second_channel", &self.second_channel);
+        w.optional::<Plain, _>("default_channel_index", &self.default_channel_index);
         w.scalar::<Enum<v3::RelayCadPeriodicity>, _>("cad_periodicity", &self.cad_periodicity);
         w.list::<Nested, _>("uplink_forwarding_rules", &self.uplink_forwarding_rules);
         w.optional::<Nested, _>("limits", &self.limits);
-        w.optional::<Plain, _>("default_channel_index", &self.default_channel_index);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
             "second_channel" | "secondChannel" => read::optional::<Nested, _>(&mut self.second_channel, value),
+            "default_channel_index" | "defaultChannelIndex" => read::optional::<Plain, _>(&mut self.default_channel_index, value),
             "cad_periodicity" | "cadPeriodicity" => read::scalar::<Enum<v3::RelayCadPeriodicity>, _>(&mut self.cad_periodicity, value),
             "uplink_forwarding_rules" | "uplinkForwardingRules" => read::list::<Nested, _>(&mut self.uplink_forwarding_rules, value),
             "limits" => read::optional::<Nested, _>(&mut self.limits, value),
-            "default_channel_index" | "defaultChannelIndex" => read::optional::<Plain, _>(&mut self.default_channel_index, value),
             _ => Ok(()),
         }
     }
@@ -477,10 +477,10 @@ impl ApiMessage for v3::ServingRelaySettings {
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
             Some("second_channel") => path.message(&mut self.second_channel, from.second_channel.as_ref()),
+            Some("default_channel_index") => path.leaf(&mut self.default_channel_index, &from.default_channel_index),
             Some("cad_periodicity") => path.leaf(&mut self.cad_periodicity, &from.cad_periodicity),
             Some("uplink_forwarding_rules") => path.leaf(&mut self.uplink_forwarding_rules, &from.uplink_forwarding_rules),
             Some("limits") => path.message(&mut self.limits, from.limits.as_ref()),
-            Some("default_channel_index") => path.leaf(&mut self.default_channel_index, &from.default_channel_index),
             _ => path.unknown(),
         }
     }
@@ -488,6 +488,10 @@ impl ApiMessage for v3::ServingRelaySettings {
     fn check(&self, v: &mut Validator<'_>) -> Result<(), Violation> {
         if v.enter("second_channel") {
             if let Some(x) = &self.second_channel { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("default_channel_index") {
+            if let Some(x) = &self.default_channel_index { v.integer(i128::from(*x), &[Rule::Max(255)])?; }
             v.leave();
         }
         if v.enter("cad_periodicity") {
@@ -503,10 +507,6 @@ impl ApiMessage for v3::ServingRelaySettings {
             if let Some(x) = &self.limits { x.check(v)?; }
             v.leave();
         }
-        if v.enter("default_channel_index") {
-            if let Some(x) = &self.default_channel_index { v.integer(i128::from(*x), &[Rule::Max(255)])?; }
-            v.leave();
-        }
         Ok(())
     }
 }
@@ -517,9 +517,9 @@ impl ApiMessage for v3::ServedRelaySettings {
             Field { name: "always", json_name: "always", oneof: Some("mode"), label: Label::Single, kind: Kind::Message(<v3::RelayEndDeviceAlwaysMode as ApiMessage>::descriptor) },
             Field { name: "dynamic", json_name: "dynamic", oneof: Some("mode"), label: Label::Single, kind: Kind::Message(<v3::RelayEndDeviceDynamicMode as ApiMessage>::descriptor) },
             Field { name: "end_device_controlled", json_name: "endDeviceControlled", oneof: Some("mode"), label: Label::Single, kind: Kind::Message(<v3::RelayEndDeviceControlledMode as ApiMessage>::descriptor) },
+            Field { name: "backoff", json_name: "backoff", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "second_channel", json_name: "secondChannel", oneof: None, label: Label::Single, kind: Kind::Message(<v3::RelaySecondChannel as ApiMessage>::descriptor) },
             Field { name: "serving_device_id", json_name: "servingDeviceId", oneof: None, label: Label::Single, kind: Kind::String },
-            Field { name: "backoff", json_name: "backoff", oneof: None, label: Label::Single, kind: Kind::Integer },
         ] };
         &D
     }
@@ -531,9 +531,9 @@ impl ApiMessage for v3::ServedRelaySettings {
             Some(v3::served_relay_settings::Mode::EndDeviceControlled(x)) => w.member::<Nested, _>("end_device_controlled", x),
             None => {}
         }
+        w.optional::<Plain, _>("backoff", &self.backoff);
         w.optional::<Nested, _>("second_channel", &self.second_channel);
         w.scalar::<Plain, _>("serving_device_id", &self.serving_device_id);
-        w.optional::<Plain, _>("backoff", &self.backoff);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
@@ -541,9 +541,9 @@ impl ApiMessage for v3::ServedRelaySettings {
             "always" => read::member::<Nested, _, _>(&mut self.mode, value, v3::served_relay_settings::Mode::Always),
             "dynamic" => read::member::<Nested, _, _>(&mut self.mode, value, v3::served_relay_settings::Mode::Dynamic),
             "end_device_controlled" | "endDeviceControlled" => read::member::<Nested, _, _>(&mut self.mode, value, v3::served_relay_settings::Mode::EndDeviceControlled),
+            "backoff" => read::optional::<Plain, _>(&mut self.backoff, value),
             "second_channel" | "secondChannel" => read::optional::<Nested, _>(&mut self.second_channel, value),
             "serving_device_id" | "servingDeviceId" => read::scalar::<Plain, _>(&mut self.serving_device_id, value),
-            "backoff" => read::optional::<Plain, _>(&mut self.backoff, value),
             _ => Ok(()),
         }
     }
@@ -560,9 +560,9 @@ impl ApiMessage for v3::ServedRelaySettings {
                 Some("end_device_controlled") => member!(self.mode, from.mode, v3::served_relay_settings::Mode::EndDeviceControlled, path, message),
                 _ => path.unknown(),
             },
+            Some("backoff") => path.leaf(&mut self.backoff, &from.backoff),
             Some("second_channel") => path.message(&mut self.second_channel, from.second_channel.as_ref()),
             Some("serving_device_id") => path.leaf(&mut self.serving_device_id, &from.serving_device_id),
-            Some("backoff") => path.leaf(&mut self.backoff, &from.backoff),
             _ => path.unknown(),
         }
     }
@@ -581,16 +581,16 @@ impl ApiMessage for v3::ServedRelaySettings {
             }
             v.leave();
         }
+        if v.enter("backoff") {
+            if let Some(x) = &self.backoff { v.integer(i128::from(*x), &[Rule::Max(63)])?; }
+            v.leave();
+        }
         if v.enter("second_channel") {
             if let Some(x) = &self.second_channel { x.check(v)?; }
             v.leave();
         }
         if v.enter("serving_device_id") {
             v.string(&self.serving_device_id, &[Rule::MaxLen(36), Rule::Pattern("^[a-z0-9](?:[-]?[a-z0-9]){2,}$")])?;
-            v.leave();
-        }
-        if v.enter("backoff") {
-            if let Some(x) = &self.backoff { v.integer(i128::from(*x), &[Rule::Max(63)])?; }
             v.leave();
         }
         Ok(())
@@ -1534,6 +1534,7 @@ impl ApiMessage for v3::MacSettings {
             Field { name: "ping_slot_periodicity", json_name: "pingSlotPeriodicity", oneof: None, label: Label::Single, kind: Kind::Message(<v3::PingSlotPeriodValue as ApiMessage>::descriptor) },
             Field { name: "ping_slot_data_rate_index", json_name: "pingSlotDataRateIndex", oneof: None, label: Label::Single, kind: Kind::Message(<v3::DataRateIndexValue as ApiMessage>::descriptor) },
             Field { name: "ping_slot_frequency", json_name: "pingSlotFrequency", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ZeroableFrequencyValue as ApiMessage>::descriptor) },
+            Field { name: "beacon_frequency", json_name: "beaconFrequency", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ZeroableFrequencyValue as ApiMessage>::descriptor) },
             Field { name: "class_c_timeout", json_name: "classCTimeout", oneof: None, label: Label::Single, kind: Kind::Duration },
             Field { name: "rx1_delay", json_name: "rx1Delay", oneof: None, label: Label::Single, kind: Kind::Message(<v3::RxDelayValue as ApiMessage>::descriptor) },
             Field { name: "rx1_data_rate_offset", json_name: "rx1DataRateOffset", oneof: None, label: Label::Single, kind: Kind::Message(<v3::DataRateOffsetValue as ApiMessage>::descriptor) },
@@ -1554,7 +1555,6 @@ impl ApiMessage for v3::MacSettings {
             Field { name: "desired_max_duty_cycle", json_name: "desiredMaxDutyCycle", oneof: None, label: Label::Single, kind: Kind::Message(<v3::AggregatedDutyCycleValue as ApiMessage>::descriptor) },
             Field { name: "desired_adr_ack_limit_exponent", json_name: "desiredAdrAckLimitExponent", oneof: None, label: Label::Single, kind: Kind::Message(<v3::AdrAckLimitExponentValue as ApiMessage>::descriptor) },
             Field { name: "desired_adr_ack_delay_exponent", json_name: "desiredAdrAckDelayExponent", oneof: None, label: Label::Single, kind: Kind::Message(<v3::AdrAckDelayExponentValue as ApiMessage>::descriptor) },
-            Field { name: "beacon_frequency", json_name: "beaconFrequency", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ZeroableFrequencyValue as ApiMessage>::descriptor) },
             Field { name: "desired_ping_slot_data_rate_index", json_name: "desiredPingSlotDataRateIndex", oneof: None, label: Label::Single, kind: Kind::Message(<v3::DataRateIndexValue as ApiMessage>::descriptor) },
             Field { name: "desired_ping_slot_frequency", json_name: "desiredPingSlotFrequency", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ZeroableFrequencyValue as ApiMessage>::descriptor) },
             Field { name: "desired_beacon_frequency", json_name: "desiredBeaconFrequency", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ZeroableFrequencyValue as ApiMessage>::descriptor) },
@@ -1575,6 +1575,7 @@ impl ApiMessage for v3::MacSettings {
         w.optional::<Nested, _>("ping_slot_periodicity", &self.ping_slot_periodicity);
         w.optional::<Nested, _>("ping_slot_data_rate_index", &self.ping_slot_data_rate_index);
         w.optional::<Nested, _>("ping_slot_frequency", &self.ping_slot_frequency);
+        w.optional::<Nested, _>("beacon_frequency", &self.beacon_frequency);
         w.optional::<GoDuration, _>("class_c_timeout", &self.class_c_timeout);
         w.optional::<Nested, _>("rx1_delay", &self.rx1_delay);
         w.optional::<Nested, _>("rx1_data_rate_offset", &self.rx1_data_rate_offset);
@@ -1595,7 +1596,6 @@ impl ApiMessage for v3::MacSettings {
         w.optional::<Nested, _>("desired_max_duty_cycle", &self.desired_max_duty_cycle);
         w.optional::<Nested, _>("desired_adr_ack_limit_exponent", &self.desired_adr_ack_limit_exponent);
         w.optional::<Nested, _>("desired_adr_ack_delay_exponent", &self.desired_adr_ack_delay_exponent);
-        w.optional::<Nested, _>("beacon_frequency", &self.beacon_frequency);
         w.optional::<Nested, _>("desired_ping_slot_data_rate_index", &self.desired_ping_slot_data_rate_index);
         w.optional::<Nested, _>("desired_ping_slot_frequency", &self.desired_ping_slot_frequency);
         w.optional::<Nested, _>("desired_beacon_frequency", &self.desired_beacon_frequency);
@@ -1615,6 +1615,7 @@ impl ApiMessage for v3::MacSettings {
             "ping_slot_periodicity" | "pingSlotPeriodicity" => read::optional::<Nested, _>(&mut self.ping_slot_periodicity, value),
             "ping_slot_data_rate_index" | "pingSlotDataRateIndex" => read::optional::<Nested, _>(&mut self.ping_slot_data_rate_index, value),
             "ping_slot_frequency" | "pingSlotFrequency" => read::optional::<Nested, _>(&mut self.ping_slot_frequency, value),
+            "beacon_frequency" | "beaconFrequency" => read::optional::<Nested, _>(&mut self.beacon_frequency, value),
             "class_c_timeout" | "classCTimeout" => read::optional::<GoDuration, _>(&mut self.class_c_timeout, value),
             "rx1_delay" | "rx1Delay" => read::optional::<Nested, _>(&mut self.rx1_delay, value),
             "rx1_data_rate_offset" | "rx1DataRateOffset" => read::optional::<Nested, _>(&mut self.rx1_data_rate_offset, value),
@@ -1635,7 +1636,6 @@ impl ApiMessage for v3::MacSettings {
             "desired_max_duty_cycle" | "desiredMaxDutyCycle" => read::optional::<Nested, _>(&mut self.desired_max_duty_cycle, value),
             "desired_adr_ack_limit_exponent" | "desiredAdrAckLimitExponent" => read::optional::<Nested, _>(&mut self.desired_adr_ack_limit_exponent, value),
             "desired_adr_ack_delay_exponent" | "desiredAdrAckDelayExponent" => read::optional::<Nested, _>(&mut self.desired_adr_ack_delay_exponent, value),
-            "beacon_frequency" | "beaconFrequency" => read::optional::<Nested, _>(&mut self.beacon_frequency, value),
             "desired_ping_slot_data_rate_index" | "desiredPingSlotDataRateIndex" => read::optional::<Nested, _>(&mut self.desired_ping_slot_data_rate_index, value),
             "desired_ping_slot_frequency" | "desiredPingSlotFrequency" => read::optional::<Nested, _>(&mut self.desired_ping_slot_frequency, value),
             "desired_beacon_frequency" | "desiredBeaconFrequency" => read::optional::<Nested, _>(&mut self.desired_beacon_frequency, value),
@@ -1657,6 +1657,7 @@ impl ApiMessage for v3::MacSettings {
             Some("ping_slot_periodicity") => path.message(&mut self.ping_slot_periodicity, from.ping_slot_periodicity.as_ref()),
             Some("ping_slot_data_rate_index") => path.message(&mut self.ping_slot_data_rate_index, from.ping_slot_data_rate_index.as_ref()),
             Some("ping_slot_frequency") => path.message(&mut self.ping_slot_frequency, from.ping_slot_frequency.as_ref()),
+            Some("beacon_frequency") => path.message(&mut self.beacon_frequency, from.beacon_frequency.as_ref()),
             Some("class_c_timeout") => path.leaf(&mut self.class_c_timeout, &from.class_c_timeout),
             Some("rx1_delay") => path.message(&mut self.rx1_delay, from.rx1_delay.as_ref()),
             Some("rx1_data_rate_offset") => path.message(&mut self.rx1_data_rate_offset, from.rx1_data_rate_offset.as_ref()),
@@ -1677,7 +1678,6 @@ impl ApiMessage for v3::MacSettings {
             Some("desired_max_duty_cycle") => path.message(&mut self.desired_max_duty_cycle, from.desired_max_duty_cycle.as_ref()),
             Some("desired_adr_ack_limit_exponent") => path.message(&mut self.desired_adr_ack_limit_exponent, from.desired_adr_ack_limit_exponent.as_ref()),
             Some("desired_adr_ack_delay_exponent") => path.message(&mut self.desired_adr_ack_delay_exponent, from.desired_adr_ack_delay_exponent.as_ref()),
-            Some("beacon_frequency") => path.message(&mut self.beacon_frequency, from.beacon_frequency.as_ref()),
             Some("desired_ping_slot_data_rate_index") => path.message(&mut self.desired_ping_slot_data_rate_index, from.desired_ping_slot_data_rate_index.as_ref()),
             Some("desired_ping_slot_frequency") => path.message(&mut self.desired_ping_slot_frequency, from.desired_ping_slot_frequency.as_ref()),
             Some("desired_beacon_frequency") => path.message(&mut self.desired_beacon_frequency, from.desired_beacon_frequency.as_ref()),
@@ -1704,6 +1704,10 @@ impl ApiMessage for v3::MacSettings {
         }
         if v.enter("ping_slot_frequency") {
             if let Some(x) = &self.ping_slot_frequency { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("beacon_frequency") {
+            if let Some(x) = &self.beacon_frequency { x.check(v)?; }
             v.leave();
         }
         if v.enter("rx1_delay") {
@@ -1756,10 +1760,6 @@ impl ApiMessage for v3::MacSettings {
         }
         if v.enter("desired_adr_ack_delay_exponent") {
             if let Some(x) = &self.desired_adr_ack_delay_exponent { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("beacon_frequency") {
-            if let Some(x) = &self.beacon_frequency { x.check(v)?; }
             v.leave();
         }
         if v.enter("desired_ping_slot_data_rate_index") {
@@ -2620,9 +2620,13 @@ impl ApiMessage for v3::EndDevice {
             Field { name: "version_ids", json_name: "versionIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::EndDeviceVersionIdentifiers as ApiMessage>::descriptor) },
             Field { name: "service_profile_id", json_name: "serviceProfileId", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "network_server_address", json_name: "networkServerAddress", oneof: None, label: Label::Single, kind: Kind::String },
+            Field { name: "network_server_kek_label", json_name: "networkServerKekLabel", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "application_server_address", json_name: "applicationServerAddress", oneof: None, label: Label::Single, kind: Kind::String },
+            Field { name: "application_server_kek_label", json_name: "applicationServerKekLabel", oneof: None, label: Label::Single, kind: Kind::String },
+            Field { name: "application_server_id", json_name: "applicationServerId", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "join_server_address", json_name: "joinServerAddress", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "locations", json_name: "locations", oneof: None, label: Label::Map, kind: Kind::Message(<v3::Location as ApiMessage>::descriptor) },
+            Field { name: "picture", json_name: "picture", oneof: None, label: Label::Single, kind: Kind::Message(<v3::Picture as ApiMessage>::descriptor) },
             Field { name: "supports_class_b", json_name: "supportsClassB", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "supports_class_c", json_name: "supportsClassC", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "lorawan_version", json_name: "lorawanVersion", oneof: None, label: Label::Single, kind: Kind::Enum },
@@ -2636,6 +2640,7 @@ impl ApiMessage for v3::EndDevice {
             Field { name: "net_id", json_name: "netId", oneof: None, label: Label::Single, kind: Kind::Bytes },
             Field { name: "mac_settings", json_name: "macSettings", oneof: None, label: Label::Single, kind: Kind::Message(<v3::MacSettings as ApiMessage>::descriptor) },
             Field { name: "mac_state", json_name: "macState", oneof: None, label: Label::Single, kind: Kind::Message(<v3::MacState as ApiMessage>::descriptor) },
+            Field { name: "pending_mac_state", json_name: "pendingMacState", oneof: None, label: Label::Single, kind: Kind::Message(<v3::MacState as ApiMessage>::descriptor) },
             Field { name: "session", json_name: "session", oneof: None, label: Label::Single, kind: Kind::Message(<v3::Session as ApiMessage>::descriptor) },
             Field { name: "pending_session", json_name: "pendingSession", oneof: None, label: Label::Single, kind: Kind::Message(<v3::Session as ApiMessage>::descriptor) },
             Field { name: "last_dev_nonce", json_name: "lastDevNonce", oneof: None, label: Label::Single, kind: Kind::Integer },
@@ -2651,13 +2656,8 @@ impl ApiMessage for v3::EndDevice {
             Field { name: "formatters", json_name: "formatters", oneof: None, label: Label::Single, kind: Kind::Message(<v3::MessagePayloadFormatters as ApiMessage>::descriptor) },
             Field { name: "provisioner_id", json_name: "provisionerId", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "provisioning_data", json_name: "provisioningData", oneof: None, label: Label::Single, kind: Kind::Struct },
-            Field { name: "pending_mac_state", json_name: "pendingMacState", oneof: None, label: Label::Single, kind: Kind::Message(<v3::MacState as ApiMessage>::descriptor) },
             Field { name: "multicast", json_name: "multicast", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "claim_authentication_code", json_name: "claimAuthenticationCode", oneof: None, label: Label::Single, kind: Kind::Message(<v3::EndDeviceAuthenticationCode as ApiMessage>::descriptor) },
-            Field { name: "network_server_kek_label", json_name: "networkServerKekLabel", oneof: None, label: Label::Single, kind: Kind::String },
-            Field { name: "application_server_kek_label", json_name: "applicationServerKekLabel", oneof: None, label: Label::Single, kind: Kind::String },
-            Field { name: "application_server_id", json_name: "applicationServerId", oneof: None, label: Label::Single, kind: Kind::String },
-            Field { name: "picture", json_name: "picture", oneof: None, label: Label::Single, kind: Kind::Message(<v3::Picture as ApiMessage>::descriptor) },
             Field { name: "skip_payload_crypto", json_name: "skipPayloadCrypto", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "skip_payload_crypto_override", json_name: "skipPayloadCryptoOverride", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "activated_at", json_name: "activatedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
@@ -2678,9 +2678,13 @@ impl ApiMessage for v3::EndDevice {
         w.optional::<Nested, _>("version_ids", &self.version_ids);
         w.scalar::<Plain, _>("service_profile_id", &self.service_profile_id);
         w.scalar::<Plain, _>("network_server_address", &self.network_server_address);
+        w.scalar::<Plain, _>("network_server_kek_label", &self.network_server_kek_label);
         w.scalar::<Plain, _>("application_server_address", &self.application_server_address);
+        w.scalar::<Plain, _>("application_server_kek_label", &self.application_server_kek_label);
+        w.scalar::<Plain, _>("application_server_id", &self.application_server_id);
         w.scalar::<Plain, _>("join_server_address", &self.join_server_address);
         w.map::<Nested, String, _>("locations", &self.locations);
+        w.optional::<Nested, _>("picture", &self.picture);
         w.scalar::<Plain, _>("supports_class_b", &self.supports_class_b);
         w.scalar::<Plain, _>("supports_class_c", &self.supports_class_c);
         w.scalar::<Enum<v3::MacVersion>, _>("lorawan_version", &self.lorawan_version);
@@ -2694,6 +2698,7 @@ impl ApiMessage for v3::EndDevice {
         w.scalar::<Hex<3>, _>("net_id", &self.net_id);
         w.optional::<Nested, _>("mac_settings", &self.mac_settings);
         w.optional::<Nested, _>("mac_state", &self.mac_state);
+        w.optional::<Nested, _>("pending_mac_state", &self.pending_mac_state);
         w.optional::<Nested, _>("session", &self.session);
         w.optional::<Nested, _>("pending_session", &self.pending_session);
         w.scalar::<Plain, _>("last_dev_nonce", &self.last_dev_nonce);
@@ -2709,13 +2714,8 @@ impl ApiMessage for v3::EndDevice {
         w.optional::<Nested, _>("formatters", &self.formatters);
         w.scalar::<Plain, _>("provisioner_id", &self.provisioner_id);
         w.optional::<Object, _>("provisioning_data", &self.provisioning_data);
-        w.optional::<Nested, _>("pending_mac_state", &self.pending_mac_state);
         w.scalar::<Plain, _>("multicast", &self.multicast);
         w.optional::<Nested, _>("claim_authentication_code", &self.claim_authentication_code);
-        w.scalar::<Plain, _>("network_server_kek_label", &self.network_server_kek_label);
-        w.scalar::<Plain, _>("application_server_kek_label", &self.application_server_kek_label);
-        w.scalar::<Plain, _>("application_server_id", &self.application_server_id);
-        w.optional::<Nested, _>("picture", &self.picture);
         w.scalar::<Plain, _>("skip_payload_crypto", &self.skip_payload_crypto);
         w.optional::<Plain, _>("skip_payload_crypto_override", &self.skip_payload_crypto_override);
         w.optional::<Utc, _>("activated_at", &self.activated_at);
@@ -2735,9 +2735,13 @@ impl ApiMessage for v3::EndDevice {
             "version_ids" | "versionIds" => read::optional::<Nested, _>(&mut self.version_ids, value),
             "service_profile_id" | "serviceProfileId" => read::scalar::<Plain, _>(&mut self.service_profile_id, value),
             "network_server_address" | "networkServerAddress" => read::scalar::<Plain, _>(&mut self.network_server_address, value),
+            "network_server_kek_label" | "networkServerKekLabel" => read::scalar::<Plain, _>(&mut self.network_server_kek_label, value),
             "application_server_address" | "applicationServerAddress" => read::scalar::<Plain, _>(&mut self.application_server_address, value),
+            "application_server_kek_label" | "applicationServerKekLabel" => read::scalar::<Plain, _>(&mut self.application_server_kek_label, value),
+            "application_server_id" | "applicationServerId" => read::scalar::<Plain, _>(&mut self.application_server_id, value),
             "join_server_address" | "joinServerAddress" => read::scalar::<Plain, _>(&mut self.join_server_address, value),
             "locations" => read::map::<Nested, String, _>(&mut self.locations, value),
+            "picture" => read::optional::<Nested, _>(&mut self.picture, value),
             "supports_class_b" | "supportsClassB" => read::scalar::<Plain, _>(&mut self.supports_class_b, value),
             "supports_class_c" | "supportsClassC" => read::scalar::<Plain, _>(&mut self.supports_class_c, value),
             "lorawan_version" | "lorawanVersion" => read::scalar::<Enum<v3::MacVersion>, _>(&mut self.lorawan_version, value),
@@ -2751,6 +2755,7 @@ impl ApiMessage for v3::EndDevice {
             "net_id" | "netId" => read::scalar::<Hex<3>, _>(&mut self.net_id, value),
             "mac_settings" | "macSettings" => read::optional::<Nested, _>(&mut self.mac_settings, value),
             "mac_state" | "macState" => read::optional::<Nested, _>(&mut self.mac_state, value),
+            "pending_mac_state" | "pendingMacState" => read::optional::<Nested, _>(&mut self.pending_mac_state, value),
             "session" => read::optional::<Nested, _>(&mut self.session, value),
             "pending_session" | "pendingSession" => read::optional::<Nested, _>(&mut self.pending_session, value),
             "last_dev_nonce" | "lastDevNonce" => read::scalar::<Plain, _>(&mut self.last_dev_nonce, value),
@@ -2766,13 +2771,8 @@ impl ApiMessage for v3::EndDevice {
             "formatters" => read::optional::<Nested, _>(&mut self.formatters, value),
             "provisioner_id" | "provisionerId" => read::scalar::<Plain, _>(&mut self.provisioner_id, value),
             "provisioning_data" | "provisioningData" => read::optional::<Object, _>(&mut self.provisioning_data, value),
-            "pending_mac_state" | "pendingMacState" => read::optional::<Nested, _>(&mut self.pending_mac_state, value),
             "multicast" => read::scalar::<Plain, _>(&mut self.multicast, value),
             "claim_authentication_code" | "claimAuthenticationCode" => read::optional::<Nested, _>(&mut self.claim_authentication_code, value),
-            "network_server_kek_label" | "networkServerKekLabel" => read::scalar::<Plain, _>(&mut self.network_server_kek_label, value),
-            "application_server_kek_label" | "applicationServerKekLabel" => read::scalar::<Plain, _>(&mut self.application_server_kek_label, value),
-            "application_server_id" | "applicationServerId" => read::scalar::<Plain, _>(&mut self.application_server_id, value),
-            "picture" => read::optional::<Nested, _>(&mut self.picture, value),
             "skip_payload_crypto" | "skipPayloadCrypto" => read::scalar::<Plain, _>(&mut self.skip_payload_crypto, value),
             "skip_payload_crypto_override" | "skipPayloadCryptoOverride" => read::optional::<Plain, _>(&mut self.skip_payload_crypto_override, value),
             "activated_at" | "activatedAt" => read::optional::<Utc, _>(&mut self.activated_at, value),
@@ -2794,9 +2794,13 @@ impl ApiMessage for v3::EndDevice {
             Some("version_ids") => path.message(&mut self.version_ids, from.version_ids.as_ref()),
             Some("service_profile_id") => path.leaf(&mut self.service_profile_id, &from.service_profile_id),
             Some("network_server_address") => path.leaf(&mut self.network_server_address, &from.network_server_address),
+            Some("network_server_kek_label") => path.leaf(&mut self.network_server_kek_label, &from.network_server_kek_label),
             Some("application_server_address") => path.leaf(&mut self.application_server_address, &from.application_server_address),
+            Some("application_server_kek_label") => path.leaf(&mut self.application_server_kek_label, &from.application_server_kek_label),
+            Some("application_server_id") => path.leaf(&mut self.application_server_id, &from.application_server_id),
             Some("join_server_address") => path.leaf(&mut self.join_server_address, &from.join_server_address),
             Some("locations") => path.leaf(&mut self.locations, &from.locations),
+            Some("picture") => path.message(&mut self.picture, from.picture.as_ref()),
             Some("supports_class_b") => path.leaf(&mut self.supports_class_b, &from.supports_class_b),
             Some("supports_class_c") => path.leaf(&mut self.supports_class_c, &from.supports_class_c),
             Some("lorawan_version") => path.leaf(&mut self.lorawan_version, &from.lorawan_version),
@@ -2810,6 +2814,7 @@ impl ApiMessage for v3::EndDevice {
             Some("net_id") => path.leaf(&mut self.net_id, &from.net_id),
             Some("mac_settings") => path.message(&mut self.mac_settings, from.mac_settings.as_ref()),
             Some("mac_state") => path.message(&mut self.mac_state, from.mac_state.as_ref()),
+            Some("pending_mac_state") => path.message(&mut self.pending_mac_state, from.pending_mac_state.as_ref()),
             Some("session") => path.message(&mut self.session, from.session.as_ref()),
             Some("pending_session") => path.message(&mut self.pending_session, from.pending_session.as_ref()),
             Some("last_dev_nonce") => path.leaf(&mut self.last_dev_nonce, &from.last_dev_nonce),
@@ -2825,13 +2830,8 @@ impl ApiMessage for v3::EndDevice {
             Some("formatters") => path.message(&mut self.formatters, from.formatters.as_ref()),
             Some("provisioner_id") => path.leaf(&mut self.provisioner_id, &from.provisioner_id),
             Some("provisioning_data") => path.leaf(&mut self.provisioning_data, &from.provisioning_data),
-            Some("pending_mac_state") => path.message(&mut self.pending_mac_state, from.pending_mac_state.as_ref()),
             Some("multicast") => path.leaf(&mut self.multicast, &from.multicast),
             Some("claim_authentication_code") => path.message(&mut self.claim_authentication_code, from.claim_authentication_code.as_ref()),
-            Some("network_server_kek_label") => path.leaf(&mut self.network_server_kek_label, &from.network_server_kek_label),
-            Some("application_server_kek_label") => path.leaf(&mut self.application_server_kek_label, &from.application_server_kek_label),
-            Some("application_server_id") => path.leaf(&mut self.application_server_id, &from.application_server_id),
-            Some("picture") => path.message(&mut self.picture, from.picture.as_ref()),
             Some("skip_payload_crypto") => path.leaf(&mut self.skip_payload_crypto, &from.skip_payload_crypto),
             Some("skip_payload_crypto_override") => path.leaf(&mut self.skip_payload_crypto_override, &from.skip_payload_crypto_override),
             Some("activated_at") => path.leaf(&mut self.activated_at, &from.activated_at),
@@ -2874,8 +2874,20 @@ impl ApiMessage for v3::EndDevice {
             v.string(&self.network_server_address, &[Rule::Pattern("^(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\\-]*[a-zA-Z0-9])\\.)*(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\\-]*[A-Za-z0-9])(?::[0-9]{1,5})?$|^$")])?;
             v.leave();
         }
+        if v.enter("network_server_kek_label") {
+            v.string(&self.network_server_kek_label, &[Rule::MaxLen(2048)])?;
+            v.leave();
+        }
         if v.enter("application_server_address") {
             v.string(&self.application_server_address, &[Rule::Pattern("^(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\\-]*[a-zA-Z0-9])\\.)*(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\\-]*[A-Za-z0-9])(?::[0-9]{1,5})?$|^$")])?;
+            v.leave();
+        }
+        if v.enter("application_server_kek_label") {
+            v.string(&self.application_server_kek_label, &[Rule::MaxLen(2048)])?;
+            v.leave();
+        }
+        if v.enter("application_server_id") {
+            v.string(&self.application_server_id, &[Rule::MaxLen(100)])?;
             v.leave();
         }
         if v.enter("join_server_address") {
@@ -2885,6 +2897,10 @@ impl ApiMessage for v3::EndDevice {
         if v.enter("locations") {
             for x in self.locations.keys() { v.string(x, &[Rule::MaxLen(36), Rule::Pattern("^[a-z0-9](?:[-]?[a-z0-9]){2,}$")])?; }
             for x in self.locations.values() { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("picture") {
+            if let Some(x) = &self.picture { x.check(v)?; }
             v.leave();
         }
         if v.enter("lorawan_version") {
@@ -2915,6 +2931,10 @@ impl ApiMessage for v3::EndDevice {
             if let Some(x) = &self.mac_state { x.check(v)?; }
             v.leave();
         }
+        if v.enter("pending_mac_state") {
+            if let Some(x) = &self.pending_mac_state { x.check(v)?; }
+            v.leave();
+        }
         if v.enter("session") {
             if let Some(x) = &self.session { x.check(v)?; }
             v.leave();
@@ -2943,28 +2963,8 @@ impl ApiMessage for v3::EndDevice {
             v.string(&self.provisioner_id, &[Rule::MaxLen(36), Rule::Pattern("^[a-z0-9](?:[-]?[a-z0-9]){2,}$|^$")])?;
             v.leave();
         }
-        if v.enter("pending_mac_state") {
-            if let Some(x) = &self.pending_mac_state { x.check(v)?; }
-            v.leave();
-        }
         if v.enter("claim_authentication_code") {
             if let Some(x) = &self.claim_authentication_code { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("network_server_kek_label") {
-            v.string(&self.network_server_kek_label, &[Rule::MaxLen(2048)])?;
-            v.leave();
-        }
-        if v.enter("application_server_kek_label") {
-            v.string(&self.application_server_kek_label, &[Rule::MaxLen(2048)])?;
-            v.leave();
-        }
-        if v.enter("application_server_id") {
-            v.string(&self.application_server_id, &[Rule::MaxLen(100)])?;
-            v.leave();
-        }
-        if v.enter("picture") {
-            if let Some(x) = &self.picture { x.check(v)?; }
             v.leave();
         }
         if v.enter("serial_number") {

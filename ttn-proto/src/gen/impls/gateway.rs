@@ -286,15 +286,19 @@ impl ApiMessage for v3::Gateway {
             Field { name: "ids", json_name: "ids", oneof: None, label: Label::Single, kind: Kind::Message(<v3::GatewayIdentifiers as ApiMessage>::descriptor) },
             Field { name: "created_at", json_name: "createdAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "updated_at", json_name: "updatedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
+            Field { name: "deleted_at", json_name: "deletedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "name", json_name: "name", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "description", json_name: "description", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "attributes", json_name: "attributes", oneof: None, label: Label::Map, kind: Kind::String },
             Field { name: "contact_info", json_name: "contactInfo", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::ContactInfo as ApiMessage>::descriptor) },
+            Field { name: "administrative_contact", json_name: "administrativeContact", oneof: None, label: Label::Single, kind: Kind::Message(<v3::OrganizationOrUserIdentifiers as ApiMessage>::descriptor) },
+            Field { name: "technical_contact", json_name: "technicalContact", oneof: None, label: Label::Single, kind: Kind::Message(<v3::OrganizationOrUserIdentifiers as ApiMessage>::descriptor) },
             Field { name: "version_ids", json_name: "versionIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::GatewayVersionIdentifiers as ApiMessage>::descriptor) },
             Field { name: "gateway_server_address", json_name: "gatewayServerAddress", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "auto_update", json_name: "autoUpdate", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "update_channel", json_name: "updateChannel", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "frequency_plan_id", json_name: "frequencyPlanId", oneof: None, label: Label::Single, kind: Kind::String },
+            Field { name: "frequency_plan_ids", json_name: "frequencyPlanIds", oneof: None, label: Label::Repeated, kind: Kind::String },
             Field { name: "antennas", json_name: "antennas", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::GatewayAntenna as ApiMessage>::descriptor) },
             Field { name: "status_public", json_name: "statusPublic", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "location_public", json_name: "locationPublic", oneof: None, label: Label::Single, kind: Kind::Bool },
@@ -302,18 +306,14 @@ impl ApiMessage for v3::Gateway {
             Field { name: "enforce_duty_cycle", json_name: "enforceDutyCycle", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "downlink_path_constraint", json_name: "downlinkPathConstraint", oneof: None, label: Label::Single, kind: Kind::Enum },
             Field { name: "schedule_anytime_delay", json_name: "scheduleAnytimeDelay", oneof: None, label: Label::Single, kind: Kind::Duration },
-            Field { name: "frequency_plan_ids", json_name: "frequencyPlanIds", oneof: None, label: Label::Repeated, kind: Kind::String },
             Field { name: "update_location_from_status", json_name: "updateLocationFromStatus", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "lbs_lns_secret", json_name: "lbsLnsSecret", oneof: None, label: Label::Single, kind: Kind::Message(<v3::Secret as ApiMessage>::descriptor) },
             Field { name: "claim_authentication_code", json_name: "claimAuthenticationCode", oneof: None, label: Label::Single, kind: Kind::Message(<v3::GatewayClaimAuthenticationCode as ApiMessage>::descriptor) },
             Field { name: "target_cups_uri", json_name: "targetCupsUri", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "target_cups_key", json_name: "targetCupsKey", oneof: None, label: Label::Single, kind: Kind::Message(<v3::Secret as ApiMessage>::descriptor) },
-            Field { name: "deleted_at", json_name: "deletedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "require_authenticated_connection", json_name: "requireAuthenticatedConnection", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "lrfhss", json_name: "lrfhss", oneof: None, label: Label::Single, kind: Kind::Message(<v3::gateway::Lrfhss as ApiMessage>::descriptor) },
             Field { name: "disable_packet_broker_forwarding", json_name: "disablePacketBrokerForwarding", oneof: None, label: Label::Single, kind: Kind::Bool },
-            Field { name: "administrative_contact", json_name: "administrativeContact", oneof: None, label: Label::Single, kind: Kind::Message(<v3::OrganizationOrUserIdentifiers as ApiMessage>::descriptor) },
-            Field { name: "technical_contact", json_name: "technicalContact", oneof: None, label: Label::Single, kind: Kind::Message(<v3::OrganizationOrUserIdentifiers as ApiMessage>::descriptor) },
         ] };
         &D
     }
@@ -322,15 +322,19 @@ impl ApiMessage for v3::Gateway {
         w.optional::<Nested, _>("ids", &self.ids);
         w.optional::<Utc, _>("created_at", &self.created_at);
         w.optional::<Utc, _>("updated_at", &self.updated_at);
+        w.optional::<Utc, _>("deleted_at", &self.deleted_at);
         w.scalar::<Plain, _>("name", &self.name);
         w.scalar::<Plain, _>("description", &self.description);
         w.map::<Plain, String, _>("attributes", &self.attributes);
         w.list::<Nested, _>("contact_info", &self.contact_info);
+        w.optional::<Nested, _>("administrative_contact", &self.administrative_contact);
+        w.optional::<Nested, _>("technical_contact", &self.technical_contact);
         w.optional::<Nested, _>("version_ids", &self.version_ids);
         w.scalar::<Plain, _>("gateway_server_address", &self.gateway_server_address);
         w.scalar::<Plain, _>("auto_update", &self.auto_update);
         w.scalar::<Plain, _>("update_channel", &self.update_channel);
         w.scalar::<Plain, _>("frequency_plan_id", &self.frequency_plan_id);
+        w.list::<Plain, _>("frequency_plan_ids", &self.frequency_plan_ids);
         w.list::<Nested, _>("antennas", &self.antennas);
         w.scalar::<Plain, _>("status_public", &self.status_public);
         w.scalar::<Plain, _>("location_public", &self.location_public);
@@ -338,18 +342,14 @@ impl ApiMessage for v3::Gateway {
         w.scalar::<Plain, _>("enforce_duty_cycle", &self.enforce_duty_cycle);
         w.scalar::<Enum<v3::DownlinkPathConstraint>, _>("downlink_path_constraint", &self.downlink_path_constraint);
         w.optional::<GoDuration, _>("schedule_anytime_delay", &self.schedule_anytime_delay);
-        w.list::<Plain, _>("frequency_plan_ids", &self.frequency_plan_ids);
         w.scalar::<Plain, _>("update_location_from_status", &self.update_location_from_status);
         w.optional::<Nested, _>("lbs_lns_secret", &self.lbs_lns_secret);
         w.optional::<Nested, _>("claim_authentication_code", &self.claim_authentication_code);
         w.scalar::<Plain, _>("target_cups_uri", &self.target_cups_uri);
         w.optional::<Nested, _>("target_cups_key", &self.target_cups_key);
-        w.optional::<Utc, _>("deleted_at", &self.deleted_at);
         w.scalar::<Plain, _>("require_authenticated_connection", &self.require_authenticated_connection);
         w.optional::<Nested, _>("lrfhss", &self.lrfhss);
         w.scalar::<Plain, _>("disable_packet_broker_forwarding", &self.disable_packet_broker_forwarding);
-        w.optional::<Nested, _>("administrative_contact", &self.administrative_contact);
-        w.optional::<Nested, _>("technical_contact", &self.technical_contact);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
@@ -357,15 +357,19 @@ impl ApiMessage for v3::Gateway {
             "ids" => read::optional::<Nested, _>(&mut self.ids, value),
             "created_at" | "createdAt" => read::optional::<Utc, _>(&mut self.created_at, value),
             "updated_at" | "updatedAt" => read::optional::<Utc, _>(&mut self.updated_at, value),
+            "deleted_at" | "deletedAt" => read::optional::<Utc, _>(&mut self.deleted_at, value),
             "name" => read::scalar::<Plain, _>(&mut self.name, value),
             "description" => read::scalar::<Plain, _>(&mut self.description, value),
             "attributes" => read::map::<Plain, String, _>(&mut self.attributes, value),
             "contact_info" | "contactInfo" => read::list::<Nested, _>(&mut self.contact_info, value),
+            "administrative_contact" | "administrativeContact" => read::optional::<Nested, _>(&mut self.administrative_contact, value),
+            "technical_contact" | "technicalContact" => read::optional::<Nested, _>(&mut self.technical_contact, value),
             "version_ids" | "versionIds" => read::optional::<Nested, _>(&mut self.version_ids, value),
             "gateway_server_address" | "gatewayServerAddress" => read::scalar::<Plain, _>(&mut self.gateway_server_address, value),
             "auto_update" | "autoUpdate" => read::scalar::<Plain, _>(&mut self.auto_update, value),
             "update_channel" | "updateChannel" => read::scalar::<Plain, _>(&mut self.update_channel, value),
             "frequency_plan_id" | "frequencyPlanId" => read::scalar::<Plain, _>(&mut self.frequency_plan_id, value),
+            "frequency_plan_ids" | "frequencyPlanIds" => read::list::<Plain, _>(&mut self.frequency_plan_ids, value),
             "antennas" => read::list::<Nested, _>(&mut self.antennas, value),
             "status_public" | "statusPublic" => read::scalar::<Plain, _>(&mut self.status_public, value),
             "location_public" | "locationPublic" => read::scalar::<Plain, _>(&mut self.location_public, value),
@@ -373,18 +377,14 @@ impl ApiMessage for v3::Gateway {
             "enforce_duty_cycle" | "enforceDutyCycle" => read::scalar::<Plain, _>(&mut self.enforce_duty_cycle, value),
             "downlink_path_constraint" | "downlinkPathConstraint" => read::scalar::<Enum<v3::DownlinkPathConstraint>, _>(&mut self.downlink_path_constraint, value),
             "schedule_anytime_delay" | "scheduleAnytimeDelay" => read::optional::<GoDuration, _>(&mut self.schedule_anytime_delay, value),
-            "frequency_plan_ids" | "frequencyPlanIds" => read::list::<Plain, _>(&mut self.frequency_plan_ids, value),
             "update_location_from_status" | "updateLocationFromStatus" => read::scalar::<Plain, _>(&mut self.update_location_from_status, value),
             "lbs_lns_secret" | "lbsLnsSecret" => read::optional::<Nested, _>(&mut self.lbs_lns_secret, value),
             "claim_authentication_code" | "claimAuthenticationCode" => read::optional::<Nested, _>(&mut self.claim_authentication_code, value),
             "target_cups_uri" | "targetCupsUri" => read::scalar::<Plain, _>(&mut self.target_cups_uri, value),
             "target_cups_key" | "targetCupsKey" => read::optional::<Nested, _>(&mut self.target_cups_key, value),
-            "deleted_at" | "deletedAt" => read::optional::<Utc, _>(&mut self.deleted_at, value),
             "require_authenticated_connection" | "requireAuthenticatedConnection" => read::scalar::<Plain, _>(&mut self.require_authenticated_connection, value),
             "lrfhss" => read::optional::<Nested, _>(&mut self.lrfhss, value),
             "disable_packet_broker_forwarding" | "disablePacketBrokerForwarding" => read::scalar::<Plain, _>(&mut self.disable_packet_broker_forwarding, value),
-            "administrative_contact" | "administrativeContact" => read::optional::<Nested, _>(&mut self.administrative_contact, value),
-            "technical_contact" | "technicalContact" => read::optional::<Nested, _>(&mut self.technical_contact, value),
             _ => Ok(()),
         }
     }
@@ -394,15 +394,19 @@ impl ApiMessage for v3::Gateway {
             Some("ids") => path.message(&mut self.ids, from.ids.as_ref()),
             Some("created_at") => path.leaf(&mut self.created_at, &from.created_at),
             Some("updated_at") => path.leaf(&mut self.updated_at, &from.updated_at),
+            Some("deleted_at") => path.leaf(&mut self.deleted_at, &from.deleted_at),
             Some("name") => path.leaf(&mut self.name, &from.name),
             Some("description") => path.leaf(&mut self.description, &from.description),
             Some("attributes") => path.leaf(&mut self.attributes, &from.attributes),
             Some("contact_info") => path.leaf(&mut self.contact_info, &from.contact_info),
+            Some("administrative_contact") => path.message(&mut self.administrative_contact, from.administrative_contact.as_ref()),
+            Some("technical_contact") => path.message(&mut self.technical_contact, from.technical_contact.as_ref()),
             Some("version_ids") => path.message(&mut self.version_ids, from.version_ids.as_ref()),
             Some("gateway_server_address") => path.leaf(&mut self.gateway_server_address, &from.gateway_server_address),
             Some("auto_update") => path.leaf(&mut self.auto_update, &from.auto_update),
             Some("update_channel") => path.leaf(&mut self.update_channel, &from.update_channel),
             Some("frequency_plan_id") => path.leaf(&mut self.frequency_plan_id, &from.frequency_plan_id),
+            Some("frequency_plan_ids") => path.leaf(&mut self.frequency_plan_ids, &from.frequency_plan_ids),
             Some("antennas") => path.leaf(&mut self.antennas, &from.antennas),
             Some("status_public") => path.leaf(&mut self.status_public, &from.status_public),
             Some("location_public") => path.leaf(&mut self.location_public, &from.location_public),
@@ -410,18 +414,14 @@ impl ApiMessage for v3::Gateway {
             Some("enforce_duty_cycle") => path.leaf(&mut self.enforce_duty_cycle, &from.enforce_duty_cycle),
             Some("downlink_path_constraint") => path.leaf(&mut self.downlink_path_constraint, &from.downlink_path_constraint),
             Some("schedule_anytime_delay") => path.leaf(&mut self.schedule_anytime_delay, &from.schedule_anytime_delay),
-            Some("frequency_plan_ids") => path.leaf(&mut self.frequency_plan_ids, &from.frequency_plan_ids),
             Some("update_location_from_status") => path.leaf(&mut self.update_location_from_status, &from.update_location_from_status),
             Some("lbs_lns_secret") => path.message(&mut self.lbs_lns_secret, from.lbs_lns_secret.as_ref()),
             Some("claim_authentication_code") => path.message(&mut self.claim_authentication_code, from.claim_authentication_code.as_ref()),
             Some("target_cups_uri") => path.leaf(&mut self.target_cups_uri, &from.target_cups_uri),
             Some("target_cups_key") => path.message(&mut self.target_cups_key, from.target_cups_key.as_ref()),
-            Some("deleted_at") => path.leaf(&mut self.deleted_at, &from.deleted_at),
             Some("require_authenticated_connection") => path.leaf(&mut self.require_authenticated_connection, &from.require_authenticated_connection),
             Some("lrfhss") => path.message(&mut self.lrfhss, from.lrfhss.as_ref()),
             Some("disable_packet_broker_forwarding") => path.leaf(&mut self.disable_packet_broker_forwarding, &from.disable_packet_broker_forwarding),
-            Some("administrative_contact") => path.message(&mut self.administrative_contact, from.administrative_contact.as_ref()),
-            Some("technical_contact") => path.message(&mut self.technical_contact, from.technical_contact.as_ref()),
             _ => path.unknown(),
         }
     }
@@ -451,6 +451,14 @@ impl ApiMessage for v3::Gateway {
             for x in &self.contact_info { x.check(v)?; }
             v.leave();
         }
+        if v.enter("administrative_contact") {
+            if let Some(x) = &self.administrative_contact { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("technical_contact") {
+            if let Some(x) = &self.technical_contact { x.check(v)?; }
+            v.leave();
+        }
         if v.enter("version_ids") {
             if let Some(x) = &self.version_ids { x.check(v)?; }
             v.leave();
@@ -467,6 +475,11 @@ impl ApiMessage for v3::Gateway {
             v.string(&self.frequency_plan_id, &[Rule::MaxLen(64)])?;
             v.leave();
         }
+        if v.enter("frequency_plan_ids") {
+            v.length(self.frequency_plan_ids.len(), &[Rule::MaxItems(8)])?;
+            for x in &self.frequency_plan_ids { v.string(x, &[Rule::MaxLen(64)])?; }
+            v.leave();
+        }
         if v.enter("antennas") {
             v.length(self.antennas.len(), &[Rule::MaxItems(8)])?;
             for x in &self.antennas { x.check(v)?; }
@@ -474,11 +487,6 @@ impl ApiMessage for v3::Gateway {
         }
         if v.enter("downlink_path_constraint") {
             v.enumeration::<v3::DownlinkPathConstraint>(self.downlink_path_constraint, &[Rule::DefinedOnly])?;
-            v.leave();
-        }
-        if v.enter("frequency_plan_ids") {
-            v.length(self.frequency_plan_ids.len(), &[Rule::MaxItems(8)])?;
-            for x in &self.frequency_plan_ids { v.string(x, &[Rule::MaxLen(64)])?; }
             v.leave();
         }
         if v.enter("lbs_lns_secret") {
@@ -495,14 +503,6 @@ impl ApiMessage for v3::Gateway {
         }
         if v.enter("target_cups_key") {
             if let Some(x) = &self.target_cups_key { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("administrative_contact") {
-            if let Some(x) = &self.administrative_contact { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("technical_contact") {
-            if let Some(x) = &self.technical_contact { x.check(v)?; }
             v.leave();
         }
         Ok(())
@@ -1239,10 +1239,10 @@ impl ApiMessage for v3::ManagedGatewayWiFiProfile {
         static D: Descriptor = Descriptor { name: "ManagedGatewayWiFiProfile", json: Json::Standard, fields: &[
             Field { name: "profile_id", json_name: "profileId", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "profile_name", json_name: "profileName", oneof: None, label: Label::Single, kind: Kind::String },
+            Field { name: "shared", json_name: "shared", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "ssid", json_name: "ssid", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "password", json_name: "password", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "network_interface_addresses", json_name: "networkInterfaceAddresses", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ManagedGatewayNetworkInterfaceAddresses as ApiMessage>::descriptor) },
-            Field { name: "shared", json_name: "shared", oneof: None, label: Label::Single, kind: Kind::Bool },
         ] };
         &D
     }
@@ -1250,20 +1250,20 @@ impl ApiMessage for v3::ManagedGatewayWiFiProfile {
     fn write_fields(&self, w: &mut Writer) {
         w.scalar::<Plain, _>("profile_id", &self.profile_id);
         w.scalar::<Plain, _>("profile_name", &self.profile_name);
+        w.scalar::<Plain, _>("shared", &self.shared);
         w.scalar::<Plain, _>("ssid", &self.ssid);
         w.scalar::<Plain, _>("password", &self.password);
         w.optional::<Nested, _>("network_interface_addresses", &self.network_interface_addresses);
-        w.scalar::<Plain, _>("shared", &self.shared);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
             "profile_id" | "profileId" => read::scalar::<Plain, _>(&mut self.profile_id, value),
             "profile_name" | "profileName" => read::scalar::<Plain, _>(&mut self.profile_name, value),
+            "shared" => read::scalar::<Plain, _>(&mut self.shared, value),
             "ssid" => read::scalar::<Plain, _>(&mut self.ssid, value),
             "password" => read::scalar::<Plain, _>(&mut self.password, value),
             "network_interface_addresses" | "networkInterfaceAddresses" => read::optional::<Nested, _>(&mut self.network_interface_addresses, value),
-            "shared" => read::scalar::<Plain, _>(&mut self.shared, value),
             _ => Ok(()),
         }
     }
@@ -1272,10 +1272,10 @@ impl ApiMessage for v3::ManagedGatewayWiFiProfile {
         match path.next() {
             Some("profile_id") => path.leaf(&mut self.profile_id, &from.profile_id),
             Some("profile_name") => path.leaf(&mut self.profile_name, &from.profile_name),
+            Some("shared") => path.leaf(&mut self.shared, &from.shared),
             Some("ssid") => path.leaf(&mut self.ssid, &from.ssid),
             Some("password") => path.leaf(&mut self.password, &from.password),
             Some("network_interface_addresses") => path.message(&mut self.network_interface_addresses, from.network_interface_addresses.as_ref()),
-            Some("shared") => path.leaf(&mut self.shared, &from.shared),
             _ => path.unknown(),
         }
     }
@@ -1345,8 +1345,8 @@ impl ApiMessage for v3::ManagedGatewayEthernetProfile {
         static D: Descriptor = Descriptor { name: "ManagedGatewayEthernetProfile", json: Json::Standard, fields: &[
             Field { name: "profile_id", json_name: "profileId", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "profile_name", json_name: "profileName", oneof: None, label: Label::Single, kind: Kind::String },
-            Field { name: "network_interface_addresses", json_name: "networkInterfaceAddresses", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ManagedGatewayNetworkInterfaceAddresses as ApiMessage>::descriptor) },
             Field { name: "shared", json_name: "shared", oneof: None, label: Label::Single, kind: Kind::Bool },
+            Field { name: "network_interface_addresses", json_name: "networkInterfaceAddresses", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ManagedGatewayNetworkInterfaceAddresses as ApiMessage>::descriptor) },
         ] };
         &D
     }
@@ -1354,16 +1354,16 @@ impl ApiMessage for v3::ManagedGatewayEthernetProfile {
     fn write_fields(&self, w: &mut Writer) {
         w.scalar::<Plain, _>("profile_id", &self.profile_id);
         w.scalar::<Plain, _>("profile_name", &self.profile_name);
-        w.optional::<Nested, _>("network_interface_addresses", &self.network_interface_addresses);
         w.scalar::<Plain, _>("shared", &self.shared);
+        w.optional::<Nested, _>("network_interface_addresses", &self.network_interface_addresses);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
             "profile_id" | "profileId" => read::scalar::<Plain, _>(&mut self.profile_id, value),
             "profile_name" | "profileName" => read::scalar::<Plain, _>(&mut self.profile_name, value),
-            "network_interface_addresses" | "networkInterfaceAddresses" => read::optional::<Nested, _>(&mut self.network_interface_addresses, value),
             "shared" => read::scalar::<Plain, _>(&mut self.shared, value),
+            "network_interface_addresses" | "networkInterfaceAddresses" => read::optional::<Nested, _>(&mut self.network_interface_addresses, value),
             _ => Ok(()),
         }
     }
@@ -1372,8 +1372,8 @@ impl ApiMessage for v3::ManagedGatewayEthernetProfile {
         match path.next() {
             Some("profile_id") => path.leaf(&mut self.profile_id, &from.profile_id),
             Some("profile_name") => path.leaf(&mut self.profile_name, &from.profile_name),
-            Some("network_interface_addresses") => path.message(&mut self.network_interface_addresses, from.network_interface_addresses.as_ref()),
             Some("shared") => path.leaf(&mut self.shared, &from.shared),
+            Some("network_interface_addresses") => path.message(&mut self.network_interface_addresses, from.network_interface_addresses.as_ref()),
             _ => path.unknown(),
         }
     }
@@ -1730,26 +1730,26 @@ impl ApiMessage for v3::ListGatewayApiKeysRequest {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "ListGatewayAPIKeysRequest", json: Json::Plugin, fields: &[
             Field { name: "gateway_ids", json_name: "gatewayIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::GatewayIdentifiers as ApiMessage>::descriptor) },
+            Field { name: "order", json_name: "order", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "limit", json_name: "limit", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "page", json_name: "page", oneof: None, label: Label::Single, kind: Kind::Integer },
-            Field { name: "order", json_name: "order", oneof: None, label: Label::Single, kind: Kind::String },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
         w.optional::<Nested, _>("gateway_ids", &self.gateway_ids);
+        w.scalar::<Plain, _>("order", &self.order);
         w.scalar::<Plain, _>("limit", &self.limit);
         w.scalar::<Plain, _>("page", &self.page);
-        w.scalar::<Plain, _>("order", &self.order);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
             "gateway_ids" | "gatewayIds" => read::optional::<Nested, _>(&mut self.gateway_ids, value),
+            "order" => read::scalar::<Plain, _>(&mut self.order, value),
             "limit" => read::scalar::<Plain, _>(&mut self.limit, value),
             "page" => read::scalar::<Plain, _>(&mut self.page, value),
-            "order" => read::scalar::<Plain, _>(&mut self.order, value),
             _ => Ok(()),
         }
     }
@@ -1757,9 +1757,9 @@ impl ApiMessage for v3::ListGatewayApiKeysRequest {
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
             Some("gateway_ids") => path.message(&mut self.gateway_ids, from.gateway_ids.as_ref()),
+            Some("order") => path.leaf(&mut self.order, &from.order),
             Some("limit") => path.leaf(&mut self.limit, &from.limit),
             Some("page") => path.leaf(&mut self.page, &from.page),
-            Some("order") => path.leaf(&mut self.order, &from.order),
             _ => path.unknown(),
         }
     }
@@ -1770,12 +1770,12 @@ impl ApiMessage for v3::ListGatewayApiKeysRequest {
             if let Some(x) = &self.gateway_ids { x.check(v)?; }
             v.leave();
         }
-        if v.enter("limit") {
-            v.integer(i128::from(self.limit), &[Rule::Max(1000)])?;
-            v.leave();
-        }
         if v.enter("order") {
             v.string(&self.order, &[Rule::In(&["", "api_key_id", "-api_key_id", "name", "-name", "created_at", "-created_at", "expires_at", "-expires_at"])])?;
+            v.leave();
+        }
+        if v.enter("limit") {
+            v.integer(i128::from(self.limit), &[Rule::Max(1000)])?;
             v.leave();
         }
         Ok(())
@@ -2329,6 +2329,7 @@ impl ApiMessage for v3::GatewayConnectionStats {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "GatewayConnectionStats", json: Json::Plugin, fields: &[
             Field { name: "connected_at", json_name: "connectedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
+            Field { name: "disconnected_at", json_name: "disconnectedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "protocol", json_name: "protocol", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "last_status_received_at", json_name: "lastStatusReceivedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "last_status", json_name: "lastStatus", oneof: None, label: Label::Single, kind: Kind::Message(<v3::GatewayStatus as ApiMessage>::descriptor) },
@@ -2336,18 +2337,18 @@ impl ApiMessage for v3::GatewayConnectionStats {
             Field { name: "uplink_count", json_name: "uplinkCount", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "last_downlink_received_at", json_name: "lastDownlinkReceivedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "downlink_count", json_name: "downlinkCount", oneof: None, label: Label::Single, kind: Kind::Integer },
-            Field { name: "round_trip_times", json_name: "roundTripTimes", oneof: None, label: Label::Single, kind: Kind::Message(<v3::gateway_connection_stats::RoundTripTimes as ApiMessage>::descriptor) },
-            Field { name: "sub_bands", json_name: "subBands", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::gateway_connection_stats::SubBand as ApiMessage>::descriptor) },
-            Field { name: "disconnected_at", json_name: "disconnectedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
-            Field { name: "gateway_remote_address", json_name: "gatewayRemoteAddress", oneof: None, label: Label::Single, kind: Kind::Message(<v3::GatewayRemoteAddress as ApiMessage>::descriptor) },
             Field { name: "last_tx_acknowledgment_received_at", json_name: "lastTxAcknowledgmentReceivedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "tx_acknowledgment_count", json_name: "txAcknowledgmentCount", oneof: None, label: Label::Single, kind: Kind::Integer },
+            Field { name: "round_trip_times", json_name: "roundTripTimes", oneof: None, label: Label::Single, kind: Kind::Message(<v3::gateway_connection_stats::RoundTripTimes as ApiMessage>::descriptor) },
+            Field { name: "sub_bands", json_name: "subBands", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::gateway_connection_stats::SubBand as ApiMessage>::descriptor) },
+            Field { name: "gateway_remote_address", json_name: "gatewayRemoteAddress", oneof: None, label: Label::Single, kind: Kind::Message(<v3::GatewayRemoteAddress as ApiMessage>::descriptor) },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
         w.optional::<Utc, _>("connected_at", &self.connected_at);
+        w.optional::<Utc, _>("disconnected_at", &self.disconnected_at);
         w.scalar::<Plain, _>("protocol", &self.protocol);
         w.optional::<Utc, _>("last_status_received_at", &self.last_status_received_at);
         w.optional::<Nested, _>("last_status", &self.last_status);
@@ -2355,17 +2356,17 @@ impl ApiMessage for v3::GatewayConnectionStats {
         w.scalar::<Plain, _>("uplink_count", &self.uplink_count);
         w.optional::<Utc, _>("last_downlink_received_at", &self.last_downlink_received_at);
         w.scalar::<Plain, _>("downlink_count", &self.downlink_count);
-        w.optional::<Nested, _>("round_trip_times", &self.round_trip_times);
-        w.list::<Nested, _>("sub_bands", &self.sub_bands);
-        w.optional::<Utc, _>("disconnected_at", &self.disconnected_at);
-        w.optional::<Nested, _>("gateway_remote_address", &self.gateway_remote_address);
         w.optional::<Utc, _>("last_tx_acknowledgment_received_at", &self.last_tx_acknowledgment_received_at);
         w.scalar::<Plain, _>("tx_acknowledgment_count", &self.tx_acknowledgment_count);
+        w.optional::<Nested, _>("round_trip_times", &self.round_trip_times);
+        w.list::<Nested, _>("sub_bands", &self.sub_bands);
+        w.optional::<Nested, _>("gateway_remote_address", &self.gateway_remote_address);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
             "connected_at" | "connectedAt" => read::optional::<Utc, _>(&mut self.connected_at, value),
+            "disconnected_at" | "disconnectedAt" => read::optional::<Utc, _>(&mut self.disconnected_at, value),
             "protocol" => read::scalar::<Plain, _>(&mut self.protocol, value),
             "last_status_received_at" | "lastStatusReceivedAt" => read::optional::<Utc, _>(&mut self.last_status_received_at, value),
             "last_status" | "lastStatus" => read::optional::<Nested, _>(&mut self.last_status, value),
@@ -2373,12 +2374,11 @@ impl ApiMessage for v3::GatewayConnectionStats {
             "uplink_count" | "uplinkCount" => read::scalar::<Plain, _>(&mut self.uplink_count, value),
             "last_downlink_received_at" | "lastDownlinkReceivedAt" => read::optional::<Utc, _>(&mut self.last_downlink_received_at, value),
             "downlink_count" | "downlinkCount" => read::scalar::<Plain, _>(&mut self.downlink_count, value),
-            "round_trip_times" | "roundTripTimes" => read::optional::<Nested, _>(&mut self.round_trip_times, value),
-            "sub_bands" | "subBands" => read::list::<Nested, _>(&mut self.sub_bands, value),
-            "disconnected_at" | "disconnectedAt" => read::optional::<Utc, _>(&mut self.disconnected_at, value),
-            "gateway_remote_address" | "gatewayRemoteAddress" => read::optional::<Nested, _>(&mut self.gateway_remote_address, value),
             "last_tx_acknowledgment_received_at" | "lastTxAcknowledgmentReceivedAt" => read::optional::<Utc, _>(&mut self.last_tx_acknowledgment_received_at, value),
             "tx_acknowledgment_count" | "txAcknowledgmentCount" => read::scalar::<Plain, _>(&mut self.tx_acknowledgment_count, value),
+            "round_trip_times" | "roundTripTimes" => read::optional::<Nested, _>(&mut self.round_trip_times, value),
+            "sub_bands" | "subBands" => read::list::<Nested, _>(&mut self.sub_bands, value),
+            "gateway_remote_address" | "gatewayRemoteAddress" => read::optional::<Nested, _>(&mut self.gateway_remote_address, value),
             _ => Ok(()),
         }
     }
@@ -2386,6 +2386,7 @@ impl ApiMessage for v3::GatewayConnectionStats {
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
             Some("connected_at") => path.leaf(&mut self.connected_at, &from.connected_at),
+            Some("disconnected_at") => path.leaf(&mut self.disconnected_at, &from.disconnected_at),
             Some("protocol") => path.leaf(&mut self.protocol, &from.protocol),
             Some("last_status_received_at") => path.leaf(&mut self.last_status_received_at, &from.last_status_received_at),
             Some("last_status") => path.message(&mut self.last_status, from.last_status.as_ref()),
@@ -2393,12 +2394,11 @@ impl ApiMessage for v3::GatewayConnectionStats {
             Some("uplink_count") => path.leaf(&mut self.uplink_count, &from.uplink_count),
             Some("last_downlink_received_at") => path.leaf(&mut self.last_downlink_received_at, &from.last_downlink_received_at),
             Some("downlink_count") => path.leaf(&mut self.downlink_count, &from.downlink_count),
-            Some("round_trip_times") => path.message(&mut self.round_trip_times, from.round_trip_times.as_ref()),
-            Some("sub_bands") => path.leaf(&mut self.sub_bands, &from.sub_bands),
-            Some("disconnected_at") => path.leaf(&mut self.disconnected_at, &from.disconnected_at),
-            Some("gateway_remote_address") => path.message(&mut self.gateway_remote_address, from.gateway_remote_address.as_ref()),
             Some("last_tx_acknowledgment_received_at") => path.leaf(&mut self.last_tx_acknowledgment_received_at, &from.last_tx_acknowledgment_received_at),
             Some("tx_acknowledgment_count") => path.leaf(&mut self.tx_acknowledgment_count, &from.tx_acknowledgment_count),
+            Some("round_trip_times") => path.message(&mut self.round_trip_times, from.round_trip_times.as_ref()),
+            Some("sub_bands") => path.leaf(&mut self.sub_bands, &from.sub_bands),
+            Some("gateway_remote_address") => path.message(&mut self.gateway_remote_address, from.gateway_remote_address.as_ref()),
             _ => path.unknown(),
         }
     }

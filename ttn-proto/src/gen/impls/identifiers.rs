@@ -497,32 +497,32 @@ impl ApiMessage for v3::NetworkIdentifiers {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "NetworkIdentifiers", json: Json::Plugin, fields: &[
             Field { name: "net_id", json_name: "netId", oneof: None, label: Label::Single, kind: Kind::Bytes },
+            Field { name: "ns_id", json_name: "nsId", oneof: None, label: Label::Single, kind: Kind::Bytes },
             Field { name: "tenant_id", json_name: "tenantId", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "cluster_id", json_name: "clusterId", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "cluster_address", json_name: "clusterAddress", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "tenant_address", json_name: "tenantAddress", oneof: None, label: Label::Single, kind: Kind::String },
-            Field { name: "ns_id", json_name: "nsId", oneof: None, label: Label::Single, kind: Kind::Bytes },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
         w.scalar::<Hex<3>, _>("net_id", &self.net_id);
+        w.scalar::<Hex<8>, _>("ns_id", &self.ns_id);
         w.scalar::<Plain, _>("tenant_id", &self.tenant_id);
         w.scalar::<Plain, _>("cluster_id", &self.cluster_id);
         w.scalar::<Plain, _>("cluster_address", &self.cluster_address);
         w.scalar::<Plain, _>("tenant_address", &self.tenant_address);
-        w.scalar::<Hex<8>, _>("ns_id", &self.ns_id);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
             "net_id" | "netId" => read::scalar::<Hex<3>, _>(&mut self.net_id, value),
+            "ns_id" | "nsId" => read::scalar::<Hex<8>, _>(&mut self.ns_id, value),
             "tenant_id" | "tenantId" => read::scalar::<Plain, _>(&mut self.tenant_id, value),
             "cluster_id" | "clusterId" => read::scalar::<Plain, _>(&mut self.cluster_id, value),
             "cluster_address" | "clusterAddress" => read::scalar::<Plain, _>(&mut self.cluster_address, value),
             "tenant_address" | "tenantAddress" => read::scalar::<Plain, _>(&mut self.tenant_address, value),
-            "ns_id" | "nsId" => read::scalar::<Hex<8>, _>(&mut self.ns_id, value),
             _ => Ok(()),
         }
     }
@@ -530,11 +530,11 @@ impl ApiMessage for v3::NetworkIdentifiers {
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
             Some("net_id") => path.leaf(&mut self.net_id, &from.net_id),
+            Some("ns_id") => path.leaf(&mut self.ns_id, &from.ns_id),
             Some("tenant_id") => path.leaf(&mut self.tenant_id, &from.tenant_id),
             Some("cluster_id") => path.leaf(&mut self.cluster_id, &from.cluster_id),
             Some("cluster_address") => path.leaf(&mut self.cluster_address, &from.cluster_address),
             Some("tenant_address") => path.leaf(&mut self.tenant_address, &from.tenant_address),
-            Some("ns_id") => path.leaf(&mut self.ns_id, &from.ns_id),
             _ => path.unknown(),
         }
     }
@@ -542,6 +542,10 @@ impl ApiMessage for v3::NetworkIdentifiers {
     fn check(&self, v: &mut Validator<'_>) -> Result<(), Violation> {
         if v.enter("net_id") {
             v.bytes(&self.net_id, &[Rule::Len(3), Rule::IgnoreEmpty])?;
+            v.leave();
+        }
+        if v.enter("ns_id") {
+            v.bytes(&self.ns_id, &[Rule::Len(8), Rule::IgnoreEmpty])?;
             v.leave();
         }
         if v.enter("tenant_id") {
@@ -558,10 +562,6 @@ impl ApiMessage for v3::NetworkIdentifiers {
         }
         if v.enter("tenant_address") {
             v.string(&self.tenant_address, &[Rule::MaxLen(256)])?;
-            v.leave();
-        }
-        if v.enter("ns_id") {
-            v.bytes(&self.ns_id, &[Rule::Len(8), Rule::IgnoreEmpty])?;
             v.leave();
         }
         Ok(())

@@ -8,10 +8,10 @@ impl ApiMessage for v3::AuthInfoResponse {
         static D: Descriptor = Descriptor { name: "AuthInfoResponse", json: Json::Plugin, fields: &[
             Field { name: "api_key", json_name: "apiKey", oneof: Some("access_method"), label: Label::Single, kind: Kind::Message(<v3::auth_info_response::ApiKeyAccess as ApiMessage>::descriptor) },
             Field { name: "oauth_access_token", json_name: "oauthAccessToken", oneof: Some("access_method"), label: Label::Single, kind: Kind::Message(<v3::OAuthAccessToken as ApiMessage>::descriptor) },
-            Field { name: "universal_rights", json_name: "universalRights", oneof: None, label: Label::Single, kind: Kind::Message(<v3::Rights as ApiMessage>::descriptor) },
-            Field { name: "is_admin", json_name: "isAdmin", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "user_session", json_name: "userSession", oneof: Some("access_method"), label: Label::Single, kind: Kind::Message(<v3::UserSession as ApiMessage>::descriptor) },
             Field { name: "gateway_token", json_name: "gatewayToken", oneof: Some("access_method"), label: Label::Single, kind: Kind::Message(<v3::auth_info_response::GatewayToken as ApiMessage>::descriptor) },
+            Field { name: "universal_rights", json_name: "universalRights", oneof: None, label: Label::Single, kind: Kind::Message(<v3::Rights as ApiMessage>::descriptor) },
+            Field { name: "is_admin", json_name: "isAdmin", oneof: None, label: Label::Single, kind: Kind::Bool },
         ] };
         &D
     }
@@ -32,10 +32,10 @@ impl ApiMessage for v3::AuthInfoResponse {
         match name {
             "api_key" | "apiKey" => read::member::<Nested, _, _>(&mut self.access_method, value, v3::auth_info_response::AccessMethod::ApiKey),
             "oauth_access_token" | "oauthAccessToken" => read::member::<Nested, _, _>(&mut self.access_method, value, v3::auth_info_response::AccessMethod::OauthAccessToken),
-            "universal_rights" | "universalRights" => read::optional::<Nested, _>(&mut self.universal_rights, value),
-            "is_admin" | "isAdmin" => read::scalar::<Plain, _>(&mut self.is_admin, value),
             "user_session" | "userSession" => read::member::<Nested, _, _>(&mut self.access_method, value, v3::auth_info_response::AccessMethod::UserSession),
             "gateway_token" | "gatewayToken" => read::member::<Nested, _, _>(&mut self.access_method, value, v3::auth_info_response::AccessMethod::GatewayToken),
+            "universal_rights" | "universalRights" => read::optional::<Nested, _>(&mut self.universal_rights, value),
+            "is_admin" | "isAdmin" => read::scalar::<Plain, _>(&mut self.is_admin, value),
             _ => Ok(()),
         }
     }

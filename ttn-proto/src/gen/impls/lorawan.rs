@@ -1043,13 +1043,13 @@ impl ApiMessage for v3::TxRequest {
             Field { name: "class", json_name: "class", oneof: None, label: Label::Single, kind: Kind::Enum },
             Field { name: "downlink_paths", json_name: "downlinkPaths", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::DownlinkPath as ApiMessage>::descriptor) },
             Field { name: "rx1_delay", json_name: "rx1Delay", oneof: None, label: Label::Single, kind: Kind::Enum },
+            Field { name: "rx1_data_rate", json_name: "rx1DataRate", oneof: None, label: Label::Single, kind: Kind::Message(<v3::DataRate as ApiMessage>::descriptor) },
             Field { name: "rx1_frequency", json_name: "rx1Frequency", oneof: None, label: Label::Single, kind: Kind::Integer },
+            Field { name: "rx2_data_rate", json_name: "rx2DataRate", oneof: None, label: Label::Single, kind: Kind::Message(<v3::DataRate as ApiMessage>::descriptor) },
             Field { name: "rx2_frequency", json_name: "rx2Frequency", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "priority", json_name: "priority", oneof: None, label: Label::Single, kind: Kind::Enum },
             Field { name: "absolute_time", json_name: "absoluteTime", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "frequency_plan_id", json_name: "frequencyPlanId", oneof: None, label: Label::Single, kind: Kind::String },
-            Field { name: "rx1_data_rate", json_name: "rx1DataRate", oneof: None, label: Label::Single, kind: Kind::Message(<v3::DataRate as ApiMessage>::descriptor) },
-            Field { name: "rx2_data_rate", json_name: "rx2DataRate", oneof: None, label: Label::Single, kind: Kind::Message(<v3::DataRate as ApiMessage>::descriptor) },
             Field { name: "advanced", json_name: "advanced", oneof: None, label: Label::Single, kind: Kind::Struct },
         ] };
         &D
@@ -1059,13 +1059,13 @@ impl ApiMessage for v3::TxRequest {
         w.scalar::<Enum<v3::Class>, _>("class", &self.class);
         w.list::<Nested, _>("downlink_paths", &self.downlink_paths);
         w.scalar::<Enum<v3::RxDelay>, _>("rx1_delay", &self.rx1_delay);
+        w.optional::<Nested, _>("rx1_data_rate", &self.rx1_data_rate);
         w.scalar::<Plain, _>("rx1_frequency", &self.rx1_frequency);
+        w.optional::<Nested, _>("rx2_data_rate", &self.rx2_data_rate);
         w.scalar::<Plain, _>("rx2_frequency", &self.rx2_frequency);
         w.scalar::<Enum<v3::TxSchedulePriority>, _>("priority", &self.priority);
         w.optional::<Utc, _>("absolute_time", &self.absolute_time);
         w.scalar::<Plain, _>("frequency_plan_id", &self.frequency_plan_id);
-        w.optional::<Nested, _>("rx1_data_rate", &self.rx1_data_rate);
-        w.optional::<Nested, _>("rx2_data_rate", &self.rx2_data_rate);
         w.optional::<Object, _>("advanced", &self.advanced);
     }
 
@@ -1074,13 +1074,13 @@ impl ApiMessage for v3::TxRequest {
             "class" => read::scalar::<Enum<v3::Class>, _>(&mut self.class, value),
             "downlink_paths" | "downlinkPaths" => read::list::<Nested, _>(&mut self.downlink_paths, value),
             "rx1_delay" | "rx1Delay" => read::scalar::<Enum<v3::RxDelay>, _>(&mut self.rx1_delay, value),
+            "rx1_data_rate" | "rx1DataRate" => read::optional::<Nested, _>(&mut self.rx1_data_rate, value),
             "rx1_frequency" | "rx1Frequency" => read::scalar::<Plain, _>(&mut self.rx1_frequency, value),
+            "rx2_data_rate" | "rx2DataRate" => read::optional::<Nested, _>(&mut self.rx2_data_rate, value),
             "rx2_frequency" | "rx2Frequency" => read::scalar::<Plain, _>(&mut self.rx2_frequency, value),
             "priority" => read::scalar::<Enum<v3::TxSchedulePriority>, _>(&mut self.priority, value),
             "absolute_time" | "absoluteTime" => read::optional::<Utc, _>(&mut self.absolute_time, value),
             "frequency_plan_id" | "frequencyPlanId" => read::scalar::<Plain, _>(&mut self.frequency_plan_id, value),
-            "rx1_data_rate" | "rx1DataRate" => read::optional::<Nested, _>(&mut self.rx1_data_rate, value),
-            "rx2_data_rate" | "rx2DataRate" => read::optional::<Nested, _>(&mut self.rx2_data_rate, value),
             "advanced" => read::optional::<Object, _>(&mut self.advanced, value),
             _ => Ok(()),
         }
@@ -1091,13 +1091,13 @@ impl ApiMessage for v3::TxRequest {
             Some("class") => path.leaf(&mut self.class, &from.class),
             Some("downlink_paths") => path.leaf(&mut self.downlink_paths, &from.downlink_paths),
             Some("rx1_delay") => path.leaf(&mut self.rx1_delay, &from.rx1_delay),
+            Some("rx1_data_rate") => path.message(&mut self.rx1_data_rate, from.rx1_data_rate.as_ref()),
             Some("rx1_frequency") => path.leaf(&mut self.rx1_frequency, &from.rx1_frequency),
+            Some("rx2_data_rate") => path.message(&mut self.rx2_data_rate, from.rx2_data_rate.as_ref()),
             Some("rx2_frequency") => path.leaf(&mut self.rx2_frequency, &from.rx2_frequency),
             Some("priority") => path.leaf(&mut self.priority, &from.priority),
             Some("absolute_time") => path.leaf(&mut self.absolute_time, &from.absolute_time),
             Some("frequency_plan_id") => path.leaf(&mut self.frequency_plan_id, &from.frequency_plan_id),
-            Some("rx1_data_rate") => path.message(&mut self.rx1_data_rate, from.rx1_data_rate.as_ref()),
-            Some("rx2_data_rate") => path.message(&mut self.rx2_data_rate, from.rx2_data_rate.as_ref()),
             Some("advanced") => path.leaf(&mut self.advanced, &from.advanced),
             _ => path.unknown(),
         }
@@ -1112,20 +1112,20 @@ impl ApiMessage for v3::TxRequest {
             v.enumeration::<v3::RxDelay>(self.rx1_delay, &[Rule::DefinedOnly])?;
             v.leave();
         }
-        if v.enter("priority") {
-            v.enumeration::<v3::TxSchedulePriority>(self.priority, &[Rule::DefinedOnly])?;
-            v.leave();
-        }
-        if v.enter("frequency_plan_id") {
-            v.string(&self.frequency_plan_id, &[Rule::MaxLen(64)])?;
-            v.leave();
-        }
         if v.enter("rx1_data_rate") {
             if let Some(x) = &self.rx1_data_rate { x.check(v)?; }
             v.leave();
         }
         if v.enter("rx2_data_rate") {
             if let Some(x) = &self.rx2_data_rate { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("priority") {
+            v.enumeration::<v3::TxSchedulePriority>(self.priority, &[Rule::DefinedOnly])?;
+            v.leave();
+        }
+        if v.enter("frequency_plan_id") {
+            v.string(&self.frequency_plan_id, &[Rule::MaxLen(64)])?;
             v.leave();
         }
         Ok(())
@@ -4175,20 +4175,20 @@ impl JsonEnum for v3::PhyVersion {
         prefix: "",
         values: &[
             EnumValue { name: "PHY_UNKNOWN", number: 0, string: None, aliases: &["unknown"] },
-            EnumValue { name: "TS001_V1_0", number: 1, string: None, aliases: &[] },
             EnumValue { name: "PHY_V1_0", number: 1, string: None, aliases: &["1.0", "1.0.0", "V1_0"] },
-            EnumValue { name: "TS001_V1_0_1", number: 2, string: None, aliases: &[] },
+            EnumValue { name: "TS001_V1_0", number: 1, string: None, aliases: &[] },
             EnumValue { name: "PHY_V1_0_1", number: 2, string: None, aliases: &["1.0.1", "V1_0_1"] },
-            EnumValue { name: "RP001_V1_0_2", number: 3, string: None, aliases: &[] },
+            EnumValue { name: "TS001_V1_0_1", number: 2, string: None, aliases: &[] },
             EnumValue { name: "PHY_V1_0_2_REV_A", number: 3, string: None, aliases: &["1.0.2", "1.0.2-a", "V1_0_2", "V1_0_2_REV_A"] },
-            EnumValue { name: "RP001_V1_0_2_REV_B", number: 4, string: None, aliases: &[] },
+            EnumValue { name: "RP001_V1_0_2", number: 3, string: None, aliases: &[] },
             EnumValue { name: "PHY_V1_0_2_REV_B", number: 4, string: None, aliases: &["1.0.2-b", "V1_0_2_REV_B"] },
-            EnumValue { name: "RP001_V1_1_REV_A", number: 5, string: None, aliases: &[] },
+            EnumValue { name: "RP001_V1_0_2_REV_B", number: 4, string: None, aliases: &[] },
             EnumValue { name: "PHY_V1_1_REV_A", number: 5, string: None, aliases: &["1.1-a", "1.1.0-a", "V1_1_REV_A"] },
-            EnumValue { name: "RP001_V1_1_REV_B", number: 6, string: None, aliases: &[] },
+            EnumValue { name: "RP001_V1_1_REV_A", number: 5, string: None, aliases: &[] },
             EnumValue { name: "PHY_V1_1_REV_B", number: 6, string: None, aliases: &["1.1-b", "1.1.0-b", "V1_1_REV_B"] },
-            EnumValue { name: "RP001_V1_0_3_REV_A", number: 7, string: None, aliases: &[] },
+            EnumValue { name: "RP001_V1_1_REV_B", number: 6, string: None, aliases: &[] },
             EnumValue { name: "PHY_V1_0_3_REV_A", number: 7, string: None, aliases: &["1.0.3-a", "V1_0_3_REV_A"] },
+            EnumValue { name: "RP001_V1_0_3_REV_A", number: 7, string: None, aliases: &[] },
             EnumValue { name: "RP002_V1_0_0", number: 8, string: None, aliases: &[] },
             EnumValue { name: "RP002_V1_0_1", number: 9, string: None, aliases: &[] },
             EnumValue { name: "RP002_V1_0_2", number: 10, string: None, aliases: &[] },

@@ -329,20 +329,20 @@ impl ApiMessage for v3::ApplicationUplink {
             Field { name: "f_cnt", json_name: "fCnt", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "frm_payload", json_name: "frmPayload", oneof: None, label: Label::Single, kind: Kind::Bytes },
             Field { name: "decoded_payload", json_name: "decodedPayload", oneof: None, label: Label::Single, kind: Kind::Struct },
+            Field { name: "decoded_payload_warnings", json_name: "decodedPayloadWarnings", oneof: None, label: Label::Repeated, kind: Kind::String },
+            Field { name: "normalized_payload", json_name: "normalizedPayload", oneof: None, label: Label::Repeated, kind: Kind::Struct },
+            Field { name: "normalized_payload_warnings", json_name: "normalizedPayloadWarnings", oneof: None, label: Label::Repeated, kind: Kind::String },
             Field { name: "rx_metadata", json_name: "rxMetadata", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::RxMetadata as ApiMessage>::descriptor) },
             Field { name: "settings", json_name: "settings", oneof: None, label: Label::Single, kind: Kind::Message(<v3::TxSettings as ApiMessage>::descriptor) },
             Field { name: "received_at", json_name: "receivedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "app_s_key", json_name: "appSKey", oneof: None, label: Label::Single, kind: Kind::Message(<v3::KeyEnvelope as ApiMessage>::descriptor) },
             Field { name: "last_a_f_cnt_down", json_name: "lastAFCntDown", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "confirmed", json_name: "confirmed", oneof: None, label: Label::Single, kind: Kind::Bool },
-            Field { name: "decoded_payload_warnings", json_name: "decodedPayloadWarnings", oneof: None, label: Label::Repeated, kind: Kind::String },
             Field { name: "consumed_airtime", json_name: "consumedAirtime", oneof: None, label: Label::Single, kind: Kind::Duration },
+            Field { name: "packet_error_rate", json_name: "packetErrorRate", oneof: None, label: Label::Single, kind: Kind::Float },
             Field { name: "locations", json_name: "locations", oneof: None, label: Label::Map, kind: Kind::Message(<v3::Location as ApiMessage>::descriptor) },
             Field { name: "version_ids", json_name: "versionIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::EndDeviceVersionIdentifiers as ApiMessage>::descriptor) },
             Field { name: "network_ids", json_name: "networkIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::NetworkIdentifiers as ApiMessage>::descriptor) },
-            Field { name: "normalized_payload", json_name: "normalizedPayload", oneof: None, label: Label::Repeated, kind: Kind::Struct },
-            Field { name: "normalized_payload_warnings", json_name: "normalizedPayloadWarnings", oneof: None, label: Label::Repeated, kind: Kind::String },
-            Field { name: "packet_error_rate", json_name: "packetErrorRate", oneof: None, label: Label::Single, kind: Kind::Float },
         ] };
         &D
     }
@@ -353,20 +353,20 @@ impl ApiMessage for v3::ApplicationUplink {
         w.scalar::<Plain, _>("f_cnt", &self.f_cnt);
         w.scalar::<Plain, _>("frm_payload", &self.frm_payload);
         w.optional::<Object, _>("decoded_payload", &self.decoded_payload);
+        w.list::<Plain, _>("decoded_payload_warnings", &self.decoded_payload_warnings);
+        w.list::<Object, _>("normalized_payload", &self.normalized_payload);
+        w.list::<Plain, _>("normalized_payload_warnings", &self.normalized_payload_warnings);
         w.list::<Nested, _>("rx_metadata", &self.rx_metadata);
         w.optional::<Nested, _>("settings", &self.settings);
         w.optional::<Utc, _>("received_at", &self.received_at);
         w.optional::<Nested, _>("app_s_key", &self.app_s_key);
         w.scalar::<Plain, _>("last_a_f_cnt_down", &self.last_a_f_cnt_down);
         w.scalar::<Plain, _>("confirmed", &self.confirmed);
-        w.list::<Plain, _>("decoded_payload_warnings", &self.decoded_payload_warnings);
         w.optional::<GoDuration, _>("consumed_airtime", &self.consumed_airtime);
+        w.scalar::<Plain, _>("packet_error_rate", &self.packet_error_rate);
         w.map::<Nested, String, _>("locations", &self.locations);
         w.optional::<Nested, _>("version_ids", &self.version_ids);
         w.optional::<Nested, _>("network_ids", &self.network_ids);
-        w.list::<Object, _>("normalized_payload", &self.normalized_payload);
-        w.list::<Plain, _>("normalized_payload_warnings", &self.normalized_payload_warnings);
-        w.scalar::<Plain, _>("packet_error_rate", &self.packet_error_rate);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
@@ -376,20 +376,20 @@ impl ApiMessage for v3::ApplicationUplink {
             "f_cnt" | "fCnt" => read::scalar::<Plain, _>(&mut self.f_cnt, value),
             "frm_payload" | "frmPayload" => read::scalar::<Plain, _>(&mut self.frm_payload, value),
             "decoded_payload" | "decodedPayload" => read::optional::<Object, _>(&mut self.decoded_payload, value),
+            "decoded_payload_warnings" | "decodedPayloadWarnings" => read::list::<Plain, _>(&mut self.decoded_payload_warnings, value),
+            "normalized_payload" | "normalizedPayload" => read::list::<Object, _>(&mut self.normalized_payload, value),
+            "normalized_payload_warnings" | "normalizedPayloadWarnings" => read::list::<Plain, _>(&mut self.normalized_payload_warnings, value),
             "rx_metadata" | "rxMetadata" => read::list::<Nested, _>(&mut self.rx_metadata, value),
             "settings" => read::optional::<Nested, _>(&mut self.settings, value),
             "received_at" | "receivedAt" => read::optional::<Utc, _>(&mut self.received_at, value),
             "app_s_key" | "appSKey" => read::optional::<Nested, _>(&mut self.app_s_key, value),
             "last_a_f_cnt_down" | "lastAFCntDown" => read::scalar::<Plain, _>(&mut self.last_a_f_cnt_down, value),
             "confirmed" => read::scalar::<Plain, _>(&mut self.confirmed, value),
-            "decoded_payload_warnings" | "decodedPayloadWarnings" => read::list::<Plain, _>(&mut self.decoded_payload_warnings, value),
             "consumed_airtime" | "consumedAirtime" => read::optional::<GoDuration, _>(&mut self.consumed_airtime, value),
+            "packet_error_rate" | "packetErrorRate" => read::scalar::<Plain, _>(&mut self.packet_error_rate, value),
             "locations" => read::map::<Nested, String, _>(&mut self.locations, value),
             "version_ids" | "versionIds" => read::optional::<Nested, _>(&mut self.version_ids, value),
             "network_ids" | "networkIds" => read::optional::<Nested, _>(&mut self.network_ids, value),
-            "normalized_payload" | "normalizedPayload" => read::list::<Object, _>(&mut self.normalized_payload, value),
-            "normalized_payload_warnings" | "normalizedPayloadWarnings" => read::list::<Plain, _>(&mut self.normalized_payload_warnings, value),
-            "packet_error_rate" | "packetErrorRate" => read::scalar::<Plain, _>(&mut self.packet_error_rate, value),
             _ => Ok(()),
         }
     }
@@ -401,20 +401,20 @@ impl ApiMessage for v3::ApplicationUplink {
             Some("f_cnt") => path.leaf(&mut self.f_cnt, &from.f_cnt),
             Some("frm_payload") => path.leaf(&mut self.frm_payload, &from.frm_payload),
             Some("decoded_payload") => path.leaf(&mut self.decoded_payload, &from.decoded_payload),
+            Some("decoded_payload_warnings") => path.leaf(&mut self.decoded_payload_warnings, &from.decoded_payload_warnings),
+            Some("normalized_payload") => path.leaf(&mut self.normalized_payload, &from.normalized_payload),
+            Some("normalized_payload_warnings") => path.leaf(&mut self.normalized_payload_warnings, &from.normalized_payload_warnings),
             Some("rx_metadata") => path.leaf(&mut self.rx_metadata, &from.rx_metadata),
             Some("settings") => path.message(&mut self.settings, from.settings.as_ref()),
             Some("received_at") => path.leaf(&mut self.received_at, &from.received_at),
             Some("app_s_key") => path.message(&mut self.app_s_key, from.app_s_key.as_ref()),
             Some("last_a_f_cnt_down") => path.leaf(&mut self.last_a_f_cnt_down, &from.last_a_f_cnt_down),
             Some("confirmed") => path.leaf(&mut self.confirmed, &from.confirmed),
-            Some("decoded_payload_warnings") => path.leaf(&mut self.decoded_payload_warnings, &from.decoded_payload_warnings),
             Some("consumed_airtime") => path.leaf(&mut self.consumed_airtime, &from.consumed_airtime),
+            Some("packet_error_rate") => path.leaf(&mut self.packet_error_rate, &from.packet_error_rate),
             Some("locations") => path.leaf(&mut self.locations, &from.locations),
             Some("version_ids") => path.message(&mut self.version_ids, from.version_ids.as_ref()),
             Some("network_ids") => path.message(&mut self.network_ids, from.network_ids.as_ref()),
-            Some("normalized_payload") => path.leaf(&mut self.normalized_payload, &from.normalized_payload),
-            Some("normalized_payload_warnings") => path.leaf(&mut self.normalized_payload_warnings, &from.normalized_payload_warnings),
-            Some("packet_error_rate") => path.leaf(&mut self.packet_error_rate, &from.packet_error_rate),
             _ => path.unknown(),
         }
     }
@@ -698,11 +698,11 @@ impl ApiMessage for v3::ApplicationDownlink {
             Field { name: "f_cnt", json_name: "fCnt", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "frm_payload", json_name: "frmPayload", oneof: None, label: Label::Single, kind: Kind::Bytes },
             Field { name: "decoded_payload", json_name: "decodedPayload", oneof: None, label: Label::Single, kind: Kind::Struct },
+            Field { name: "decoded_payload_warnings", json_name: "decodedPayloadWarnings", oneof: None, label: Label::Repeated, kind: Kind::String },
             Field { name: "confirmed", json_name: "confirmed", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "class_b_c", json_name: "classBC", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_downlink::ClassBc as ApiMessage>::descriptor) },
             Field { name: "priority", json_name: "priority", oneof: None, label: Label::Single, kind: Kind::Enum },
             Field { name: "correlation_ids", json_name: "correlationIds", oneof: None, label: Label::Repeated, kind: Kind::String },
-            Field { name: "decoded_payload_warnings", json_name: "decodedPayloadWarnings", oneof: None, label: Label::Repeated, kind: Kind::String },
             Field { name: "confirmed_retry", json_name: "confirmedRetry", oneof: None, label: Label::Single, kind: Kind::Message(<v3::application_downlink::ConfirmedRetry as ApiMessage>::descriptor) },
         ] };
         &D
@@ -714,11 +714,11 @@ impl ApiMessage for v3::ApplicationDownlink {
         w.scalar::<Plain, _>("f_cnt", &self.f_cnt);
         w.scalar::<Plain, _>("frm_payload", &self.frm_payload);
         w.optional::<Object, _>("decoded_payload", &self.decoded_payload);
+        w.list::<Plain, _>("decoded_payload_warnings", &self.decoded_payload_warnings);
         w.scalar::<Plain, _>("confirmed", &self.confirmed);
         w.optional::<Nested, _>("class_b_c", &self.class_b_c);
         w.scalar::<Enum<v3::TxSchedulePriority>, _>("priority", &self.priority);
         w.list::<Plain, _>("correlation_ids", &self.correlation_ids);
-        w.list::<Plain, _>("decoded_payload_warnings", &self.decoded_payload_warnings);
         w.optional::<Nested, _>("confirmed_retry", &self.confirmed_retry);
     }
 
@@ -729,11 +729,11 @@ impl ApiMessage for v3::ApplicationDownlink {
             "f_cnt" | "fCnt" => read::scalar::<Plain, _>(&mut self.f_cnt, value),
             "frm_payload" | "frmPayload" => read::scalar::<Plain, _>(&mut self.frm_payload, value),
             "decoded_payload" | "decodedPayload" => read::optional::<Object, _>(&mut self.decoded_payload, value),
+            "decoded_payload_warnings" | "decodedPayloadWarnings" => read::list::<Plain, _>(&mut self.decoded_payload_warnings, value),
             "confirmed" => read::scalar::<Plain, _>(&mut self.confirmed, value),
             "class_b_c" | "classBC" => read::optional::<Nested, _>(&mut self.class_b_c, value),
             "priority" => read::scalar::<Enum<v3::TxSchedulePriority>, _>(&mut self.priority, value),
             "correlation_ids" | "correlationIds" => read::list::<Plain, _>(&mut self.correlation_ids, value),
-            "decoded_payload_warnings" | "decodedPayloadWarnings" => read::list::<Plain, _>(&mut self.decoded_payload_warnings, value),
             "confirmed_retry" | "confirmedRetry" => read::optional::<Nested, _>(&mut self.confirmed_retry, value),
             _ => Ok(()),
         }
@@ -746,11 +746,11 @@ impl ApiMessage for v3::ApplicationDownlink {
             Some("f_cnt") => path.leaf(&mut self.f_cnt, &from.f_cnt),
             Some("frm_payload") => path.leaf(&mut self.frm_payload, &from.frm_payload),
             Some("decoded_payload") => path.leaf(&mut self.decoded_payload, &from.decoded_payload),
+            Some("decoded_payload_warnings") => path.leaf(&mut self.decoded_payload_warnings, &from.decoded_payload_warnings),
             Some("confirmed") => path.leaf(&mut self.confirmed, &from.confirmed),
             Some("class_b_c") => path.message(&mut self.class_b_c, from.class_b_c.as_ref()),
             Some("priority") => path.leaf(&mut self.priority, &from.priority),
             Some("correlation_ids") => path.leaf(&mut self.correlation_ids, &from.correlation_ids),
-            Some("decoded_payload_warnings") => path.leaf(&mut self.decoded_payload_warnings, &from.decoded_payload_warnings),
             Some("confirmed_retry") => path.message(&mut self.confirmed_retry, from.confirmed_retry.as_ref()),
             _ => path.unknown(),
         }
@@ -1097,7 +1097,9 @@ impl ApiMessage for v3::ApplicationUp {
         static D: Descriptor = Descriptor { name: "ApplicationUp", json: Json::Plugin, fields: &[
             Field { name: "end_device_ids", json_name: "endDeviceIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::EndDeviceIdentifiers as ApiMessage>::descriptor) },
             Field { name: "correlation_ids", json_name: "correlationIds", oneof: None, label: Label::Repeated, kind: Kind::String },
+            Field { name: "received_at", json_name: "receivedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "uplink_message", json_name: "uplinkMessage", oneof: Some("up"), label: Label::Single, kind: Kind::Message(<v3::ApplicationUplink as ApiMessage>::descriptor) },
+            Field { name: "uplink_normalized", json_name: "uplinkNormalized", oneof: Some("up"), label: Label::Single, kind: Kind::Message(<v3::ApplicationUplinkNormalized as ApiMessage>::descriptor) },
             Field { name: "join_accept", json_name: "joinAccept", oneof: Some("up"), label: Label::Single, kind: Kind::Message(<v3::ApplicationJoinAccept as ApiMessage>::descriptor) },
             Field { name: "downlink_ack", json_name: "downlinkAck", oneof: Some("up"), label: Label::Single, kind: Kind::Message(<v3::ApplicationDownlink as ApiMessage>::descriptor) },
             Field { name: "downlink_nack", json_name: "downlinkNack", oneof: Some("up"), label: Label::Single, kind: Kind::Message(<v3::ApplicationDownlink as ApiMessage>::descriptor) },
@@ -1106,10 +1108,8 @@ impl ApiMessage for v3::ApplicationUp {
             Field { name: "downlink_queued", json_name: "downlinkQueued", oneof: Some("up"), label: Label::Single, kind: Kind::Message(<v3::ApplicationDownlink as ApiMessage>::descriptor) },
             Field { name: "downlink_queue_invalidated", json_name: "downlinkQueueInvalidated", oneof: Some("up"), label: Label::Single, kind: Kind::Message(<v3::ApplicationInvalidatedDownlinks as ApiMessage>::descriptor) },
             Field { name: "location_solved", json_name: "locationSolved", oneof: Some("up"), label: Label::Single, kind: Kind::Message(<v3::ApplicationLocation as ApiMessage>::descriptor) },
-            Field { name: "received_at", json_name: "receivedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "service_data", json_name: "serviceData", oneof: Some("up"), label: Label::Single, kind: Kind::Message(<v3::ApplicationServiceData as ApiMessage>::descriptor) },
             Field { name: "simulated", json_name: "simulated", oneof: None, label: Label::Single, kind: Kind::Bool },
-            Field { name: "uplink_normalized", json_name: "uplinkNormalized", oneof: Some("up"), label: Label::Single, kind: Kind::Message(<v3::ApplicationUplinkNormalized as ApiMessage>::descriptor) },
         ] };
         &D
     }
@@ -1117,6 +1117,7 @@ impl ApiMessage for v3::ApplicationUp {
     fn write_fields(&self, w: &mut Writer) {
         w.optional::<Nested, _>("end_device_ids", &self.end_device_ids);
         w.list::<Plain, _>("correlation_ids", &self.correlation_ids);
+        w.optional::<Utc, _>("received_at", &self.received_at);
         match &self.up {
             Some(v3::application_up::Up::UplinkMessage(x)) => w.member::<Nested, _>("uplink_message", x),
             Some(v3::application_up::Up::UplinkNormalized(x)) => w.member::<Nested, _>("uplink_normalized", x),
@@ -1131,7 +1132,6 @@ impl ApiMessage for v3::ApplicationUp {
             Some(v3::application_up::Up::ServiceData(x)) => w.member::<Nested, _>("service_data", x),
             None => {}
         }
-        w.optional::<Utc, _>("received_at", &self.received_at);
         w.scalar::<Plain, _>("simulated", &self.simulated);
     }
 
@@ -1139,7 +1139,9 @@ impl ApiMessage for v3::ApplicationUp {
         match name {
             "end_device_ids" | "endDeviceIds" => read::optional::<Nested, _>(&mut self.end_device_ids, value),
             "correlation_ids" | "correlationIds" => read::list::<Plain, _>(&mut self.correlation_ids, value),
+            "received_at" | "receivedAt" => read::optional::<Utc, _>(&mut self.received_at, value),
             "uplink_message" | "uplinkMessage" => read::member::<Nested, _, _>(&mut self.up, value, v3::application_up::Up::UplinkMessage),
+            "uplink_normalized" | "uplinkNormalized" => read::member::<Nested, _, _>(&mut self.up, value, v3::application_up::Up::UplinkNormalized),
             "join_accept" | "joinAccept" => read::member::<Nested, _, _>(&mut self.up, value, v3::application_up::Up::JoinAccept),
             "downlink_ack" | "downlinkAck" => read::member::<Nested, _, _>(&mut self.up, value, v3::application_up::Up::DownlinkAck),
             "downlink_nack" | "downlinkNack" => read::member::<Nested, _, _>(&mut self.up, value, v3::application_up::Up::DownlinkNack),
@@ -1148,10 +1150,8 @@ impl ApiMessage for v3::ApplicationUp {
             "downlink_queued" | "downlinkQueued" => read::member::<Nested, _, _>(&mut self.up, value, v3::application_up::Up::DownlinkQueued),
             "downlink_queue_invalidated" | "downlinkQueueInvalidated" => read::member::<Nested, _, _>(&mut self.up, value, v3::application_up::Up::DownlinkQueueInvalidated),
             "location_solved" | "locationSolved" => read::member::<Nested, _, _>(&mut self.up, value, v3::application_up::Up::LocationSolved),
-            "received_at" | "receivedAt" => read::optional::<Utc, _>(&mut self.received_at, value),
             "service_data" | "serviceData" => read::member::<Nested, _, _>(&mut self.up, value, v3::application_up::Up::ServiceData),
             "simulated" => read::scalar::<Plain, _>(&mut self.simulated, value),
-            "uplink_normalized" | "uplinkNormalized" => read::member::<Nested, _, _>(&mut self.up, value, v3::application_up::Up::UplinkNormalized),
             _ => Ok(()),
         }
     }
@@ -1160,6 +1160,7 @@ impl ApiMessage for v3::ApplicationUp {
         match path.next() {
             Some("end_device_ids") => path.message(&mut self.end_device_ids, from.end_device_ids.as_ref()),
             Some("correlation_ids") => path.leaf(&mut self.correlation_ids, &from.correlation_ids),
+            Some("received_at") => path.leaf(&mut self.received_at, &from.received_at),
             Some("up") => match path.next() {
                 None => {
                     self.up.clone_from(&from.up);
@@ -1178,7 +1179,6 @@ impl ApiMessage for v3::ApplicationUp {
                 Some("service_data") => member!(self.up, from.up, v3::application_up::Up::ServiceData, path, message),
                 _ => path.unknown(),
             },
-            Some("received_at") => path.leaf(&mut self.received_at, &from.received_at),
             Some("simulated") => path.leaf(&mut self.simulated, &from.simulated),
             _ => path.unknown(),
         }

@@ -7,6 +7,8 @@ impl ApiMessage for v3::RxMetadata {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "RxMetadata", json: Json::Plugin, fields: &[
             Field { name: "gateway_ids", json_name: "gatewayIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::GatewayIdentifiers as ApiMessage>::descriptor) },
+            Field { name: "packet_broker", json_name: "packetBroker", oneof: None, label: Label::Single, kind: Kind::Message(<v3::PacketBrokerMetadata as ApiMessage>::descriptor) },
+            Field { name: "relay", json_name: "relay", oneof: None, label: Label::Single, kind: Kind::Message(<v3::RelayMetadata as ApiMessage>::descriptor) },
             Field { name: "antenna_index", json_name: "antennaIndex", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "time", json_name: "time", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "timestamp", json_name: "timestamp", oneof: None, label: Label::Single, kind: Kind::Integer },
@@ -14,6 +16,7 @@ impl ApiMessage for v3::RxMetadata {
             Field { name: "encrypted_fine_timestamp", json_name: "encryptedFineTimestamp", oneof: None, label: Label::Single, kind: Kind::Bytes },
             Field { name: "encrypted_fine_timestamp_key_id", json_name: "encryptedFineTimestampKeyId", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "rssi", json_name: "rssi", oneof: None, label: Label::Single, kind: Kind::Float },
+            Field { name: "signal_rssi", json_name: "signalRssi", oneof: None, label: Label::Single, kind: Kind::Float },
             Field { name: "channel_rssi", json_name: "channelRssi", oneof: None, label: Label::Single, kind: Kind::Float },
             Field { name: "rssi_standard_deviation", json_name: "rssiStandardDeviation", oneof: None, label: Label::Single, kind: Kind::Float },
             Field { name: "snr", json_name: "snr", oneof: None, label: Label::Single, kind: Kind::Float },
@@ -21,14 +24,11 @@ impl ApiMessage for v3::RxMetadata {
             Field { name: "location", json_name: "location", oneof: None, label: Label::Single, kind: Kind::Message(<v3::Location as ApiMessage>::descriptor) },
             Field { name: "downlink_path_constraint", json_name: "downlinkPathConstraint", oneof: None, label: Label::Single, kind: Kind::Enum },
             Field { name: "uplink_token", json_name: "uplinkToken", oneof: None, label: Label::Single, kind: Kind::Bytes },
-            Field { name: "signal_rssi", json_name: "signalRssi", oneof: None, label: Label::Single, kind: Kind::Float },
             Field { name: "channel_index", json_name: "channelIndex", oneof: None, label: Label::Single, kind: Kind::Integer },
-            Field { name: "packet_broker", json_name: "packetBroker", oneof: None, label: Label::Single, kind: Kind::Message(<v3::PacketBrokerMetadata as ApiMessage>::descriptor) },
             Field { name: "hopping_width", json_name: "hoppingWidth", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "frequency_drift", json_name: "frequencyDrift", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "gps_time", json_name: "gpsTime", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "received_at", json_name: "receivedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
-            Field { name: "relay", json_name: "relay", oneof: None, label: Label::Single, kind: Kind::Message(<v3::RelayMetadata as ApiMessage>::descriptor) },
             Field { name: "advanced", json_name: "advanced", oneof: None, label: Label::Single, kind: Kind::Struct },
         ] };
         &D
@@ -36,6 +36,8 @@ impl ApiMessage for v3::RxMetadata {
 
     fn write_fields(&self, w: &mut Writer) {
         w.optional::<Nested, _>("gateway_ids", &self.gateway_ids);
+        w.optional::<Nested, _>("packet_broker", &self.packet_broker);
+        w.optional::<Nested, _>("relay", &self.relay);
         w.scalar::<Plain, _>("antenna_index", &self.antenna_index);
         w.optional::<Utc, _>("time", &self.time);
         w.scalar::<Plain, _>("timestamp", &self.timestamp);
@@ -43,6 +45,7 @@ impl ApiMessage for v3::RxMetadata {
         w.scalar::<Plain, _>("encrypted_fine_timestamp", &self.encrypted_fine_timestamp);
         w.scalar::<Plain, _>("encrypted_fine_timestamp_key_id", &self.encrypted_fine_timestamp_key_id);
         w.scalar::<Plain, _>("rssi", &self.rssi);
+        w.optional::<Plain, _>("signal_rssi", &self.signal_rssi);
         w.scalar::<Plain, _>("channel_rssi", &self.channel_rssi);
         w.scalar::<Plain, _>("rssi_standard_deviation", &self.rssi_standard_deviation);
         w.scalar::<Plain, _>("snr", &self.snr);
@@ -50,20 +53,19 @@ impl ApiMessage for v3::RxMetadata {
         w.optional::<Nested, _>("location", &self.location);
         w.scalar::<Enum<v3::DownlinkPathConstraint>, _>("downlink_path_constraint", &self.downlink_path_constraint);
         w.scalar::<Plain, _>("uplink_token", &self.uplink_token);
-        w.optional::<Plain, _>("signal_rssi", &self.signal_rssi);
         w.scalar::<Plain, _>("channel_index", &self.channel_index);
-        w.optional::<Nested, _>("packet_broker", &self.packet_broker);
         w.scalar::<Plain, _>("hopping_width", &self.hopping_width);
         w.scalar::<Plain, _>("frequency_drift", &self.frequency_drift);
         w.optional::<Utc, _>("gps_time", &self.gps_time);
         w.optional::<Utc, _>("received_at", &self.received_at);
-        w.optional::<Nested, _>("relay", &self.relay);
         w.optional::<Object, _>("advanced", &self.advanced);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
             "gateway_ids" | "gatewayIds" => read::optional::<Nested, _>(&mut self.gateway_ids, value),
+            "packet_broker" | "packetBroker" => read::optional::<Nested, _>(&mut self.packet_broker, value),
+            "relay" => read::optional::<Nested, _>(&mut self.relay, value),
             "antenna_index" | "antennaIndex" => read::scalar::<Plain, _>(&mut self.antenna_index, value),
             "time" => read::optional::<Utc, _>(&mut self.time, value),
             "timestamp" => read::scalar::<Plain, _>(&mut self.timestamp, value),
@@ -71,6 +73,7 @@ impl ApiMessage for v3::RxMetadata {
             "encrypted_fine_timestamp" | "encryptedFineTimestamp" => read::scalar::<Plain, _>(&mut self.encrypted_fine_timestamp, value),
             "encrypted_fine_timestamp_key_id" | "encryptedFineTimestampKeyId" => read::scalar::<Plain, _>(&mut self.encrypted_fine_timestamp_key_id, value),
             "rssi" => read::scalar::<Plain, _>(&mut self.rssi, value),
+            "signal_rssi" | "signalRssi" => read::optional::<Plain, _>(&mut self.signal_rssi, value),
             "channel_rssi" | "channelRssi" => read::scalar::<Plain, _>(&mut self.channel_rssi, value),
             "rssi_standard_deviation" | "rssiStandardDeviation" => read::scalar::<Plain, _>(&mut self.rssi_standard_deviation, value),
             "snr" => read::scalar::<Plain, _>(&mut self.snr, value),
@@ -78,14 +81,11 @@ impl ApiMessage for v3::RxMetadata {
             "location" => read::optional::<Nested, _>(&mut self.location, value),
             "downlink_path_constraint" | "downlinkPathConstraint" => read::scalar::<Enum<v3::DownlinkPathConstraint>, _>(&mut self.downlink_path_constraint, value),
             "uplink_token" | "uplinkToken" => read::scalar::<Plain, _>(&mut self.uplink_token, value),
-            "signal_rssi" | "signalRssi" => read::optional::<Plain, _>(&mut self.signal_rssi, value),
             "channel_index" | "channelIndex" => read::scalar::<Plain, _>(&mut self.channel_index, value),
-            "packet_broker" | "packetBroker" => read::optional::<Nested, _>(&mut self.packet_broker, value),
             "hopping_width" | "hoppingWidth" => read::scalar::<Plain, _>(&mut self.hopping_width, value),
             "frequency_drift" | "frequencyDrift" => read::scalar::<Plain, _>(&mut self.frequency_drift, value),
             "gps_time" | "gpsTime" => read::optional::<Utc, _>(&mut self.gps_time, value),
             "received_at" | "receivedAt" => read::optional::<Utc, _>(&mut self.received_at, value),
-            "relay" => read::optional::<Nested, _>(&mut self.relay, value),
             "advanced" => read::optional::<Object, _>(&mut self.advanced, value),
             _ => Ok(()),
         }
@@ -94,6 +94,8 @@ impl ApiMessage for v3::RxMetadata {
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
             Some("gateway_ids") => path.message(&mut self.gateway_ids, from.gateway_ids.as_ref()),
+            Some("packet_broker") => path.message(&mut self.packet_broker, from.packet_broker.as_ref()),
+            Some("relay") => path.message(&mut self.relay, from.relay.as_ref()),
             Some("antenna_index") => path.leaf(&mut self.antenna_index, &from.antenna_index),
             Some("time") => path.leaf(&mut self.time, &from.time),
             Some("timestamp") => path.leaf(&mut self.timestamp, &from.timestamp),
@@ -101,6 +103,7 @@ impl ApiMessage for v3::RxMetadata {
             Some("encrypted_fine_timestamp") => path.leaf(&mut self.encrypted_fine_timestamp, &from.encrypted_fine_timestamp),
             Some("encrypted_fine_timestamp_key_id") => path.leaf(&mut self.encrypted_fine_timestamp_key_id, &from.encrypted_fine_timestamp_key_id),
             Some("rssi") => path.leaf(&mut self.rssi, &from.rssi),
+            Some("signal_rssi") => path.leaf(&mut self.signal_rssi, &from.signal_rssi),
             Some("channel_rssi") => path.leaf(&mut self.channel_rssi, &from.channel_rssi),
             Some("rssi_standard_deviation") => path.leaf(&mut self.rssi_standard_deviation, &from.rssi_standard_deviation),
             Some("snr") => path.leaf(&mut self.snr, &from.snr),
@@ -108,14 +111,11 @@ impl ApiMessage for v3::RxMetadata {
             Some("location") => path.message(&mut self.location, from.location.as_ref()),
             Some("downlink_path_constraint") => path.leaf(&mut self.downlink_path_constraint, &from.downlink_path_constraint),
             Some("uplink_token") => path.leaf(&mut self.uplink_token, &from.uplink_token),
-            Some("signal_rssi") => path.leaf(&mut self.signal_rssi, &from.signal_rssi),
             Some("channel_index") => path.leaf(&mut self.channel_index, &from.channel_index),
-            Some("packet_broker") => path.message(&mut self.packet_broker, from.packet_broker.as_ref()),
             Some("hopping_width") => path.leaf(&mut self.hopping_width, &from.hopping_width),
             Some("frequency_drift") => path.leaf(&mut self.frequency_drift, &from.frequency_drift),
             Some("gps_time") => path.leaf(&mut self.gps_time, &from.gps_time),
             Some("received_at") => path.leaf(&mut self.received_at, &from.received_at),
-            Some("relay") => path.message(&mut self.relay, from.relay.as_ref()),
             Some("advanced") => path.leaf(&mut self.advanced, &from.advanced),
             _ => path.unknown(),
         }
@@ -125,6 +125,14 @@ impl ApiMessage for v3::RxMetadata {
         if v.enter("gateway_ids") {
             v.required(self.gateway_ids.is_some())?;
             if let Some(x) = &self.gateway_ids { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("packet_broker") {
+            if let Some(x) = &self.packet_broker { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("relay") {
+            if let Some(x) = &self.relay { x.check(v)?; }
             v.leave();
         }
         if v.enter("location") {
@@ -137,14 +145,6 @@ impl ApiMessage for v3::RxMetadata {
         }
         if v.enter("channel_index") {
             v.integer(i128::from(self.channel_index), &[Rule::Max(255)])?;
-            v.leave();
-        }
-        if v.enter("packet_broker") {
-            if let Some(x) = &self.packet_broker { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("relay") {
-            if let Some(x) = &self.relay { x.check(v)?; }
             v.leave();
         }
         Ok(())
@@ -217,12 +217,12 @@ impl ApiMessage for v3::PacketBrokerMetadata {
             Field { name: "forwarder_net_id", json_name: "forwarderNetId", oneof: None, label: Label::Single, kind: Kind::Bytes },
             Field { name: "forwarder_tenant_id", json_name: "forwarderTenantId", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "forwarder_cluster_id", json_name: "forwarderClusterId", oneof: None, label: Label::Single, kind: Kind::String },
-            Field { name: "home_network_net_id", json_name: "homeNetworkNetId", oneof: None, label: Label::Single, kind: Kind::Bytes },
-            Field { name: "home_network_tenant_id", json_name: "homeNetworkTenantId", oneof: None, label: Label::Single, kind: Kind::String },
-            Field { name: "hops", json_name: "hops", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::PacketBrokerRouteHop as ApiMessage>::descriptor) },
-            Field { name: "home_network_cluster_id", json_name: "homeNetworkClusterId", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "forwarder_gateway_eui", json_name: "forwarderGatewayEui", oneof: None, label: Label::Single, kind: Kind::Bytes },
             Field { name: "forwarder_gateway_id", json_name: "forwarderGatewayId", oneof: None, label: Label::Single, kind: Kind::String },
+            Field { name: "home_network_net_id", json_name: "homeNetworkNetId", oneof: None, label: Label::Single, kind: Kind::Bytes },
+            Field { name: "home_network_tenant_id", json_name: "homeNetworkTenantId", oneof: None, label: Label::Single, kind: Kind::String },
+            Field { name: "home_network_cluster_id", json_name: "homeNetworkClusterId", oneof: None, label: Label::Single, kind: Kind::String },
+            Field { name: "hops", json_name: "hops", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::PacketBrokerRouteHop as ApiMessage>::descriptor) },
         ] };
         &D
     }
@@ -232,12 +232,12 @@ impl ApiMessage for v3::PacketBrokerMetadata {
         w.scalar::<Hex<3>, _>("forwarder_net_id", &self.forwarder_net_id);
         w.scalar::<Plain, _>("forwarder_tenant_id", &self.forwarder_tenant_id);
         w.scalar::<Plain, _>("forwarder_cluster_id", &self.forwarder_cluster_id);
-        w.scalar::<Hex<3>, _>("home_network_net_id", &self.home_network_net_id);
-        w.scalar::<Plain, _>("home_network_tenant_id", &self.home_network_tenant_id);
-        w.list::<Nested, _>("hops", &self.hops);
-        w.scalar::<Plain, _>("home_network_cluster_id", &self.home_network_cluster_id);
         w.scalar::<Hex<8>, _>("forwarder_gateway_eui", &self.forwarder_gateway_eui);
         w.optional::<Plain, _>("forwarder_gateway_id", &self.forwarder_gateway_id);
+        w.scalar::<Hex<3>, _>("home_network_net_id", &self.home_network_net_id);
+        w.scalar::<Plain, _>("home_network_tenant_id", &self.home_network_tenant_id);
+        w.scalar::<Plain, _>("home_network_cluster_id", &self.home_network_cluster_id);
+        w.list::<Nested, _>("hops", &self.hops);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
@@ -246,12 +246,12 @@ impl ApiMessage for v3::PacketBrokerMetadata {
             "forwarder_net_id" | "forwarderNetId" => read::scalar::<Hex<3>, _>(&mut self.forwarder_net_id, value),
             "forwarder_tenant_id" | "forwarderTenantId" => read::scalar::<Plain, _>(&mut self.forwarder_tenant_id, value),
             "forwarder_cluster_id" | "forwarderClusterId" => read::scalar::<Plain, _>(&mut self.forwarder_cluster_id, value),
-            "home_network_net_id" | "homeNetworkNetId" => read::scalar::<Hex<3>, _>(&mut self.home_network_net_id, value),
-            "home_network_tenant_id" | "homeNetworkTenantId" => read::scalar::<Plain, _>(&mut self.home_network_tenant_id, value),
-            "hops" => read::list::<Nested, _>(&mut self.hops, value),
-            "home_network_cluster_id" | "homeNetworkClusterId" => read::scalar::<Plain, _>(&mut self.home_network_cluster_id, value),
             "forwarder_gateway_eui" | "forwarderGatewayEui" => read::scalar::<Hex<8>, _>(&mut self.forwarder_gateway_eui, value),
             "forwarder_gateway_id" | "forwarderGatewayId" => read::optional::<Plain, _>(&mut self.forwarder_gateway_id, value),
+            "home_network_net_id" | "homeNetworkNetId" => read::scalar::<Hex<3>, _>(&mut self.home_network_net_id, value),
+            "home_network_tenant_id" | "homeNetworkTenantId" => read::scalar::<Plain, _>(&mut self.home_network_tenant_id, value),
+            "home_network_cluster_id" | "homeNetworkClusterId" => read::scalar::<Plain, _>(&mut self.home_network_cluster_id, value),
+            "hops" => read::list::<Nested, _>(&mut self.hops, value),
             _ => Ok(()),
         }
     }
@@ -262,12 +262,12 @@ impl ApiMessage for v3::PacketBrokerMetadata {
             Some("forwarder_net_id") => path.leaf(&mut self.forwarder_net_id, &from.forwarder_net_id),
             Some("forwarder_tenant_id") => path.leaf(&mut self.forwarder_tenant_id, &from.forwarder_tenant_id),
             Some("forwarder_cluster_id") => path.leaf(&mut self.forwarder_cluster_id, &from.forwarder_cluster_id),
-            Some("home_network_net_id") => path.leaf(&mut self.home_network_net_id, &from.home_network_net_id),
-            Some("home_network_tenant_id") => path.leaf(&mut self.home_network_tenant_id, &from.home_network_tenant_id),
-            Some("hops") => path.leaf(&mut self.hops, &from.hops),
-            Some("home_network_cluster_id") => path.leaf(&mut self.home_network_cluster_id, &from.home_network_cluster_id),
             Some("forwarder_gateway_eui") => path.leaf(&mut self.forwarder_gateway_eui, &from.forwarder_gateway_eui),
             Some("forwarder_gateway_id") => path.leaf(&mut self.forwarder_gateway_id, &from.forwarder_gateway_id),
+            Some("home_network_net_id") => path.leaf(&mut self.home_network_net_id, &from.home_network_net_id),
+            Some("home_network_tenant_id") => path.leaf(&mut self.home_network_tenant_id, &from.home_network_tenant_id),
+            Some("home_network_cluster_id") => path.leaf(&mut self.home_network_cluster_id, &from.home_network_cluster_id),
+            Some("hops") => path.leaf(&mut self.hops, &from.hops),
             _ => path.unknown(),
         }
     }
@@ -277,12 +277,12 @@ impl ApiMessage for v3::PacketBrokerMetadata {
             v.bytes(&self.forwarder_net_id, &[Rule::Len(3), Rule::IgnoreEmpty])?;
             v.leave();
         }
-        if v.enter("home_network_net_id") {
-            v.bytes(&self.home_network_net_id, &[Rule::Len(3), Rule::IgnoreEmpty])?;
-            v.leave();
-        }
         if v.enter("forwarder_gateway_eui") {
             v.bytes(&self.forwarder_gateway_eui, &[Rule::Len(8), Rule::IgnoreEmpty])?;
+            v.leave();
+        }
+        if v.enter("home_network_net_id") {
+            v.bytes(&self.home_network_net_id, &[Rule::Len(3), Rule::IgnoreEmpty])?;
             v.leave();
         }
         Ok(())

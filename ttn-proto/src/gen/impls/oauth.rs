@@ -200,6 +200,7 @@ impl ApiMessage for v3::OAuthAuthorizationCode {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "OAuthAuthorizationCode", json: Json::Plugin, fields: &[
             Field { name: "user_ids", json_name: "userIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::UserIdentifiers as ApiMessage>::descriptor) },
+            Field { name: "user_session_id", json_name: "userSessionId", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "client_ids", json_name: "clientIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ClientIdentifiers as ApiMessage>::descriptor) },
             Field { name: "rights", json_name: "rights", oneof: None, label: Label::Repeated, kind: Kind::Enum },
             Field { name: "code", json_name: "code", oneof: None, label: Label::Single, kind: Kind::String },
@@ -207,13 +208,13 @@ impl ApiMessage for v3::OAuthAuthorizationCode {
             Field { name: "state", json_name: "state", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "created_at", json_name: "createdAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "expires_at", json_name: "expiresAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
-            Field { name: "user_session_id", json_name: "userSessionId", oneof: None, label: Label::Single, kind: Kind::String },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
         w.optional::<Nested, _>("user_ids", &self.user_ids);
+        w.scalar::<Plain, _>("user_session_id", &self.user_session_id);
         w.optional::<Nested, _>("client_ids", &self.client_ids);
         w.list::<Enum<v3::Right>, _>("rights", &self.rights);
         w.scalar::<Plain, _>("code", &self.code);
@@ -221,12 +222,12 @@ impl ApiMessage for v3::OAuthAuthorizationCode {
         w.scalar::<Plain, _>("state", &self.state);
         w.optional::<Utc, _>("created_at", &self.created_at);
         w.optional::<Utc, _>("expires_at", &self.expires_at);
-        w.scalar::<Plain, _>("user_session_id", &self.user_session_id);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
             "user_ids" | "userIds" => read::optional::<Nested, _>(&mut self.user_ids, value),
+            "user_session_id" | "userSessionId" => read::scalar::<Plain, _>(&mut self.user_session_id, value),
             "client_ids" | "clientIds" => read::optional::<Nested, _>(&mut self.client_ids, value),
             "rights" => read::list::<Enum<v3::Right>, _>(&mut self.rights, value),
             "code" => read::scalar::<Plain, _>(&mut self.code, value),
@@ -234,7 +235,6 @@ impl ApiMessage for v3::OAuthAuthorizationCode {
             "state" => read::scalar::<Plain, _>(&mut self.state, value),
             "created_at" | "createdAt" => read::optional::<Utc, _>(&mut self.created_at, value),
             "expires_at" | "expiresAt" => read::optional::<Utc, _>(&mut self.expires_at, value),
-            "user_session_id" | "userSessionId" => read::scalar::<Plain, _>(&mut self.user_session_id, value),
             _ => Ok(()),
         }
     }
@@ -242,6 +242,7 @@ impl ApiMessage for v3::OAuthAuthorizationCode {
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
             Some("user_ids") => path.message(&mut self.user_ids, from.user_ids.as_ref()),
+            Some("user_session_id") => path.leaf(&mut self.user_session_id, &from.user_session_id),
             Some("client_ids") => path.message(&mut self.client_ids, from.client_ids.as_ref()),
             Some("rights") => path.leaf(&mut self.rights, &from.rights),
             Some("code") => path.leaf(&mut self.code, &from.code),
@@ -249,7 +250,6 @@ impl ApiMessage for v3::OAuthAuthorizationCode {
             Some("state") => path.leaf(&mut self.state, &from.state),
             Some("created_at") => path.leaf(&mut self.created_at, &from.created_at),
             Some("expires_at") => path.leaf(&mut self.expires_at, &from.expires_at),
-            Some("user_session_id") => path.leaf(&mut self.user_session_id, &from.user_session_id),
             _ => path.unknown(),
         }
     }
@@ -260,6 +260,10 @@ impl ApiMessage for v3::OAuthAuthorizationCode {
             if let Some(x) = &self.user_ids { x.check(v)?; }
             v.leave();
         }
+        if v.enter("user_session_id") {
+            v.string(&self.user_session_id, &[Rule::MaxLen(64)])?;
+            v.leave();
+        }
         if v.enter("client_ids") {
             v.required(self.client_ids.is_some())?;
             if let Some(x) = &self.client_ids { x.check(v)?; }
@@ -267,10 +271,6 @@ impl ApiMessage for v3::OAuthAuthorizationCode {
         }
         if v.enter("redirect_uri") {
             v.string(&self.redirect_uri, &[Rule::UriReference])?;
-            v.leave();
-        }
-        if v.enter("user_session_id") {
-            v.string(&self.user_session_id, &[Rule::MaxLen(64)])?;
             v.leave();
         }
         Ok(())
@@ -330,6 +330,7 @@ impl ApiMessage for v3::OAuthAccessToken {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "OAuthAccessToken", json: Json::Plugin, fields: &[
             Field { name: "user_ids", json_name: "userIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::UserIdentifiers as ApiMessage>::descriptor) },
+            Field { name: "user_session_id", json_name: "userSessionId", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "client_ids", json_name: "clientIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ClientIdentifiers as ApiMessage>::descriptor) },
             Field { name: "id", json_name: "id", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "access_token", json_name: "accessToken", oneof: None, label: Label::Single, kind: Kind::String },
@@ -337,13 +338,13 @@ impl ApiMessage for v3::OAuthAccessToken {
             Field { name: "rights", json_name: "rights", oneof: None, label: Label::Repeated, kind: Kind::Enum },
             Field { name: "created_at", json_name: "createdAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "expires_at", json_name: "expiresAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
-            Field { name: "user_session_id", json_name: "userSessionId", oneof: None, label: Label::Single, kind: Kind::String },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
         w.optional::<Nested, _>("user_ids", &self.user_ids);
+        w.scalar::<Plain, _>("user_session_id", &self.user_session_id);
         w.optional::<Nested, _>("client_ids", &self.client_ids);
         w.scalar::<Plain, _>("id", &self.id);
         w.scalar::<Plain, _>("access_token", &self.access_token);
@@ -351,12 +352,12 @@ impl ApiMessage for v3::OAuthAccessToken {
         w.list::<Enum<v3::Right>, _>("rights", &self.rights);
         w.optional::<Utc, _>("created_at", &self.created_at);
         w.optional::<Utc, _>("expires_at", &self.expires_at);
-        w.scalar::<Plain, _>("user_session_id", &self.user_session_id);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
             "user_ids" | "userIds" => read::optional::<Nested, _>(&mut self.user_ids, value),
+            "user_session_id" | "userSessionId" => read::scalar::<Plain, _>(&mut self.user_session_id, value),
             "client_ids" | "clientIds" => read::optional::<Nested, _>(&mut self.client_ids, value),
             "id" => read::scalar::<Plain, _>(&mut self.id, value),
             "access_token" | "accessToken" => read::scalar::<Plain, _>(&mut self.access_token, value),
@@ -364,7 +365,6 @@ impl ApiMessage for v3::OAuthAccessToken {
             "rights" => read::list::<Enum<v3::Right>, _>(&mut self.rights, value),
             "created_at" | "createdAt" => read::optional::<Utc, _>(&mut self.created_at, value),
             "expires_at" | "expiresAt" => read::optional::<Utc, _>(&mut self.expires_at, value),
-            "user_session_id" | "userSessionId" => read::scalar::<Plain, _>(&mut self.user_session_id, value),
             _ => Ok(()),
         }
     }
@@ -372,6 +372,7 @@ impl ApiMessage for v3::OAuthAccessToken {
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
             Some("user_ids") => path.message(&mut self.user_ids, from.user_ids.as_ref()),
+            Some("user_session_id") => path.leaf(&mut self.user_session_id, &from.user_session_id),
             Some("client_ids") => path.message(&mut self.client_ids, from.client_ids.as_ref()),
             Some("id") => path.leaf(&mut self.id, &from.id),
             Some("access_token") => path.leaf(&mut self.access_token, &from.access_token),
@@ -379,7 +380,6 @@ impl ApiMessage for v3::OAuthAccessToken {
             Some("rights") => path.leaf(&mut self.rights, &from.rights),
             Some("created_at") => path.leaf(&mut self.created_at, &from.created_at),
             Some("expires_at") => path.leaf(&mut self.expires_at, &from.expires_at),
-            Some("user_session_id") => path.leaf(&mut self.user_session_id, &from.user_session_id),
             _ => path.unknown(),
         }
     }
@@ -390,13 +390,13 @@ impl ApiMessage for v3::OAuthAccessToken {
             if let Some(x) = &self.user_ids { x.check(v)?; }
             v.leave();
         }
+        if v.enter("user_session_id") {
+            v.string(&self.user_session_id, &[Rule::MaxLen(64)])?;
+            v.leave();
+        }
         if v.enter("client_ids") {
             v.required(self.client_ids.is_some())?;
             if let Some(x) = &self.client_ids { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("user_session_id") {
-            v.string(&self.user_session_id, &[Rule::MaxLen(64)])?;
             v.leave();
         }
         Ok(())

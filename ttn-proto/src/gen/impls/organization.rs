@@ -9,11 +9,11 @@ impl ApiMessage for v3::Organization {
             Field { name: "ids", json_name: "ids", oneof: None, label: Label::Single, kind: Kind::Message(<v3::OrganizationIdentifiers as ApiMessage>::descriptor) },
             Field { name: "created_at", json_name: "createdAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "updated_at", json_name: "updatedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
+            Field { name: "deleted_at", json_name: "deletedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "name", json_name: "name", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "description", json_name: "description", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "attributes", json_name: "attributes", oneof: None, label: Label::Map, kind: Kind::String },
             Field { name: "contact_info", json_name: "contactInfo", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::ContactInfo as ApiMessage>::descriptor) },
-            Field { name: "deleted_at", json_name: "deletedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "administrative_contact", json_name: "administrativeContact", oneof: None, label: Label::Single, kind: Kind::Message(<v3::OrganizationOrUserIdentifiers as ApiMessage>::descriptor) },
             Field { name: "technical_contact", json_name: "technicalContact", oneof: None, label: Label::Single, kind: Kind::Message(<v3::OrganizationOrUserIdentifiers as ApiMessage>::descriptor) },
             Field { name: "fanout_notifications", json_name: "fanoutNotifications", oneof: None, label: Label::Single, kind: Kind::Bool },
@@ -25,11 +25,11 @@ impl ApiMessage for v3::Organization {
         w.optional::<Nested, _>("ids", &self.ids);
         w.optional::<Utc, _>("created_at", &self.created_at);
         w.optional::<Utc, _>("updated_at", &self.updated_at);
+        w.optional::<Utc, _>("deleted_at", &self.deleted_at);
         w.scalar::<Plain, _>("name", &self.name);
         w.scalar::<Plain, _>("description", &self.description);
         w.map::<Plain, String, _>("attributes", &self.attributes);
         w.list::<Nested, _>("contact_info", &self.contact_info);
-        w.optional::<Utc, _>("deleted_at", &self.deleted_at);
         w.optional::<Nested, _>("administrative_contact", &self.administrative_contact);
         w.optional::<Nested, _>("technical_contact", &self.technical_contact);
         w.scalar::<Plain, _>("fanout_notifications", &self.fanout_notifications);
@@ -40,11 +40,11 @@ impl ApiMessage for v3::Organization {
             "ids" => read::optional::<Nested, _>(&mut self.ids, value),
             "created_at" | "createdAt" => read::optional::<Utc, _>(&mut self.created_at, value),
             "updated_at" | "updatedAt" => read::optional::<Utc, _>(&mut self.updated_at, value),
+            "deleted_at" | "deletedAt" => read::optional::<Utc, _>(&mut self.deleted_at, value),
             "name" => read::scalar::<Plain, _>(&mut self.name, value),
             "description" => read::scalar::<Plain, _>(&mut self.description, value),
             "attributes" => read::map::<Plain, String, _>(&mut self.attributes, value),
             "contact_info" | "contactInfo" => read::list::<Nested, _>(&mut self.contact_info, value),
-            "deleted_at" | "deletedAt" => read::optional::<Utc, _>(&mut self.deleted_at, value),
             "administrative_contact" | "administrativeContact" => read::optional::<Nested, _>(&mut self.administrative_contact, value),
             "technical_contact" | "technicalContact" => read::optional::<Nested, _>(&mut self.technical_contact, value),
             "fanout_notifications" | "fanoutNotifications" => read::scalar::<Plain, _>(&mut self.fanout_notifications, value),
@@ -57,11 +57,11 @@ impl ApiMessage for v3::Organization {
             Some("ids") => path.message(&mut self.ids, from.ids.as_ref()),
             Some("created_at") => path.leaf(&mut self.created_at, &from.created_at),
             Some("updated_at") => path.leaf(&mut self.updated_at, &from.updated_at),
+            Some("deleted_at") => path.leaf(&mut self.deleted_at, &from.deleted_at),
             Some("name") => path.leaf(&mut self.name, &from.name),
             Some("description") => path.leaf(&mut self.description, &from.description),
             Some("attributes") => path.leaf(&mut self.attributes, &from.attributes),
             Some("contact_info") => path.leaf(&mut self.contact_info, &from.contact_info),
-            Some("deleted_at") => path.leaf(&mut self.deleted_at, &from.deleted_at),
             Some("administrative_contact") => path.message(&mut self.administrative_contact, from.administrative_contact.as_ref()),
             Some("technical_contact") => path.message(&mut self.technical_contact, from.technical_contact.as_ref()),
             Some("fanout_notifications") => path.leaf(&mut self.fanout_notifications, &from.fanout_notifications),
@@ -345,26 +345,26 @@ impl ApiMessage for v3::ListOrganizationApiKeysRequest {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "ListOrganizationAPIKeysRequest", json: Json::Standard, fields: &[
             Field { name: "organization_ids", json_name: "organizationIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::OrganizationIdentifiers as ApiMessage>::descriptor) },
+            Field { name: "order", json_name: "order", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "limit", json_name: "limit", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "page", json_name: "page", oneof: None, label: Label::Single, kind: Kind::Integer },
-            Field { name: "order", json_name: "order", oneof: None, label: Label::Single, kind: Kind::String },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
         w.optional::<Nested, _>("organization_ids", &self.organization_ids);
+        w.scalar::<Plain, _>("order", &self.order);
         w.scalar::<Plain, _>("limit", &self.limit);
         w.scalar::<Plain, _>("page", &self.page);
-        w.scalar::<Plain, _>("order", &self.order);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
             "organization_ids" | "organizationIds" => read::optional::<Nested, _>(&mut self.organization_ids, value),
+            "order" => read::scalar::<Plain, _>(&mut self.order, value),
             "limit" => read::scalar::<Plain, _>(&mut self.limit, value),
             "page" => read::scalar::<Plain, _>(&mut self.page, value),
-            "order" => read::scalar::<Plain, _>(&mut self.order, value),
             _ => Ok(()),
         }
     }
@@ -372,9 +372,9 @@ impl ApiMessage for v3::ListOrganizationApiKeysRequest {
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
             Some("organization_ids") => path.message(&mut self.organization_ids, from.organization_ids.as_ref()),
+            Some("order") => path.leaf(&mut self.order, &from.order),
             Some("limit") => path.leaf(&mut self.limit, &from.limit),
             Some("page") => path.leaf(&mut self.page, &from.page),
-            Some("order") => path.leaf(&mut self.order, &from.order),
             _ => path.unknown(),
         }
     }
@@ -385,12 +385,12 @@ impl ApiMessage for v3::ListOrganizationApiKeysRequest {
             if let Some(x) = &self.organization_ids { x.check(v)?; }
             v.leave();
         }
-        if v.enter("limit") {
-            v.integer(i128::from(self.limit), &[Rule::Max(1000)])?;
-            v.leave();
-        }
         if v.enter("order") {
             v.string(&self.order, &[Rule::In(&["", "api_key_id", "-api_key_id", "name", "-name", "created_at", "-created_at", "expires_at", "-expires_at"])])?;
+            v.leave();
+        }
+        if v.enter("limit") {
+            v.integer(i128::from(self.limit), &[Rule::Max(1000)])?;
             v.leave();
         }
         Ok(())

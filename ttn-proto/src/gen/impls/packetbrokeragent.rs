@@ -306,9 +306,9 @@ impl ApiMessage for v3::PacketBrokerNetwork {
             Field { name: "name", json_name: "name", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "dev_addr_blocks", json_name: "devAddrBlocks", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::PacketBrokerDevAddrBlock as ApiMessage>::descriptor) },
             Field { name: "contact_info", json_name: "contactInfo", oneof: None, label: Label::Repeated, kind: Kind::Message(<v3::ContactInfo as ApiMessage>::descriptor) },
-            Field { name: "listed", json_name: "listed", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "administrative_contact", json_name: "administrativeContact", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ContactInfo as ApiMessage>::descriptor) },
             Field { name: "technical_contact", json_name: "technicalContact", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ContactInfo as ApiMessage>::descriptor) },
+            Field { name: "listed", json_name: "listed", oneof: None, label: Label::Single, kind: Kind::Bool },
         ] };
         &D
     }
@@ -318,9 +318,9 @@ impl ApiMessage for v3::PacketBrokerNetwork {
         w.scalar::<Plain, _>("name", &self.name);
         w.list::<Nested, _>("dev_addr_blocks", &self.dev_addr_blocks);
         w.list::<Nested, _>("contact_info", &self.contact_info);
-        w.scalar::<Plain, _>("listed", &self.listed);
         w.optional::<Nested, _>("administrative_contact", &self.administrative_contact);
         w.optional::<Nested, _>("technical_contact", &self.technical_contact);
+        w.scalar::<Plain, _>("listed", &self.listed);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
@@ -329,9 +329,9 @@ impl ApiMessage for v3::PacketBrokerNetwork {
             "name" => read::scalar::<Plain, _>(&mut self.name, value),
             "dev_addr_blocks" | "devAddrBlocks" => read::list::<Nested, _>(&mut self.dev_addr_blocks, value),
             "contact_info" | "contactInfo" => read::list::<Nested, _>(&mut self.contact_info, value),
-            "listed" => read::scalar::<Plain, _>(&mut self.listed, value),
             "administrative_contact" | "administrativeContact" => read::optional::<Nested, _>(&mut self.administrative_contact, value),
             "technical_contact" | "technicalContact" => read::optional::<Nested, _>(&mut self.technical_contact, value),
+            "listed" => read::scalar::<Plain, _>(&mut self.listed, value),
             _ => Ok(()),
         }
     }
@@ -342,9 +342,9 @@ impl ApiMessage for v3::PacketBrokerNetwork {
             Some("name") => path.leaf(&mut self.name, &from.name),
             Some("dev_addr_blocks") => path.leaf(&mut self.dev_addr_blocks, &from.dev_addr_blocks),
             Some("contact_info") => path.leaf(&mut self.contact_info, &from.contact_info),
-            Some("listed") => path.leaf(&mut self.listed, &from.listed),
             Some("administrative_contact") => path.message(&mut self.administrative_contact, from.administrative_contact.as_ref()),
             Some("technical_contact") => path.message(&mut self.technical_contact, from.technical_contact.as_ref()),
+            Some("listed") => path.leaf(&mut self.listed, &from.listed),
             _ => path.unknown(),
         }
     }

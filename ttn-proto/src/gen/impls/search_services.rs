@@ -6,6 +6,7 @@ use super::prelude::*;
 impl ApiMessage for v3::SearchApplicationsRequest {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "SearchApplicationsRequest", json: Json::Plugin, fields: &[
+            Field { name: "query", json_name: "query", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "id_contains", json_name: "idContains", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "name_contains", json_name: "nameContains", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "description_contains", json_name: "descriptionContains", oneof: None, label: Label::Single, kind: Kind::String },
@@ -15,12 +16,12 @@ impl ApiMessage for v3::SearchApplicationsRequest {
             Field { name: "limit", json_name: "limit", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "page", json_name: "page", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "deleted", json_name: "deleted", oneof: None, label: Label::Single, kind: Kind::Bool },
-            Field { name: "query", json_name: "query", oneof: None, label: Label::Single, kind: Kind::String },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
+        w.scalar::<Plain, _>("query", &self.query);
         w.scalar::<Plain, _>("id_contains", &self.id_contains);
         w.scalar::<Plain, _>("name_contains", &self.name_contains);
         w.scalar::<Plain, _>("description_contains", &self.description_contains);
@@ -30,11 +31,11 @@ impl ApiMessage for v3::SearchApplicationsRequest {
         w.scalar::<Plain, _>("limit", &self.limit);
         w.scalar::<Plain, _>("page", &self.page);
         w.scalar::<Plain, _>("deleted", &self.deleted);
-        w.scalar::<Plain, _>("query", &self.query);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
+            "query" => read::scalar::<Plain, _>(&mut self.query, value),
             "id_contains" | "idContains" => read::scalar::<Plain, _>(&mut self.id_contains, value),
             "name_contains" | "nameContains" => read::scalar::<Plain, _>(&mut self.name_contains, value),
             "description_contains" | "descriptionContains" => read::scalar::<Plain, _>(&mut self.description_contains, value),
@@ -44,7 +45,6 @@ impl ApiMessage for v3::SearchApplicationsRequest {
             "limit" => read::scalar::<Plain, _>(&mut self.limit, value),
             "page" => read::scalar::<Plain, _>(&mut self.page, value),
             "deleted" => read::scalar::<Plain, _>(&mut self.deleted, value),
-            "query" => read::scalar::<Plain, _>(&mut self.query, value),
             _ => Ok(()),
         }
     }
@@ -55,6 +55,7 @@ impl ApiMessage for v3::SearchApplicationsRequest {
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
+            Some("query") => path.leaf(&mut self.query, &from.query),
             Some("id_contains") => path.leaf(&mut self.id_contains, &from.id_contains),
             Some("name_contains") => path.leaf(&mut self.name_contains, &from.name_contains),
             Some("description_contains") => path.leaf(&mut self.description_contains, &from.description_contains),
@@ -64,12 +65,15 @@ impl ApiMessage for v3::SearchApplicationsRequest {
             Some("limit") => path.leaf(&mut self.limit, &from.limit),
             Some("page") => path.leaf(&mut self.page, &from.page),
             Some("deleted") => path.leaf(&mut self.deleted, &from.deleted),
-            Some("query") => path.leaf(&mut self.query, &from.query),
             _ => path.unknown(),
         }
     }
 
     fn check(&self, v: &mut Validator<'_>) -> Result<(), Violation> {
+        if v.enter("query") {
+            v.string(&self.query, &[Rule::MaxLen(50)])?;
+            v.leave();
+        }
         if v.enter("id_contains") {
             v.string(&self.id_contains, &[Rule::MaxLen(50)])?;
             v.leave();
@@ -96,10 +100,6 @@ impl ApiMessage for v3::SearchApplicationsRequest {
             v.integer(i128::from(self.limit), &[Rule::Max(1000)])?;
             v.leave();
         }
-        if v.enter("query") {
-            v.string(&self.query, &[Rule::MaxLen(50)])?;
-            v.leave();
-        }
         Ok(())
     }
 }
@@ -107,6 +107,7 @@ impl ApiMessage for v3::SearchApplicationsRequest {
 impl ApiMessage for v3::SearchClientsRequest {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "SearchClientsRequest", json: Json::Plugin, fields: &[
+            Field { name: "query", json_name: "query", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "id_contains", json_name: "idContains", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "name_contains", json_name: "nameContains", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "description_contains", json_name: "descriptionContains", oneof: None, label: Label::Single, kind: Kind::String },
@@ -117,12 +118,12 @@ impl ApiMessage for v3::SearchClientsRequest {
             Field { name: "limit", json_name: "limit", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "page", json_name: "page", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "deleted", json_name: "deleted", oneof: None, label: Label::Single, kind: Kind::Bool },
-            Field { name: "query", json_name: "query", oneof: None, label: Label::Single, kind: Kind::String },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
+        w.scalar::<Plain, _>("query", &self.query);
         w.scalar::<Plain, _>("id_contains", &self.id_contains);
         w.scalar::<Plain, _>("name_contains", &self.name_contains);
         w.scalar::<Plain, _>("description_contains", &self.description_contains);
@@ -133,11 +134,11 @@ impl ApiMessage for v3::SearchClientsRequest {
         w.scalar::<Plain, _>("limit", &self.limit);
         w.scalar::<Plain, _>("page", &self.page);
         w.scalar::<Plain, _>("deleted", &self.deleted);
-        w.scalar::<Plain, _>("query", &self.query);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
+            "query" => read::scalar::<Plain, _>(&mut self.query, value),
             "id_contains" | "idContains" => read::scalar::<Plain, _>(&mut self.id_contains, value),
             "name_contains" | "nameContains" => read::scalar::<Plain, _>(&mut self.name_contains, value),
             "description_contains" | "descriptionContains" => read::scalar::<Plain, _>(&mut self.description_contains, value),
@@ -148,7 +149,6 @@ impl ApiMessage for v3::SearchClientsRequest {
             "limit" => read::scalar::<Plain, _>(&mut self.limit, value),
             "page" => read::scalar::<Plain, _>(&mut self.page, value),
             "deleted" => read::scalar::<Plain, _>(&mut self.deleted, value),
-            "query" => read::scalar::<Plain, _>(&mut self.query, value),
             _ => Ok(()),
         }
     }
@@ -159,6 +159,7 @@ impl ApiMessage for v3::SearchClientsRequest {
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
+            Some("query") => path.leaf(&mut self.query, &from.query),
             Some("id_contains") => path.leaf(&mut self.id_contains, &from.id_contains),
             Some("name_contains") => path.leaf(&mut self.name_contains, &from.name_contains),
             Some("description_contains") => path.leaf(&mut self.description_contains, &from.description_contains),
@@ -169,12 +170,15 @@ impl ApiMessage for v3::SearchClientsRequest {
             Some("limit") => path.leaf(&mut self.limit, &from.limit),
             Some("page") => path.leaf(&mut self.page, &from.page),
             Some("deleted") => path.leaf(&mut self.deleted, &from.deleted),
-            Some("query") => path.leaf(&mut self.query, &from.query),
             _ => path.unknown(),
         }
     }
 
     fn check(&self, v: &mut Validator<'_>) -> Result<(), Violation> {
+        if v.enter("query") {
+            v.string(&self.query, &[Rule::MaxLen(50)])?;
+            v.leave();
+        }
         if v.enter("id_contains") {
             v.string(&self.id_contains, &[Rule::MaxLen(50)])?;
             v.leave();
@@ -207,10 +211,6 @@ impl ApiMessage for v3::SearchClientsRequest {
             v.integer(i128::from(self.limit), &[Rule::Max(1000)])?;
             v.leave();
         }
-        if v.enter("query") {
-            v.string(&self.query, &[Rule::MaxLen(50)])?;
-            v.leave();
-        }
         Ok(())
     }
 }
@@ -218,6 +218,7 @@ impl ApiMessage for v3::SearchClientsRequest {
 impl ApiMessage for v3::SearchGatewaysRequest {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "SearchGatewaysRequest", json: Json::Plugin, fields: &[
+            Field { name: "query", json_name: "query", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "id_contains", json_name: "idContains", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "name_contains", json_name: "nameContains", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "description_contains", json_name: "descriptionContains", oneof: None, label: Label::Single, kind: Kind::String },
@@ -228,12 +229,12 @@ impl ApiMessage for v3::SearchGatewaysRequest {
             Field { name: "limit", json_name: "limit", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "page", json_name: "page", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "deleted", json_name: "deleted", oneof: None, label: Label::Single, kind: Kind::Bool },
-            Field { name: "query", json_name: "query", oneof: None, label: Label::Single, kind: Kind::String },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
+        w.scalar::<Plain, _>("query", &self.query);
         w.scalar::<Plain, _>("id_contains", &self.id_contains);
         w.scalar::<Plain, _>("name_contains", &self.name_contains);
         w.scalar::<Plain, _>("description_contains", &self.description_contains);
@@ -244,11 +245,11 @@ impl ApiMessage for v3::SearchGatewaysRequest {
         w.scalar::<Plain, _>("limit", &self.limit);
         w.scalar::<Plain, _>("page", &self.page);
         w.scalar::<Plain, _>("deleted", &self.deleted);
-        w.scalar::<Plain, _>("query", &self.query);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
+            "query" => read::scalar::<Plain, _>(&mut self.query, value),
             "id_contains" | "idContains" => read::scalar::<Plain, _>(&mut self.id_contains, value),
             "name_contains" | "nameContains" => read::scalar::<Plain, _>(&mut self.name_contains, value),
             "description_contains" | "descriptionContains" => read::scalar::<Plain, _>(&mut self.description_contains, value),
@@ -259,7 +260,6 @@ impl ApiMessage for v3::SearchGatewaysRequest {
             "limit" => read::scalar::<Plain, _>(&mut self.limit, value),
             "page" => read::scalar::<Plain, _>(&mut self.page, value),
             "deleted" => read::scalar::<Plain, _>(&mut self.deleted, value),
-            "query" => read::scalar::<Plain, _>(&mut self.query, value),
             _ => Ok(()),
         }
     }
@@ -270,6 +270,7 @@ impl ApiMessage for v3::SearchGatewaysRequest {
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
+            Some("query") => path.leaf(&mut self.query, &from.query),
             Some("id_contains") => path.leaf(&mut self.id_contains, &from.id_contains),
             Some("name_contains") => path.leaf(&mut self.name_contains, &from.name_contains),
             Some("description_contains") => path.leaf(&mut self.description_contains, &from.description_contains),
@@ -280,12 +281,15 @@ impl ApiMessage for v3::SearchGatewaysRequest {
             Some("limit") => path.leaf(&mut self.limit, &from.limit),
             Some("page") => path.leaf(&mut self.page, &from.page),
             Some("deleted") => path.leaf(&mut self.deleted, &from.deleted),
-            Some("query") => path.leaf(&mut self.query, &from.query),
             _ => path.unknown(),
         }
     }
 
     fn check(&self, v: &mut Validator<'_>) -> Result<(), Violation> {
+        if v.enter("query") {
+            v.string(&self.query, &[Rule::MaxLen(50)])?;
+            v.leave();
+        }
         if v.enter("id_contains") {
             v.string(&self.id_contains, &[Rule::MaxLen(50)])?;
             v.leave();
@@ -316,10 +320,6 @@ impl ApiMessage for v3::SearchGatewaysRequest {
             v.integer(i128::from(self.limit), &[Rule::Max(1000)])?;
             v.leave();
         }
-        if v.enter("query") {
-            v.string(&self.query, &[Rule::MaxLen(50)])?;
-            v.leave();
-        }
         Ok(())
     }
 }
@@ -327,6 +327,7 @@ impl ApiMessage for v3::SearchGatewaysRequest {
 impl ApiMessage for v3::SearchOrganizationsRequest {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "SearchOrganizationsRequest", json: Json::Plugin, fields: &[
+            Field { name: "query", json_name: "query", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "id_contains", json_name: "idContains", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "name_contains", json_name: "nameContains", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "description_contains", json_name: "descriptionContains", oneof: None, label: Label::Single, kind: Kind::String },
@@ -336,12 +337,12 @@ impl ApiMessage for v3::SearchOrganizationsRequest {
             Field { name: "limit", json_name: "limit", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "page", json_name: "page", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "deleted", json_name: "deleted", oneof: None, label: Label::Single, kind: Kind::Bool },
-            Field { name: "query", json_name: "query", oneof: None, label: Label::Single, kind: Kind::String },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
+        w.scalar::<Plain, _>("query", &self.query);
         w.scalar::<Plain, _>("id_contains", &self.id_contains);
         w.scalar::<Plain, _>("name_contains", &self.name_contains);
         w.scalar::<Plain, _>("description_contains", &self.description_contains);
@@ -351,11 +352,11 @@ impl ApiMessage for v3::SearchOrganizationsRequest {
         w.scalar::<Plain, _>("limit", &self.limit);
         w.scalar::<Plain, _>("page", &self.page);
         w.scalar::<Plain, _>("deleted", &self.deleted);
-        w.scalar::<Plain, _>("query", &self.query);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
+            "query" => read::scalar::<Plain, _>(&mut self.query, value),
             "id_contains" | "idContains" => read::scalar::<Plain, _>(&mut self.id_contains, value),
             "name_contains" | "nameContains" => read::scalar::<Plain, _>(&mut self.name_contains, value),
             "description_contains" | "descriptionContains" => read::scalar::<Plain, _>(&mut self.description_contains, value),
@@ -365,7 +366,6 @@ impl ApiMessage for v3::SearchOrganizationsRequest {
             "limit" => read::scalar::<Plain, _>(&mut self.limit, value),
             "page" => read::scalar::<Plain, _>(&mut self.page, value),
             "deleted" => read::scalar::<Plain, _>(&mut self.deleted, value),
-            "query" => read::scalar::<Plain, _>(&mut self.query, value),
             _ => Ok(()),
         }
     }
@@ -376,6 +376,7 @@ impl ApiMessage for v3::SearchOrganizationsRequest {
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
+            Some("query") => path.leaf(&mut self.query, &from.query),
             Some("id_contains") => path.leaf(&mut self.id_contains, &from.id_contains),
             Some("name_contains") => path.leaf(&mut self.name_contains, &from.name_contains),
             Some("description_contains") => path.leaf(&mut self.description_contains, &from.description_contains),
@@ -385,12 +386,15 @@ impl ApiMessage for v3::SearchOrganizationsRequest {
             Some("limit") => path.leaf(&mut self.limit, &from.limit),
             Some("page") => path.leaf(&mut self.page, &from.page),
             Some("deleted") => path.leaf(&mut self.deleted, &from.deleted),
-            Some("query") => path.leaf(&mut self.query, &from.query),
             _ => path.unknown(),
         }
     }
 
     fn check(&self, v: &mut Validator<'_>) -> Result<(), Violation> {
+        if v.enter("query") {
+            v.string(&self.query, &[Rule::MaxLen(50)])?;
+            v.leave();
+        }
         if v.enter("id_contains") {
             v.string(&self.id_contains, &[Rule::MaxLen(50)])?;
             v.leave();
@@ -417,10 +421,6 @@ impl ApiMessage for v3::SearchOrganizationsRequest {
             v.integer(i128::from(self.limit), &[Rule::Max(1000)])?;
             v.leave();
         }
-        if v.enter("query") {
-            v.string(&self.query, &[Rule::MaxLen(50)])?;
-            v.leave();
-        }
         Ok(())
     }
 }
@@ -428,6 +428,7 @@ impl ApiMessage for v3::SearchOrganizationsRequest {
 impl ApiMessage for v3::SearchUsersRequest {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "SearchUsersRequest", json: Json::Plugin, fields: &[
+            Field { name: "query", json_name: "query", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "id_contains", json_name: "idContains", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "name_contains", json_name: "nameContains", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "description_contains", json_name: "descriptionContains", oneof: None, label: Label::Single, kind: Kind::String },
@@ -438,12 +439,12 @@ impl ApiMessage for v3::SearchUsersRequest {
             Field { name: "limit", json_name: "limit", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "page", json_name: "page", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "deleted", json_name: "deleted", oneof: None, label: Label::Single, kind: Kind::Bool },
-            Field { name: "query", json_name: "query", oneof: None, label: Label::Single, kind: Kind::String },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
+        w.scalar::<Plain, _>("query", &self.query);
         w.scalar::<Plain, _>("id_contains", &self.id_contains);
         w.scalar::<Plain, _>("name_contains", &self.name_contains);
         w.scalar::<Plain, _>("description_contains", &self.description_contains);
@@ -454,11 +455,11 @@ impl ApiMessage for v3::SearchUsersRequest {
         w.scalar::<Plain, _>("limit", &self.limit);
         w.scalar::<Plain, _>("page", &self.page);
         w.scalar::<Plain, _>("deleted", &self.deleted);
-        w.scalar::<Plain, _>("query", &self.query);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
+            "query" => read::scalar::<Plain, _>(&mut self.query, value),
             "id_contains" | "idContains" => read::scalar::<Plain, _>(&mut self.id_contains, value),
             "name_contains" | "nameContains" => read::scalar::<Plain, _>(&mut self.name_contains, value),
             "description_contains" | "descriptionContains" => read::scalar::<Plain, _>(&mut self.description_contains, value),
@@ -469,7 +470,6 @@ impl ApiMessage for v3::SearchUsersRequest {
             "limit" => read::scalar::<Plain, _>(&mut self.limit, value),
             "page" => read::scalar::<Plain, _>(&mut self.page, value),
             "deleted" => read::scalar::<Plain, _>(&mut self.deleted, value),
-            "query" => read::scalar::<Plain, _>(&mut self.query, value),
             _ => Ok(()),
         }
     }
@@ -480,6 +480,7 @@ impl ApiMessage for v3::SearchUsersRequest {
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
+            Some("query") => path.leaf(&mut self.query, &from.query),
             Some("id_contains") => path.leaf(&mut self.id_contains, &from.id_contains),
             Some("name_contains") => path.leaf(&mut self.name_contains, &from.name_contains),
             Some("description_contains") => path.leaf(&mut self.description_contains, &from.description_contains),
@@ -490,12 +491,15 @@ impl ApiMessage for v3::SearchUsersRequest {
             Some("limit") => path.leaf(&mut self.limit, &from.limit),
             Some("page") => path.leaf(&mut self.page, &from.page),
             Some("deleted") => path.leaf(&mut self.deleted, &from.deleted),
-            Some("query") => path.leaf(&mut self.query, &from.query),
             _ => path.unknown(),
         }
     }
 
     fn check(&self, v: &mut Validator<'_>) -> Result<(), Violation> {
+        if v.enter("query") {
+            v.string(&self.query, &[Rule::MaxLen(50)])?;
+            v.leave();
+        }
         if v.enter("id_contains") {
             v.string(&self.id_contains, &[Rule::MaxLen(50)])?;
             v.leave();
@@ -526,10 +530,6 @@ impl ApiMessage for v3::SearchUsersRequest {
         }
         if v.enter("limit") {
             v.integer(i128::from(self.limit), &[Rule::Max(1000)])?;
-            v.leave();
-        }
-        if v.enter("query") {
-            v.string(&self.query, &[Rule::MaxLen(50)])?;
             v.leave();
         }
         Ok(())
@@ -674,6 +674,7 @@ impl ApiMessage for v3::SearchEndDevicesRequest {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "SearchEndDevicesRequest", json: Json::Plugin, fields: &[
             Field { name: "application_ids", json_name: "applicationIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::ApplicationIdentifiers as ApiMessage>::descriptor) },
+            Field { name: "query", json_name: "query", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "id_contains", json_name: "idContains", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "name_contains", json_name: "nameContains", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "description_contains", json_name: "descriptionContains", oneof: None, label: Label::Single, kind: Kind::String },
@@ -685,13 +686,13 @@ impl ApiMessage for v3::SearchEndDevicesRequest {
             Field { name: "order", json_name: "order", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "limit", json_name: "limit", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "page", json_name: "page", oneof: None, label: Label::Single, kind: Kind::Integer },
-            Field { name: "query", json_name: "query", oneof: None, label: Label::Single, kind: Kind::String },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
         w.optional::<Nested, _>("application_ids", &self.application_ids);
+        w.scalar::<Plain, _>("query", &self.query);
         w.scalar::<Plain, _>("id_contains", &self.id_contains);
         w.scalar::<Plain, _>("name_contains", &self.name_contains);
         w.scalar::<Plain, _>("description_contains", &self.description_contains);
@@ -703,12 +704,12 @@ impl ApiMessage for v3::SearchEndDevicesRequest {
         w.scalar::<Plain, _>("order", &self.order);
         w.scalar::<Plain, _>("limit", &self.limit);
         w.scalar::<Plain, _>("page", &self.page);
-        w.scalar::<Plain, _>("query", &self.query);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
             "application_ids" | "applicationIds" => read::optional::<Nested, _>(&mut self.application_ids, value),
+            "query" => read::scalar::<Plain, _>(&mut self.query, value),
             "id_contains" | "idContains" => read::scalar::<Plain, _>(&mut self.id_contains, value),
             "name_contains" | "nameContains" => read::scalar::<Plain, _>(&mut self.name_contains, value),
             "description_contains" | "descriptionContains" => read::scalar::<Plain, _>(&mut self.description_contains, value),
@@ -720,7 +721,6 @@ impl ApiMessage for v3::SearchEndDevicesRequest {
             "order" => read::scalar::<Plain, _>(&mut self.order, value),
             "limit" => read::scalar::<Plain, _>(&mut self.limit, value),
             "page" => read::scalar::<Plain, _>(&mut self.page, value),
-            "query" => read::scalar::<Plain, _>(&mut self.query, value),
             _ => Ok(()),
         }
     }
@@ -732,6 +732,7 @@ impl ApiMessage for v3::SearchEndDevicesRequest {
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
             Some("application_ids") => path.message(&mut self.application_ids, from.application_ids.as_ref()),
+            Some("query") => path.leaf(&mut self.query, &from.query),
             Some("id_contains") => path.leaf(&mut self.id_contains, &from.id_contains),
             Some("name_contains") => path.leaf(&mut self.name_contains, &from.name_contains),
             Some("description_contains") => path.leaf(&mut self.description_contains, &from.description_contains),
@@ -743,7 +744,6 @@ impl ApiMessage for v3::SearchEndDevicesRequest {
             Some("order") => path.leaf(&mut self.order, &from.order),
             Some("limit") => path.leaf(&mut self.limit, &from.limit),
             Some("page") => path.leaf(&mut self.page, &from.page),
-            Some("query") => path.leaf(&mut self.query, &from.query),
             _ => path.unknown(),
         }
     }
@@ -752,6 +752,10 @@ impl ApiMessage for v3::SearchEndDevicesRequest {
         if v.enter("application_ids") {
             v.required(self.application_ids.is_some())?;
             if let Some(x) = &self.application_ids { x.check(v)?; }
+            v.leave();
+        }
+        if v.enter("query") {
+            v.string(&self.query, &[Rule::MaxLen(50)])?;
             v.leave();
         }
         if v.enter("id_contains") {
@@ -790,10 +794,6 @@ impl ApiMessage for v3::SearchEndDevicesRequest {
         }
         if v.enter("limit") {
             v.integer(i128::from(self.limit), &[Rule::Max(1000)])?;
-            v.leave();
-        }
-        if v.enter("query") {
-            v.string(&self.query, &[Rule::MaxLen(50)])?;
             v.leave();
         }
         Ok(())

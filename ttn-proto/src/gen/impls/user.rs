@@ -191,6 +191,7 @@ impl ApiMessage for v3::User {
             Field { name: "ids", json_name: "ids", oneof: None, label: Label::Single, kind: Kind::Message(<v3::UserIdentifiers as ApiMessage>::descriptor) },
             Field { name: "created_at", json_name: "createdAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "updated_at", json_name: "updatedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
+            Field { name: "deleted_at", json_name: "deletedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "name", json_name: "name", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "description", json_name: "description", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "attributes", json_name: "attributes", oneof: None, label: Label::Map, kind: Kind::String },
@@ -201,13 +202,12 @@ impl ApiMessage for v3::User {
             Field { name: "password_updated_at", json_name: "passwordUpdatedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "require_password_update", json_name: "requirePasswordUpdate", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "state", json_name: "state", oneof: None, label: Label::Single, kind: Kind::Enum },
+            Field { name: "state_description", json_name: "stateDescription", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "admin", json_name: "admin", oneof: None, label: Label::Single, kind: Kind::Bool },
             Field { name: "temporary_password", json_name: "temporaryPassword", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "temporary_password_created_at", json_name: "temporaryPasswordCreatedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "temporary_password_expires_at", json_name: "temporaryPasswordExpiresAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
             Field { name: "profile_picture", json_name: "profilePicture", oneof: None, label: Label::Single, kind: Kind::Message(<v3::Picture as ApiMessage>::descriptor) },
-            Field { name: "deleted_at", json_name: "deletedAt", oneof: None, label: Label::Single, kind: Kind::Timestamp },
-            Field { name: "state_description", json_name: "stateDescription", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "console_preferences", json_name: "consolePreferences", oneof: None, label: Label::Single, kind: Kind::Message(<v3::UserConsolePreferences as ApiMessage>::descriptor) },
         ] };
         &D
@@ -217,6 +217,7 @@ impl ApiMessage for v3::User {
         w.optional::<Nested, _>("ids", &self.ids);
         w.optional::<Utc, _>("created_at", &self.created_at);
         w.optional::<Utc, _>("updated_at", &self.updated_at);
+        w.optional::<Utc, _>("deleted_at", &self.deleted_at);
         w.scalar::<Plain, _>("name", &self.name);
         w.scalar::<Plain, _>("description", &self.description);
         w.map::<Plain, String, _>("attributes", &self.attributes);
@@ -227,13 +228,12 @@ impl ApiMessage for v3::User {
         w.optional::<Utc, _>("password_updated_at", &self.password_updated_at);
         w.scalar::<Plain, _>("require_password_update", &self.require_password_update);
         w.scalar::<Enum<v3::State>, _>("state", &self.state);
+        w.scalar::<Plain, _>("state_description", &self.state_description);
         w.scalar::<Plain, _>("admin", &self.admin);
         w.scalar::<Plain, _>("temporary_password", &self.temporary_password);
         w.optional::<Utc, _>("temporary_password_created_at", &self.temporary_password_created_at);
         w.optional::<Utc, _>("temporary_password_expires_at", &self.temporary_password_expires_at);
         w.optional::<Nested, _>("profile_picture", &self.profile_picture);
-        w.optional::<Utc, _>("deleted_at", &self.deleted_at);
-        w.scalar::<Plain, _>("state_description", &self.state_description);
         w.optional::<Nested, _>("console_preferences", &self.console_preferences);
     }
 
@@ -242,6 +242,7 @@ impl ApiMessage for v3::User {
             "ids" => read::optional::<Nested, _>(&mut self.ids, value),
             "created_at" | "createdAt" => read::optional::<Utc, _>(&mut self.created_at, value),
             "updated_at" | "updatedAt" => read::optional::<Utc, _>(&mut self.updated_at, value),
+            "deleted_at" | "deletedAt" => read::optional::<Utc, _>(&mut self.deleted_at, value),
             "name" => read::scalar::<Plain, _>(&mut self.name, value),
             "description" => read::scalar::<Plain, _>(&mut self.description, value),
             "attributes" => read::map::<Plain, String, _>(&mut self.attributes, value),
@@ -252,13 +253,12 @@ impl ApiMessage for v3::User {
             "password_updated_at" | "passwordUpdatedAt" => read::optional::<Utc, _>(&mut self.password_updated_at, value),
             "require_password_update" | "requirePasswordUpdate" => read::scalar::<Plain, _>(&mut self.require_password_update, value),
             "state" => read::scalar::<Enum<v3::State>, _>(&mut self.state, value),
+            "state_description" | "stateDescription" => read::scalar::<Plain, _>(&mut self.state_description, value),
             "admin" => read::scalar::<Plain, _>(&mut self.admin, value),
             "temporary_password" | "temporaryPassword" => read::scalar::<Plain, _>(&mut self.temporary_password, value),
             "temporary_password_created_at" | "temporaryPasswordCreatedAt" => read::optional::<Utc, _>(&mut self.temporary_password_created_at, value),
             "temporary_password_expires_at" | "temporaryPasswordExpiresAt" => read::optional::<Utc, _>(&mut self.temporary_password_expires_at, value),
             "profile_picture" | "profilePicture" => read::optional::<Nested, _>(&mut self.profile_picture, value),
-            "deleted_at" | "deletedAt" => read::optional::<Utc, _>(&mut self.deleted_at, value),
-            "state_description" | "stateDescription" => read::scalar::<Plain, _>(&mut self.state_description, value),
             "console_preferences" | "consolePreferences" => read::optional::<Nested, _>(&mut self.console_preferences, value),
             _ => Ok(()),
         }
@@ -269,6 +269,7 @@ impl ApiMessage for v3::User {
             Some("ids") => path.message(&mut self.ids, from.ids.as_ref()),
             Some("created_at") => path.leaf(&mut self.created_at, &from.created_at),
             Some("updated_at") => path.leaf(&mut self.updated_at, &from.updated_at),
+            Some("deleted_at") => path.leaf(&mut self.deleted_at, &from.deleted_at),
             Some("name") => path.leaf(&mut self.name, &from.name),
             Some("description") => path.leaf(&mut self.description, &from.description),
             Some("attributes") => path.leaf(&mut self.attributes, &from.attributes),
@@ -279,13 +280,12 @@ impl ApiMessage for v3::User {
             Some("password_updated_at") => path.leaf(&mut self.password_updated_at, &from.password_updated_at),
             Some("require_password_update") => path.leaf(&mut self.require_password_update, &from.require_password_update),
             Some("state") => path.leaf(&mut self.state, &from.state),
+            Some("state_description") => path.leaf(&mut self.state_description, &from.state_description),
             Some("admin") => path.leaf(&mut self.admin, &from.admin),
             Some("temporary_password") => path.leaf(&mut self.temporary_password, &from.temporary_password),
             Some("temporary_password_created_at") => path.leaf(&mut self.temporary_password_created_at, &from.temporary_password_created_at),
             Some("temporary_password_expires_at") => path.leaf(&mut self.temporary_password_expires_at, &from.temporary_password_expires_at),
             Some("profile_picture") => path.message(&mut self.profile_picture, from.profile_picture.as_ref()),
-            Some("deleted_at") => path.leaf(&mut self.deleted_at, &from.deleted_at),
-            Some("state_description") => path.leaf(&mut self.state_description, &from.state_description),
             Some("console_preferences") => path.message(&mut self.console_preferences, from.console_preferences.as_ref()),
             _ => path.unknown(),
         }
@@ -328,16 +328,16 @@ impl ApiMessage for v3::User {
             v.enumeration::<v3::State>(self.state, &[Rule::DefinedOnly])?;
             v.leave();
         }
+        if v.enter("state_description") {
+            v.string(&self.state_description, &[Rule::MaxLen(128)])?;
+            v.leave();
+        }
         if v.enter("temporary_password") {
             v.string(&self.temporary_password, &[Rule::MaxLen(1000)])?;
             v.leave();
         }
         if v.enter("profile_picture") {
             if let Some(x) = &self.profile_picture { x.check(v)?; }
-            v.leave();
-        }
-        if v.enter("state_description") {
-            v.string(&self.state_description, &[Rule::MaxLen(128)])?;
             v.leave();
         }
         if v.enter("console_preferences") {
@@ -666,26 +666,26 @@ impl ApiMessage for v3::ListUserApiKeysRequest {
     fn descriptor() -> &'static Descriptor {
         static D: Descriptor = Descriptor { name: "ListUserAPIKeysRequest", json: Json::Standard, fields: &[
             Field { name: "user_ids", json_name: "userIds", oneof: None, label: Label::Single, kind: Kind::Message(<v3::UserIdentifiers as ApiMessage>::descriptor) },
+            Field { name: "order", json_name: "order", oneof: None, label: Label::Single, kind: Kind::String },
             Field { name: "limit", json_name: "limit", oneof: None, label: Label::Single, kind: Kind::Integer },
             Field { name: "page", json_name: "page", oneof: None, label: Label::Single, kind: Kind::Integer },
-            Field { name: "order", json_name: "order", oneof: None, label: Label::Single, kind: Kind::String },
         ] };
         &D
     }
 
     fn write_fields(&self, w: &mut Writer) {
         w.optional::<Nested, _>("user_ids", &self.user_ids);
+        w.scalar::<Plain, _>("order", &self.order);
         w.scalar::<Plain, _>("limit", &self.limit);
         w.scalar::<Plain, _>("page", &self.page);
-        w.scalar::<Plain, _>("order", &self.order);
     }
 
     fn read_field(&mut self, name: &str, value: Value) -> Result<(), JsonError> {
         match name {
             "user_ids" | "userIds" => read::optional::<Nested, _>(&mut self.user_ids, value),
+            "order" => read::scalar::<Plain, _>(&mut self.order, value),
             "limit" => read::scalar::<Plain, _>(&mut self.limit, value),
             "page" => read::scalar::<Plain, _>(&mut self.page, value),
-            "order" => read::scalar::<Plain, _>(&mut self.order, value),
             _ => Ok(()),
         }
     }
@@ -693,9 +693,9 @@ impl ApiMessage for v3::ListUserApiKeysRequest {
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
         match path.next() {
             Some("user_ids") => path.message(&mut self.user_ids, from.user_ids.as_ref()),
+            Some("order") => path.leaf(&mut self.order, &from.order),
             Some("limit") => path.leaf(&mut self.limit, &from.limit),
             Some("page") => path.leaf(&mut self.page, &from.page),
-            Some("order") => path.leaf(&mut self.order, &from.order),
             _ => path.unknown(),
         }
     }
@@ -706,12 +706,12 @@ impl ApiMessage for v3::ListUserApiKeysRequest {
             if let Some(x) = &self.user_ids { x.check(v)?; }
             v.leave();
         }
-        if v.enter("limit") {
-            v.integer(i128::from(self.limit), &[Rule::Max(1000)])?;
-            v.leave();
-        }
         if v.enter("order") {
             v.string(&self.order, &[Rule::In(&["", "api_key_id", "-api_key_id", "name", "-name", "created_at", "-created_at", "expires_at", "-expires_at"])])?;
+            v.leave();
+        }
+        if v.enter("limit") {
+            v.integer(i128::from(self.limit), &[Rule::Max(1000)])?;
             v.leave();
         }
         Ok(())

@@ -67,6 +67,7 @@ pub struct ApplicationPubSub {
 pub mod application_pub_sub {
     /// The NATS provider, as in `ApplicationPubSub.nats`.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    #[prost(skip_debug)]
     pub struct NatsProvider {
         #[prost(string, tag = "1")]
         pub server_url: ::prost::alloc::string::String,
@@ -83,6 +84,7 @@ pub mod application_pub_sub {
     }
     /// The MQTT provider, as in `ApplicationPubSub.mqtt`.
     #[derive(Clone, PartialEq, ::prost::Message)]
+    #[prost(skip_debug)]
     pub struct MqttProvider {
         #[prost(string, tag = "1")]
         pub server_url: ::prost::alloc::string::String,
@@ -116,7 +118,6 @@ pub mod application_pub_sub {
         #[derive(
             Clone,
             Copy,
-            Debug,
             PartialEq,
             Eq,
             Hash,
@@ -181,6 +182,7 @@ pub mod application_pub_sub {
     pub mod aws_io_t_provider {
         /// The access key, as in `ApplicationPubSub.AWSIoTProvider.access_key`.
         #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+        #[prost(skip_debug)]
         pub struct AccessKey {
             #[prost(string, tag = "1")]
             pub access_key_id: ::prost::alloc::string::String,
@@ -376,5 +378,40 @@ impl ::prost::Name for SetApplicationPubSubRequest {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/ttn.lorawan.v3.SetApplicationPubSubRequest".into()
+    }
+}
+
+impl ::core::fmt::Debug for application_pub_sub::NatsProvider {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("NATSProvider")
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for application_pub_sub::MqttProvider {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("MQTTProvider")
+            .field("client_id", &self.client_id)
+            .field("username", &self.username)
+            .field("subscribe_qos", &self.subscribe_qos)
+            .field("publish_qos", &self.publish_qos)
+            .field("use_tls", &self.use_tls)
+            .field("tls_ca", &self.tls_ca)
+            .field("tls_client_cert", &self.tls_client_cert)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for application_pub_sub::mqtt_provider::QoS {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.write_str(self.as_str_name())
+    }
+}
+
+impl ::core::fmt::Debug for application_pub_sub::aws_io_t_provider::AccessKey {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("AccessKey")
+            .field("access_key_id", &self.access_key_id)
+            .finish_non_exhaustive()
     }
 }

@@ -225,6 +225,7 @@ impl ::prost::Name for ApplicationWebhookHealth {
 }
 /// Response of `ApplicationWebhookRegistry.Get`, `ApplicationWebhookRegistry.Set`.
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct ApplicationWebhook {
     #[prost(message, optional, tag = "1")]
     pub ids: ::core::option::Option<ApplicationWebhookIdentifiers>,
@@ -283,6 +284,7 @@ pub struct ApplicationWebhook {
 pub mod application_webhook {
     /// The message, as in `ApplicationWebhook.uplink_message` and `ApplicationWebhook.uplink_normalized`.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    #[prost(skip_debug)]
     pub struct Message {
         #[prost(string, tag = "1")]
         pub path: ::prost::alloc::string::String,
@@ -429,5 +431,41 @@ impl ::prost::Name for ListApplicationWebhookTemplatesRequest {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/ttn.lorawan.v3.ListApplicationWebhookTemplatesRequest".into()
+    }
+}
+
+impl ::core::fmt::Debug for ApplicationWebhook {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ApplicationWebhook")
+            .field("ids", &self.ids)
+            .field("created_at", &self.created_at)
+            .field("updated_at", &self.updated_at)
+            .field("base_url", &self.base_url)
+            .field("format", &self.format)
+            .field("template_ids", &self.template_ids)
+            .field("template_fields", &self.template_fields)
+            .field("uplink_message", &self.uplink_message)
+            .field("uplink_normalized", &self.uplink_normalized)
+            .field("join_accept", &self.join_accept)
+            .field("downlink_ack", &self.downlink_ack)
+            .field("downlink_nack", &self.downlink_nack)
+            .field("downlink_sent", &self.downlink_sent)
+            .field("downlink_failed", &self.downlink_failed)
+            .field("downlink_queued", &self.downlink_queued)
+            .field("downlink_queue_invalidated", &self.downlink_queue_invalidated)
+            .field("location_solved", &self.location_solved)
+            .field("service_data", &self.service_data)
+            .field("health_status", &self.health_status)
+            .field("field_mask", &self.field_mask)
+            .field("paused", &self.paused)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for application_webhook::Message {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("Message")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }

@@ -5,6 +5,7 @@ use super::*;
 
 /// An OAuth client that users can authorize.
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct Client {
     #[prost(message, optional, tag = "1")]
     pub ids: ::core::option::Option<ClientIdentifiers>,
@@ -259,5 +260,30 @@ impl GrantType {
             "GRANT_REFRESH_TOKEN" => Some(Self::GrantRefreshToken),
             _ => None,
         }
+    }
+}
+
+impl ::core::fmt::Debug for Client {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("Client")
+            .field("ids", &self.ids)
+            .field("created_at", &self.created_at)
+            .field("updated_at", &self.updated_at)
+            .field("deleted_at", &self.deleted_at)
+            .field("name", &self.name)
+            .field("description", &self.description)
+            .field("attributes", &self.attributes)
+            .field("contact_info", &self.contact_info)
+            .field("administrative_contact", &self.administrative_contact)
+            .field("technical_contact", &self.technical_contact)
+            .field("redirect_uris", &self.redirect_uris)
+            .field("logout_redirect_uris", &self.logout_redirect_uris)
+            .field("state", &self.state)
+            .field("state_description", &self.state_description)
+            .field("skip_authorization", &self.skip_authorization)
+            .field("endorsed", &self.endorsed)
+            .field("grants", &self.grants)
+            .field("rights", &self.rights)
+            .finish_non_exhaustive()
     }
 }

@@ -29,6 +29,7 @@ impl ::prost::Name for ContactInfo {
 }
 /// Request of `ContactInfoRegistry.Validate`.
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct ContactInfoValidation {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -116,5 +117,18 @@ impl ContactMethod {
             "CONTACT_METHOD_PHONE" => Some(Self::Phone),
             _ => None,
         }
+    }
+}
+
+impl ::core::fmt::Debug for ContactInfoValidation {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ContactInfoValidation")
+            .field("id", &self.id)
+            .field("entity", &self.entity)
+            .field("contact_info", &self.contact_info)
+            .field("created_at", &self.created_at)
+            .field("expires_at", &self.expires_at)
+            .field("updated_at", &self.updated_at)
+            .finish_non_exhaustive()
     }
 }

@@ -5,6 +5,7 @@ use super::*;
 
 /// Request of `EndDeviceClaimingServer.Claim`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct ClaimEndDeviceRequest {
     #[prost(message, optional, tag = "3")]
     pub target_application_ids: ::core::option::Option<ApplicationIdentifiers>,
@@ -17,6 +18,7 @@ pub struct ClaimEndDeviceRequest {
 pub mod claim_end_device_request {
     /// The authenticated identifiers, as in `ClaimEndDeviceRequest.authenticated_identifiers`.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    #[prost(skip_debug)]
     pub struct AuthenticatedIdentifiers {
         #[prost(bytes = "vec", tag = "1")]
         pub join_eui: ::prost::alloc::vec::Vec<u8>,
@@ -36,6 +38,7 @@ pub mod claim_end_device_request {
         }
     }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
     pub enum SourceDevice {
         #[prost(message, tag = "1")]
         AuthenticatedIdentifiers(AuthenticatedIdentifiers),
@@ -55,6 +58,7 @@ impl ::prost::Name for ClaimEndDeviceRequest {
 }
 /// Request of `EndDeviceClaimingServer.AuthorizeApplication`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct AuthorizeApplicationRequest {
     #[prost(message, optional, tag = "1")]
     pub application_ids: ::core::option::Option<ApplicationIdentifiers>,
@@ -223,6 +227,7 @@ impl ::prost::Name for BatchUnclaimEndDevicesResponse {
 }
 /// The CUPS redirection, as in `ClaimGatewayRequest.cups_redirection`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct CupsRedirection {
     #[prost(string, tag = "1")]
     pub target_cups_uri: ::prost::alloc::string::String,
@@ -239,6 +244,7 @@ pub struct CupsRedirection {
 pub mod cups_redirection {
     /// The client TLS, as in `CUPSRedirection.client_tls`.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    #[prost(skip_debug)]
     pub struct ClientTls {
         #[prost(bytes = "vec", tag = "1")]
         pub cert: ::prost::alloc::vec::Vec<u8>,
@@ -256,6 +262,7 @@ pub mod cups_redirection {
         }
     }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
     pub enum GatewayCredentials {
         #[prost(message, tag = "4")]
         ClientTls(ClientTls),
@@ -275,6 +282,7 @@ impl ::prost::Name for CupsRedirection {
 }
 /// Request of `GatewayClaimingServer.Claim`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct ClaimGatewayRequest {
     #[prost(message, optional, tag = "3")]
     pub collaborator: ::core::option::Option<OrganizationOrUserIdentifiers>,
@@ -299,6 +307,7 @@ pub struct ClaimGatewayRequest {
 pub mod claim_gateway_request {
     /// The authenticated identifiers, as in `ClaimGatewayRequest.authenticated_identifiers`.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    #[prost(skip_debug)]
     pub struct AuthenticatedIdentifiers {
         #[prost(bytes = "vec", tag = "1")]
         pub gateway_eui: ::prost::alloc::vec::Vec<u8>,
@@ -316,6 +325,7 @@ pub mod claim_gateway_request {
         }
     }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
     pub enum SourceGateway {
         #[prost(message, tag = "1")]
         AuthenticatedIdentifiers(AuthenticatedIdentifiers),
@@ -335,6 +345,7 @@ impl ::prost::Name for ClaimGatewayRequest {
 }
 /// Request of `GatewayClaimingServer.AuthorizeGateway`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct AuthorizeGatewayRequest {
     #[prost(message, optional, tag = "1")]
     pub gateway_ids: ::core::option::Option<GatewayIdentifiers>,
@@ -385,5 +396,95 @@ impl ::prost::Name for GetInfoByGatewayEuiResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/ttn.lorawan.v3.GetInfoByGatewayEUIResponse".into()
+    }
+}
+
+impl ::core::fmt::Debug for ClaimEndDeviceRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ClaimEndDeviceRequest")
+            .field("target_application_ids", &self.target_application_ids)
+            .field("target_device_id", &self.target_device_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for claim_end_device_request::SourceDevice {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.write_str("source_device(…)")
+    }
+}
+
+impl ::core::fmt::Debug for claim_end_device_request::AuthenticatedIdentifiers {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("AuthenticatedIdentifiers")
+            .field("join_eui", &self.join_eui)
+            .field("dev_eui", &self.dev_eui)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for AuthorizeApplicationRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("AuthorizeApplicationRequest")
+            .field("application_ids", &self.application_ids)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for CupsRedirection {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("CUPSRedirection")
+            .field("target_cups_uri", &self.target_cups_uri)
+            .field("target_cups_trust", &self.target_cups_trust)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for cups_redirection::GatewayCredentials {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.write_str("gateway_credentials(…)")
+    }
+}
+
+impl ::core::fmt::Debug for cups_redirection::ClientTls {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ClientTLS")
+            .field("cert", &self.cert)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for ClaimGatewayRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ClaimGatewayRequest")
+            .field("collaborator", &self.collaborator)
+            .field("target_gateway_id", &self.target_gateway_id)
+            .field("target_gateway_server_address", &self.target_gateway_server_address)
+            .field("cups_redirection", &self.cups_redirection)
+            .field("target_frequency_plan_id", &self.target_frequency_plan_id)
+            .field("target_frequency_plan_ids", &self.target_frequency_plan_ids)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for claim_gateway_request::SourceGateway {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.write_str("source_gateway(…)")
+    }
+}
+
+impl ::core::fmt::Debug for claim_gateway_request::AuthenticatedIdentifiers {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("AuthenticatedIdentifiers")
+            .field("gateway_eui", &self.gateway_eui)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for AuthorizeGatewayRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("AuthorizeGatewayRequest")
+            .field("gateway_ids", &self.gateway_ids)
+            .finish_non_exhaustive()
     }
 }

@@ -5,6 +5,7 @@ use super::*;
 
 /// Response of `EmailValidationRegistry.RequestValidation`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct EmailValidation {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -31,6 +32,7 @@ impl ::prost::Name for EmailValidation {
 }
 /// Request of `EmailValidationRegistry.Validate`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct ValidateEmailRequest {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -45,5 +47,25 @@ impl ::prost::Name for ValidateEmailRequest {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/ttn.lorawan.v3.ValidateEmailRequest".into()
+    }
+}
+
+impl ::core::fmt::Debug for EmailValidation {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("EmailValidation")
+            .field("id", &self.id)
+            .field("address", &self.address)
+            .field("created_at", &self.created_at)
+            .field("expires_at", &self.expires_at)
+            .field("updated_at", &self.updated_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for ValidateEmailRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ValidateEmailRequest")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }

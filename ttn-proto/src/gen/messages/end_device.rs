@@ -1033,6 +1033,7 @@ impl ::prost::Name for MacState {
 }
 /// The end device authentication code, as in `EndDevice.claim_authentication_code`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct EndDeviceAuthenticationCode {
     #[prost(string, tag = "1")]
     pub value: ::prost::alloc::string::String,
@@ -1558,5 +1559,14 @@ impl PowerState {
             "POWER_EXTERNAL" => Some(Self::PowerExternal),
             _ => None,
         }
+    }
+}
+
+impl ::core::fmt::Debug for EndDeviceAuthenticationCode {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("EndDeviceAuthenticationCode")
+            .field("valid_from", &self.valid_from)
+            .field("valid_to", &self.valid_to)
+            .finish_non_exhaustive()
     }
 }

@@ -517,6 +517,7 @@ impl ::prost::Name for ManagedGatewayEventData {
 }
 /// Response of `ManagedGatewayWiFiProfileConfigurationService.Create`, `ManagedGatewayWiFiProfileConfigurationService.Update`, `ManagedGatewayWiFiProfileConfigurationService.Get`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct ManagedGatewayWiFiProfile {
     #[prost(string, tag = "1")]
     pub profile_id: ::prost::alloc::string::String,
@@ -1166,5 +1167,17 @@ impl GatewayAntennaPlacement {
             "OUTDOOR" => Some(Self::Outdoor),
             _ => None,
         }
+    }
+}
+
+impl ::core::fmt::Debug for ManagedGatewayWiFiProfile {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ManagedGatewayWiFiProfile")
+            .field("profile_id", &self.profile_id)
+            .field("profile_name", &self.profile_name)
+            .field("shared", &self.shared)
+            .field("ssid", &self.ssid)
+            .field("network_interface_addresses", &self.network_interface_addresses)
+            .finish_non_exhaustive()
     }
 }

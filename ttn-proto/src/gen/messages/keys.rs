@@ -5,6 +5,7 @@ use super::*;
 
 /// A key in the clear or wrapped by a key encryption key.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct KeyEnvelope {
     #[prost(bytes = "vec", tag = "1")]
     pub key: ::prost::alloc::vec::Vec<u8>,
@@ -65,5 +66,14 @@ impl ::prost::Name for SessionKeys {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/ttn.lorawan.v3.SessionKeys".into()
+    }
+}
+
+impl ::core::fmt::Debug for KeyEnvelope {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("KeyEnvelope")
+            .field("kek_label", &self.kek_label)
+            .field("encrypted_key", &self.encrypted_key)
+            .finish_non_exhaustive()
     }
 }

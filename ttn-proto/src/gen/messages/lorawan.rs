@@ -1287,6 +1287,7 @@ pub mod mac_command {
     }
     /// The relay update uplink list req, as in `MACCommand.relay_update_uplink_list_req`.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    #[prost(skip_debug)]
     pub struct RelayUpdateUplinkListReq {
         #[prost(uint32, tag = "1")]
         pub rule_index: u32,
@@ -3202,5 +3203,18 @@ impl Minor {
             "MINOR_RFU_15" => Some(Self::Rfu15),
             _ => None,
         }
+    }
+}
+
+impl ::core::fmt::Debug for mac_command::RelayUpdateUplinkListReq {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("RelayUpdateUplinkListReq")
+            .field("rule_index", &self.rule_index)
+            .field("forward_limits", &self.forward_limits)
+            .field("dev_addr", &self.dev_addr)
+            .field("w_f_cnt", &self.w_f_cnt)
+            .field("device_id", &self.device_id)
+            .field("session_key_id", &self.session_key_id)
+            .finish_non_exhaustive()
     }
 }

@@ -85,6 +85,7 @@ impl ::prost::Name for ListOAuthClientAuthorizationsRequest {
 }
 /// The o auth authorization code.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct OAuthAuthorizationCode {
     #[prost(message, optional, tag = "1")]
     pub user_ids: ::core::option::Option<UserIdentifiers>,
@@ -137,6 +138,7 @@ impl ::prost::Name for OAuthAccessTokenIdentifiers {
 }
 /// The o auth access token, as in `AuthInfoResponse.oauth_access_token` and `OAuthAccessTokens.tokens`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct OAuthAccessToken {
     #[prost(message, optional, tag = "1")]
     pub user_ids: ::core::option::Option<UserIdentifiers>,
@@ -205,5 +207,34 @@ impl ::prost::Name for ListOAuthAccessTokensRequest {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/ttn.lorawan.v3.ListOAuthAccessTokensRequest".into()
+    }
+}
+
+impl ::core::fmt::Debug for OAuthAuthorizationCode {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("OAuthAuthorizationCode")
+            .field("user_ids", &self.user_ids)
+            .field("user_session_id", &self.user_session_id)
+            .field("client_ids", &self.client_ids)
+            .field("rights", &self.rights)
+            .field("redirect_uri", &self.redirect_uri)
+            .field("state", &self.state)
+            .field("created_at", &self.created_at)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for OAuthAccessToken {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("OAuthAccessToken")
+            .field("user_ids", &self.user_ids)
+            .field("user_session_id", &self.user_session_id)
+            .field("client_ids", &self.client_ids)
+            .field("id", &self.id)
+            .field("rights", &self.rights)
+            .field("created_at", &self.created_at)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
     }
 }

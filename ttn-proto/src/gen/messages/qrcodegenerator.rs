@@ -117,6 +117,7 @@ impl ::prost::Name for GenerateQrCodeResponse {
 }
 /// Request of `EndDeviceQRCodeGenerator.Parse`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct ParseEndDeviceQrCodeRequest {
     #[prost(string, tag = "1")]
     pub format_id: ::prost::alloc::string::String,
@@ -153,6 +154,7 @@ impl ::prost::Name for ParseEndDeviceQrCodeResponse {
 }
 /// Request of `GatewayQRCodeGenerator.Parse`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct ParseGatewayQrCodeRequest {
     #[prost(string, tag = "1")]
     pub format_id: ::prost::alloc::string::String,
@@ -171,6 +173,7 @@ impl ::prost::Name for ParseGatewayQrCodeRequest {
 }
 /// Response of `GatewayQRCodeGenerator.Parse`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct ParseGatewayQrCodeResponse {
     #[prost(string, tag = "1")]
     pub format_id: ::prost::alloc::string::String,
@@ -187,5 +190,30 @@ impl ::prost::Name for ParseGatewayQrCodeResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/ttn.lorawan.v3.ParseGatewayQRCodeResponse".into()
+    }
+}
+
+impl ::core::fmt::Debug for ParseEndDeviceQrCodeRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ParseEndDeviceQRCodeRequest")
+            .field("format_id", &self.format_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for ParseGatewayQrCodeRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ParseGatewayQRCodeRequest")
+            .field("format_id", &self.format_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for ParseGatewayQrCodeResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ParseGatewayQRCodeResponse")
+            .field("format_id", &self.format_id)
+            .field("gateway_eui", &self.gateway_eui)
+            .finish_non_exhaustive()
     }
 }

@@ -21,6 +21,7 @@ impl ::prost::Name for Rights {
 }
 /// A key that gives rights on one entity to whoever holds it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct ApiKey {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -360,5 +361,18 @@ impl Right {
             "RIGHT_ALL" => Some(Self::All),
             _ => None,
         }
+    }
+}
+
+impl ::core::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("APIKey")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("rights", &self.rights)
+            .field("created_at", &self.created_at)
+            .field("updated_at", &self.updated_at)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
     }
 }

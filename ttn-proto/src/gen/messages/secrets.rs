@@ -5,6 +5,7 @@ use super::*;
 
 /// The secret, as in `GatewayClaimAuthenticationCode.secret` and `Gateway.lbs_lns_secret`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct Secret {
     #[prost(string, tag = "1")]
     pub key_id: ::prost::alloc::string::String,
@@ -19,5 +20,13 @@ impl ::prost::Name for Secret {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/ttn.lorawan.v3.Secret".into()
+    }
+}
+
+impl ::core::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("Secret")
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
     }
 }

@@ -43,6 +43,7 @@ impl ::prost::Name for SimulateMetadataParams {
 }
 /// The simulate join request params.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct SimulateJoinRequestParams {
     #[prost(bytes = "vec", tag = "1")]
     pub join_eui: ::prost::alloc::vec::Vec<u8>,
@@ -67,6 +68,7 @@ impl ::prost::Name for SimulateJoinRequestParams {
 }
 /// The simulate data uplink params.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct SimulateDataUplinkParams {
     #[prost(bytes = "vec", tag = "1")]
     pub dev_addr: ::prost::alloc::vec::Vec<u8>,
@@ -109,5 +111,34 @@ impl ::prost::Name for SimulateDataUplinkParams {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/ttn.lorawan.v3.SimulateDataUplinkParams".into()
+    }
+}
+
+impl ::core::fmt::Debug for SimulateJoinRequestParams {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SimulateJoinRequestParams")
+            .field("join_eui", &self.join_eui)
+            .field("dev_eui", &self.dev_eui)
+            .field("dev_nonce", &self.dev_nonce)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for SimulateDataUplinkParams {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SimulateDataUplinkParams")
+            .field("dev_addr", &self.dev_addr)
+            .field("adr", &self.adr)
+            .field("adr_ack_req", &self.adr_ack_req)
+            .field("confirmed", &self.confirmed)
+            .field("ack", &self.ack)
+            .field("f_cnt", &self.f_cnt)
+            .field("f_port", &self.f_port)
+            .field("frm_payload", &self.frm_payload)
+            .field("conf_f_cnt", &self.conf_f_cnt)
+            .field("tx_dr_idx", &self.tx_dr_idx)
+            .field("tx_ch_idx", &self.tx_ch_idx)
+            .field("f_opts", &self.f_opts)
+            .finish_non_exhaustive()
     }
 }

@@ -88,6 +88,7 @@ impl ::prost::Name for UserConsolePreferences {
 }
 /// A person with an account.
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct User {
     #[prost(message, optional, tag = "1")]
     pub ids: ::core::option::Option<UserIdentifiers>,
@@ -208,6 +209,7 @@ impl ::prost::Name for ListUsersRequest {
 }
 /// Request of `UserRegistry.Create`.
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct CreateUserRequest {
     #[prost(message, optional, tag = "1")]
     pub user: ::core::option::Option<User>,
@@ -260,6 +262,7 @@ impl ::prost::Name for CreateTemporaryPasswordRequest {
 }
 /// Request of `UserRegistry.UpdatePassword`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct UpdateUserPasswordRequest {
     #[prost(message, optional, tag = "1")]
     pub user_ids: ::core::option::Option<UserIdentifiers>,
@@ -382,6 +385,7 @@ impl ::prost::Name for DeleteUserApiKeyRequest {
 }
 /// Response of `UserInvitationRegistry.Send`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct Invitation {
     #[prost(string, tag = "1")]
     pub email: ::prost::alloc::string::String,
@@ -494,6 +498,7 @@ impl ::prost::Name for UserSessionIdentifiers {
 }
 /// The user session, as in `AuthInfoResponse.user_session` and `UserSessions.sessions`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct UserSession {
     #[prost(message, optional, tag = "1")]
     pub user_ids: ::core::option::Option<UserIdentifiers>,
@@ -558,6 +563,7 @@ impl ::prost::Name for ListUserSessionsRequest {
 }
 /// The login token.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct LoginToken {
     #[prost(message, optional, tag = "1")]
     pub user_ids: ::core::option::Option<UserIdentifiers>,
@@ -602,6 +608,7 @@ impl ::prost::Name for CreateLoginTokenRequest {
 }
 /// Response of `UserAccess.CreateLoginToken`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct CreateLoginTokenResponse {
     #[prost(string, tag = "1")]
     pub token: ::prost::alloc::string::String,
@@ -790,5 +797,92 @@ impl DashboardLayout {
             "DASHBOARD_LAYOUT_GRID" => Some(Self::Grid),
             _ => None,
         }
+    }
+}
+
+impl ::core::fmt::Debug for User {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("User")
+            .field("ids", &self.ids)
+            .field("created_at", &self.created_at)
+            .field("updated_at", &self.updated_at)
+            .field("deleted_at", &self.deleted_at)
+            .field("name", &self.name)
+            .field("description", &self.description)
+            .field("attributes", &self.attributes)
+            .field("contact_info", &self.contact_info)
+            .field("primary_email_address", &self.primary_email_address)
+            .field("primary_email_address_validated_at", &self.primary_email_address_validated_at)
+            .field("password_updated_at", &self.password_updated_at)
+            .field("require_password_update", &self.require_password_update)
+            .field("state", &self.state)
+            .field("state_description", &self.state_description)
+            .field("admin", &self.admin)
+            .field("temporary_password_created_at", &self.temporary_password_created_at)
+            .field("temporary_password_expires_at", &self.temporary_password_expires_at)
+            .field("profile_picture", &self.profile_picture)
+            .field("console_preferences", &self.console_preferences)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for CreateUserRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("CreateUserRequest")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for UpdateUserPasswordRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("UpdateUserPasswordRequest")
+            .field("user_ids", &self.user_ids)
+            .field("revoke_all_access", &self.revoke_all_access)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for Invitation {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("Invitation")
+            .field("email", &self.email)
+            .field("expires_at", &self.expires_at)
+            .field("created_at", &self.created_at)
+            .field("updated_at", &self.updated_at)
+            .field("accepted_at", &self.accepted_at)
+            .field("accepted_by", &self.accepted_by)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for UserSession {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("UserSession")
+            .field("user_ids", &self.user_ids)
+            .field("session_id", &self.session_id)
+            .field("created_at", &self.created_at)
+            .field("updated_at", &self.updated_at)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for LoginToken {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("LoginToken")
+            .field("user_ids", &self.user_ids)
+            .field("created_at", &self.created_at)
+            .field("updated_at", &self.updated_at)
+            .field("expires_at", &self.expires_at)
+            .field("used", &self.used)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ::core::fmt::Debug for CreateLoginTokenResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("CreateLoginTokenResponse")
+            .finish_non_exhaustive()
     }
 }
