@@ -1,0 +1,228 @@
+//! Everything that one server offers over gRPC and HTTP.
+
+mod grpc;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use futures::FutureExt as _;
+use prost_types::Timestamp;
+use tonic::{Code, Request, Response, Status};
+use ttn_core::clock::Clock;
+use ttn_core::rand::Entropy;
+use ttn_proto::rpc::{self, Rpc};
+use ttn_proto::service::{BoxStream, Incoming, Method, Outgoing};
+use ttn_proto::status;
+
+use crate::http::{self, Routes};
+
+/// The largest request and response, both over gRPC and over HTTP.
+pub const MESSAGE_SIZE_MAX: usize = 16 << 20;
+
+/// Whether the server can do its work; the error is for the operator.
+pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// The services of one server. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    methods: BTreeMap<&'static str, Method>,
+    routes: Routes,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    ready: Readiness,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("methods", &self.shared.methods.len()).finish_non_exhaustive()
+    }
+}
+
+/// Collects the services of an [`Api`].
+pub struct Builder {
+    methods: BTreeMap<&'static str, Method>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    ready: Readiness,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("methods", &self.methods.len()).finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// Adds a service, as given by the functions of [`ttn_proto::service`]. A service that is added
+    /// again takes the place of the first.
+    #[must_use]
+    pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.methods.extend(methods.into_iter().map(|method| (method.rpc().path, method)));
+        self
+    }
+
+    /// Says whether the server is ready, for `GET /healthz`. Without this it always is.
+    #[must_use]
+    pub fn readiness(mut self, ready: Readiness) -> Self {
+        self.ready = ready;
+        self
+    }
+
+    /// Builds the server.
+    #[must_use]
+    pub fn build(self) -> Api {
+        let Self { methods, clock, entropy, ready } = self;
+        Api { shared: Arc::new(Shared { methods, routes: Routes::new(), clock, entropy, ready }) }
+    }
+}
+
+impl Api {
+    /// Starts to collect services.
+    #[must_use]
+    pub fn builder(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Builder {
+        Builder { methods: BTreeMap::new(), clock, entropy, ready: Arc::new(|| Ok(())) }
+    }
+
+    /// A router that serves gRPC, HTTP below `/api/v3` and `GET /healthz` on any listener, plain
+    /// (HTTP/1.1 and h2c) or TLS. Other routes can be added to it; what nobody knows answers
+    /// `route_not_found`.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        let api = self.clone();
+        let health = self.clone();
+        Router::new()
+            .route("/healthz", axum::routing::get(move || async move { http::health(&health) }))
+            .fallback(move |request: axum::extract::Request| api.clone().handle(request))
+    }
+
+    /// Answers one HTTP request, of gRPC or not.
+    async fn handle(self, request: axum::extract::Request) -> axum::http::Response<Body> {
+        let kind = request.headers().get(axum::http::header::CONTENT_TYPE);
+        let is_grpc = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        if is_grpc {
+            return grpc::handle(self, request).await.map(Body::new);
+        }
+        http::handle(&self, request).await
+    }
+
+    /// The method of an RPC.
+    ///
+    /// # Errors
+    ///
+    /// Answers UNIMPLEMENTED, by name.
+    pub(crate) fn method(&self, rpc: &Rpc) -> Result<&Method, Status> {
+        self.shared.methods.get(rpc.path).ok_or_else(|| {
+            let Rpc { service, name, .. } = rpc;
+            Status::unimplemented(format!("{service}.{name} is not served here"))
+        })
+    }
+
+    /// The method of a gRPC path.
+    pub(crate) fn method_by_path(&self, path: &str) -> Result<&Method, Status> {
+        let name = path.strip_prefix("/ttn.lorawan.v3.").and_then(|name| name.split_once('/'));
+        match name.and_then(|(service, name)| rpc::find(service, name)) {
+            Some(rpc) => self.method(rpc),
+            None => Err(Status::unimplemented(format!("there is no RPC `{path}`"))),
+        }
+    }
+
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.shared.routes
+    }
+
+    pub(crate) fn readiness(&self) -> Result<(), String> {
+        (self.shared.ready)()
+    }
+
+    /// A fresh request id: a ULID.
+    pub(crate) fn request_id(&self) -> String {
+        let id = ttn_core::msg::correlation_id("", self.shared.clock.utc(), &*self.shared.entropy);
+        id.trim_start_matches(':').to_owned()
+    }
+
+    fn now(&self) -> Timestamp {
+        let nanos = self.shared.clock.utc().unix_nanos();
+        let nanos_within = i32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap_or_default();
+        Timestamp { seconds: nanos.div_euclid(1_000_000_000), nanos: nanos_within }
+    }
+
+    /// Calls a method without streams.
+    pub(crate) async fn unary(
+        &self,
+        method: &Method,
+        request: Request<Incoming>,
+    ) -> Result<Response<Outgoing>, Status> {
+        let call = AssertUnwindSafe(method.unary(request, self.now())).catch_unwind();
+        let result = call.await.unwrap_or_else(|_| Err(recovered(method)));
+        result.map_err(|status| self.stamp(status))
+    }
+
+    /// Calls a method that answers with a stream.
+    pub(crate) async fn server_stream(
+        &self,
+        method: &Method,
+        request: Request<Incoming>,
+    ) -> Result<Response<BoxStream<Outgoing>>, Status> {
+        let call = AssertUnwindSafe(method.server_stream(request, self.now())).catch_unwind();
+        let result = call.await.unwrap_or_else(|_| Err(recovered(method)));
+        self.stamp_stream(result)
+    }
+
+    /// Calls a method with streams both ways.
+    pub(crate) async fn duplex(
+        &self,
+        method: &Method,
+        request: Request<BoxStream<Incoming>>,
+    ) -> Result<Response<BoxStream<Outgoing>>, Status> {
+        let call = AssertUnwindSafe(method.duplex(request, self.now())).catch_unwind();
+        let result = call.await.unwrap_or_else(|_| Err(recovered(method)));
+        self.stamp_stream(result)
+    }
+
+    fn stamp_stream(
+        &self,
+        result: Result<Response<BoxStream<Outgoing>>, Status>,
+    ) -> Result<Response<BoxStream<Outgoing>>, Status> {
+        use futures::StreamExt as _;
+        let api = self.clone();
+        match result {
+            Ok(response) => Ok(response.map(|stream| -> BoxStream<Outgoing> {
+                Box::pin(stream.map(move |item| item.map_err(|status| api.stamp(status))))
+            })),
+            Err(status) => Err(self.stamp(status)),
+        }
+    }
+
+    /// Gives details without a correlation id a fresh one, so that a report can be found in the logs.
+    fn stamp(&self, error: Status) -> Status {
+        let Some(mut details) = status::details(&error) else { return error };
+        if details.correlation_id.is_empty() {
+            let words = [self.shared.entropy.next_u64(), self.shared.entropy.next_u64()];
+            details.correlation_id = format!("{:016x}{:016x}", words[0], words[1]);
+        }
+        tracing::debug!(
+            namespace = details.namespace,
+            name = details.name,
+            correlation_id = details.correlation_id,
+            "call failed"
+        );
+        let mut stamped = status::with_details(error.code(), error.message(), &details);
+        *stamped.metadata_mut() = error.metadata().clone();
+        stamped
+    }
+}
+
+/// The answer for a service that panicked: a defect of ours.
+fn recovered(method: &Method) -> Status {
+    tracing::error!(rpc = method.rpc().path, "a service panicked");
+    let text = "the server failed to handle the call; this is a defect, please report it";
+    status::named(Code::Internal, "pkg/rpcserver", "rpc_recovered", text, [])
+}
