@@ -38,9 +38,12 @@
 
 extern crate alloc;
 
+pub mod adr;
 pub mod band;
 pub mod command;
 pub mod crypto;
+pub mod device;
+pub mod engine;
 pub mod frame;
 pub mod plan;
 pub mod session;

@@ -1,4 +1,12 @@
 //! US902-928.
+#![cfg_attr(
+    not(test),
+    expect(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "constants: the compiler would refuse them"
+    )
+)]
 
 use core::time::Duration;
 

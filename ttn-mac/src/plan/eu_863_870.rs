@@ -1,4 +1,8 @@
 //! Plans of EU863-870.
+#![cfg_attr(
+    not(test),
+    expect(clippy::indexing_slicing, reason = "constants: the compiler would refuse them")
+)]
 
 use alloc::borrow::Cow;
 

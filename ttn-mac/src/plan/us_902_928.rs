@@ -1,4 +1,12 @@
 //! Plans of US902-928: one per block of eight channels.
+#![cfg_attr(
+    not(test),
+    expect(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "constants: the compiler would refuse them"
+    )
+)]
 
 use alloc::borrow::Cow;
 use core::time::Duration;

@@ -11,6 +11,8 @@ pub struct Hot {
     pub f_cnt_up: Option<u32>,
     /// Whether the last uplink was confirmed.
     pub confirmed_up: bool,
+    /// Whether the last uplink asked for a sign of life (NS-76).
+    pub adr_ack_req: bool,
     /// The integrity code of the last uplink, which tells a retransmission from another frame (NS-12).
     pub last_mic: [u8; 4],
     /// How often the last uplink was received again.
@@ -237,6 +239,7 @@ impl Hot {
         Some(Ok(Self {
             f_cnt_up: has(F_CNT_UP).then_some(f_cnt_up),
             confirmed_up: has(CONFIRMED_UP),
+            adr_ack_req: has(ADR_ACK_REQ),
             last_mic,
             repeats,
             last_uplink_at: has(LAST_UPLINK_AT).then_some(last_uplink_at),
@@ -257,6 +260,7 @@ impl Hot {
         [
             (self.f_cnt_up.is_some(), F_CNT_UP),
             (self.confirmed_up, CONFIRMED_UP),
+            (self.adr_ack_req, ADR_ACK_REQ),
             (self.last_uplink_at.is_some(), LAST_UPLINK_AT),
             (self.n_f_cnt_down.is_some(), N_F_CNT_DOWN),
             (self.a_f_cnt_down.is_some(), A_F_CNT_DOWN),
@@ -317,6 +321,7 @@ const FLIGHT_APPLICATION_COUNTER: u16 = 1 << 9;
 const FLIGHT_QUEUE_ITEM: u16 = 1 << 10;
 const FLIGHT_CONFIRMED: u16 = 1 << 11;
 const FLIGHT_REQUESTS: u16 = 1 << 12;
+const ADR_ACK_REQ: u16 = 1 << 13;
 
 #[cfg(test)]
 mod tests {
@@ -336,7 +341,7 @@ mod tests {
         );
         let numbers = any::<[Option<u32>; 5]>();
         let ring = proptest::collection::vec((any::<u32>(), -30_f32..30.0, 0_u8..16), 0..30);
-        let rest = any::<(bool, bool, [u8; 4], u8, u8, Option<i64>)>();
+        let rest = any::<(bool, bool, [u8; 4], u8, u8, Option<i64>, bool)>();
         (numbers, rest, proptest::option::of(flight), ring).prop_map(
             |(numbers, rest, in_flight, samples)| {
                 let mut adr_ring = AdrRing::default();
@@ -346,6 +351,7 @@ mod tests {
                 Hot {
                     f_cnt_up: numbers[0],
                     confirmed_up: rest.0,
+                    adr_ack_req: rest.6,
                     last_mic: rest.2,
                     repeats: rest.3,
                     last_uplink_at: rest.5.map(Timestamp::from_unix_nanos),

@@ -22,6 +22,7 @@ use ttn_core::{
 };
 
 use crate::{
+    band::ChannelMask,
     command::Command,
     frame::{CfList, DlSettings},
     session::NetworkKeys,
@@ -49,6 +50,8 @@ pub struct MacState {
 pub struct SlowState {
     /// The version of LoRaWAN that both sides speak.
     pub version: MacVersion,
+    /// Whether the device gets its sessions by joining; else it has one from the start (ABP).
+    pub supports_join: bool,
     /// The session in use; `None` until a device has joined.
     pub session: Option<Session>,
     /// A session that the device has not used yet.
@@ -139,10 +142,14 @@ pub struct Parameters {
 /// What a device has refused; it is not asked again (NS-41).
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Rejected {
+    /// The channels of LinkADRReq.
+    pub channel_mask: Option<ChannelMask>,
     /// Data rates of LinkADRReq, bit i for index i.
     pub adr_data_rates: u16,
     /// TXPower of LinkADRReq, bit i for index i.
     pub adr_tx_powers: u16,
+    /// Channels whose data rates in NewChannelReq were refused, bit i for channel i.
+    pub channel_data_rates: u16,
     /// Frequencies of NewChannelReq, RXParamSetupReq and DlChannelReq; at most [`REJECTED_FREQUENCIES_MAX`].
     pub frequencies: Vec<Frequency>,
     /// RX1DROffset of RXParamSetupReq, bit i for offset i.

@@ -1,0 +1,329 @@
+//! The next downlink: what goes into it, and how (NS-66, NS-67, NS-78, NS-79, NS-89 to NS-92).
+
+use alloc::vec::Vec;
+
+use ttn_core::{frame::FCtrl, time::Timestamp};
+
+use super::{
+    DataPlan, DownlinkDecision, DownlinkReason, Dropped, Engine, MacEvent, NoDownlink, Priority,
+    QueueDrop, QueuedDownlink, Slot, TxPlan, matching::low_bits, requests::Block, slot::Windows,
+};
+use crate::{
+    command::Command,
+    frame::{DataFrame, F_OPTS_LENGTH_MAX},
+    session::{DownlinkContext, seal_downlink},
+    state::{AdrMode, InFlight, MacState, PENDING_REQUESTS_MAX, Session},
+    version::MacRules as _,
+};
+
+/// The octets of FHDR without FOpts, and of FPort.
+const HEADER_LENGTH: usize = 8;
+
+impl Engine<'_> {
+    /// Builds what should be sent in a slot, if anything. Call it once per slot.
+    ///
+    /// On success the state has moved: the counter is taken, requests are pending. Store it, then send the frame.
+    pub fn next_downlink(
+        &self,
+        st: &mut MacState,
+        slot: &Slot,
+        queue: &[QueuedDownlink<'_>],
+        now: Timestamp,
+    ) -> DownlinkDecision {
+        let mut dropped = Vec::new();
+        let result = self.plan_downlink(st, slot, queue, now, &mut dropped);
+        DownlinkDecision { dropped, result }
+    }
+
+    fn plan_downlink(
+        &self,
+        st: &mut MacState,
+        slot: &Slot,
+        queue: &[QueuedDownlink<'_>],
+        now: Timestamp,
+        dropped: &mut Vec<Dropped>,
+    ) -> Result<DataPlan, NoDownlink> {
+        if !self.schedules_downlinks() {
+            return Err(NoDownlink::Disabled);
+        }
+        let session = st.slow.session.clone().ok_or(NoDownlink::NoSession)?;
+        let Slot::ClassA { received_at, channel } = *slot;
+        let windows = self.data_windows(&st.slow.current, channel, received_at);
+        let head = self.queue_head(st, queue, windows.max_mac_payload(), now, dropped);
+        let max = windows.max_mac_payload_open(now)?;
+        let (commands, cut) = self.fitting_commands(st, max.into());
+        let reasons = reasons(st, &commands, head.is_some());
+        if reasons.is_empty() {
+            return Err(NoDownlink::NothingToSend);
+        }
+        let content = content(commands, cut, head, queue, max.into());
+        self.seal(st, &session, &windows, content, reasons, now)
+    }
+
+    /// The first item that can be sent; items before it that never can are dropped (NS-89).
+    fn queue_head(
+        &self,
+        st: &MacState,
+        queue: &[QueuedDownlink<'_>],
+        max_mac_payload: u8,
+        now: Timestamp,
+        dropped: &mut Vec<Dropped>,
+    ) -> Option<usize> {
+        let next = self.next_app_f_cnt(st);
+        let max = usize::from(max_mac_payload).saturating_sub(HEADER_LENGTH);
+        let of_pending = |item: &QueuedDownlink<'_>| {
+            let pending = st.slow.pending_session.as_ref();
+            pending.is_some_and(|pending| pending.session.session_key_id == *item.session_key_id)
+        };
+        for (index, item) in queue.iter().enumerate() {
+            let known = st
+                .slow
+                .session
+                .as_ref()
+                .is_some_and(|session| session.session_key_id == *item.session_key_id);
+            let size = item.frm_payload.len();
+            let reason = match item.expires_at {
+                _ if !known && of_pending(item) => continue,
+                _ if !known => QueueDrop::UnknownSession,
+                Some(at) if at <= now => QueueDrop::Expired { at },
+                _ if item.f_cnt < next => {
+                    QueueDrop::FCntTooLow { got: item.f_cnt, last: next.saturating_sub(1) }
+                }
+                _ if size > max => QueueDrop::TooLong { size, max },
+                _ => return Some(index),
+            };
+            dropped.push(Dropped { index, reason });
+        }
+        None
+    }
+
+    /// Answers, then requests, as far as they fit; the second value says that some did not (NS-67).
+    fn fitting_commands(&self, st: &MacState, max_mac_payload: usize) -> (Commands, bool) {
+        let mut room = max_mac_payload.saturating_sub(HEADER_LENGTH);
+        let mut answer_room = self.answer_room(st);
+        let mut commands = Commands::default();
+        let mut cut = false;
+        for answer in &st.answers {
+            let length = answer.encoded_length();
+            cut |= length > room;
+            if length <= room {
+                room = room.saturating_sub(length);
+                commands.answers.push(*answer);
+            }
+        }
+        for block in self.requests(st) {
+            let length: usize = block.iter().map(Command::encoded_length).sum();
+            let answer_length = answer_length(&block);
+            let count = commands.requests.len().saturating_add(block.len());
+            if length > room || answer_length > answer_room || count > PENDING_REQUESTS_MAX {
+                cut = true;
+                break;
+            }
+            room = room.saturating_sub(length);
+            answer_room = answer_room.saturating_sub(answer_length);
+            commands.requests.extend(block);
+        }
+        (commands, cut)
+    }
+
+    /// How many octets of answers the next uplink can carry; before LoRaWAN 1.1 this is not looked at (NS-67).
+    fn answer_room(&self, st: &MacState) -> usize {
+        if !st.slow.version.validates_uplink_size_for_answers() {
+            return usize::MAX;
+        }
+        let current = &st.slow.current;
+        let dwell_time = current.uplink_dwell_time.unwrap_or(false);
+        let max = self.band.max_mac_payload(current.adr_data_rate, dwell_time).unwrap_or(u8::MAX);
+        usize::from(max).saturating_sub(HEADER_LENGTH)
+    }
+
+    fn seal(
+        &self,
+        st: &mut MacState,
+        session: &Session,
+        windows: &Windows,
+        content: Content<'_>,
+        reasons: Vec<DownlinkReason>,
+        now: Timestamp,
+    ) -> Result<DataPlan, NoDownlink> {
+        let version = st.slow.version;
+        let separate_counters = !version.shares_f_cnt_down();
+        let application_counter = separate_counters && content.item.is_some();
+        let f_cnt = match content.item {
+            Some((_, item)) => item.f_cnt,
+            None => next(st.hot.n_f_cnt_down)?,
+        };
+        let ack = st.hot.confirmed_up;
+        let confirmed = content.item.is_some_and(|(_, item)| item.confirmed);
+        let encode = |commands: &Commands| commands.encode(self);
+        let mut frame = DataFrame {
+            uplink: false,
+            confirmed,
+            dev_addr: session.dev_addr,
+            f_ctrl: FCtrl {
+                adr: !matches!(self.adr_mode(), AdrMode::Disabled),
+                ack,
+                f_pending: content.f_pending,
+                ..FCtrl::default()
+            },
+            f_cnt: low_bits(f_cnt),
+            f_opts: Vec::new(),
+            f_port: None,
+            frm_payload: Vec::new(),
+        };
+        let octets = encode(&content.commands).map_err(NoDownlink::Build)?;
+        if octets.len() > F_OPTS_LENGTH_MAX {
+            frame.f_port = Some(0);
+            frame.frm_payload = octets;
+        } else {
+            frame.f_opts = octets;
+        }
+        if let Some((_, item)) = content.item {
+            frame.f_port = Some(item.f_port);
+            frame.frm_payload = item.frm_payload.to_vec();
+        }
+        // Without MHDR and MIC.
+        let size = frame.encoded_length().saturating_sub(5);
+        let (rx1, rx2) = windows.open(now, size)?;
+        let conf_f_cnt = low_bits(st.hot.f_cnt_up.unwrap_or(0));
+        let bytes =
+            seal_downlink(&session.keys, version, frame, &DownlinkContext { f_cnt, conf_f_cnt })
+                .map_err(NoDownlink::Build)?;
+
+        let priority = match content.item {
+            Some((_, item)) if content.commands.is_empty() => item.priority.min(Priority::High),
+            _ => Priority::Highest,
+        };
+        let flight = InFlight {
+            f_cnt,
+            application_counter,
+            queue_item: content.item.is_some(),
+            confirmed,
+            requests: !content.commands.requests.is_empty(),
+        };
+        let events = take(st, flight, &content.commands);
+        let tx = TxPlan { bytes, rx1_delay: windows.rx1_delay, rx1, rx2, priority };
+        Ok(DataPlan {
+            tx,
+            f_cnt,
+            item: content.item.map(|(index, _)| index),
+            confirmed,
+            ack,
+            f_pending: content.f_pending,
+            slow_changed: flight.requests,
+            commands: content.commands.into_all(),
+            reasons,
+            takes_queue_f_cnt: !separate_counters && content.item.is_none(),
+            events,
+        })
+    }
+}
+
+/// The commands of a downlink.
+#[derive(Debug, Default)]
+struct Commands {
+    answers: Vec<Command>,
+    requests: Vec<Command>,
+}
+
+impl Commands {
+    fn is_empty(&self) -> bool {
+        self.answers.is_empty() && self.requests.is_empty()
+    }
+
+    fn length(&self) -> usize {
+        self.answers.iter().chain(&self.requests).map(Command::encoded_length).sum()
+    }
+
+    fn encode(&self, engine: &Engine<'_>) -> Result<Vec<u8>, crate::frame::BuildError> {
+        let mut octets = Vec::with_capacity(self.length());
+        for command in self.answers.iter().chain(&self.requests) {
+            command.encode(engine.band.frequency_step, &mut octets)?;
+        }
+        Ok(octets)
+    }
+
+    fn into_all(self) -> Vec<Command> {
+        let mut all = self.answers;
+        all.extend(self.requests);
+        all
+    }
+}
+
+/// What goes into a downlink.
+struct Content<'q> {
+    commands: Commands,
+    item: Option<(usize, QueuedDownlink<'q>)>,
+    f_pending: bool,
+}
+
+/// Commands of up to 15 octets leave room for an item; more fill the payload themselves (NS-67). What is left over is
+/// announced (NS-92).
+fn content<'q>(
+    commands: Commands,
+    cut: bool,
+    head: Option<usize>,
+    queue: &[QueuedDownlink<'q>],
+    max_mac_payload: usize,
+) -> Content<'q> {
+    let length = commands.length();
+    let room = max_mac_payload.saturating_sub(HEADER_LENGTH).saturating_sub(length);
+    let item = head
+        .and_then(|index| queue.get(index).map(|item| (index, *item)))
+        .filter(|(_, item)| length <= F_OPTS_LENGTH_MAX && item.frm_payload.len() <= room);
+    let behind = match (item, head) {
+        (Some((index, _)), _) => index.saturating_add(1),
+        (None, Some(index)) => index,
+        (None, None) => queue.len(),
+    };
+    Content { commands, item, f_pending: cut || behind < queue.len() }
+}
+
+/// Why a downlink is due (NS-78).
+fn reasons(st: &MacState, commands: &Commands, queue: bool) -> Vec<DownlinkReason> {
+    [
+        (st.hot.confirmed_up, DownlinkReason::Ack),
+        (!commands.answers.is_empty(), DownlinkReason::Answers),
+        (!commands.requests.is_empty(), DownlinkReason::Requests),
+        (queue, DownlinkReason::Queue),
+        (st.hot.adr_ack_req, DownlinkReason::AdrAckReq),
+        (st.hot.sticky != 0, DownlinkReason::StickyAnswers),
+    ]
+    .into_iter()
+    .filter(|(due, _)| *due)
+    .map(|(_, reason)| reason)
+    .collect()
+}
+
+/// Moves the state: from here on the frame counts as sent.
+fn take(st: &mut MacState, flight: InFlight, commands: &Commands) -> Vec<MacEvent> {
+    let hot = &mut st.hot;
+    let counter =
+        if flight.application_counter { &mut hot.a_f_cnt_down } else { &mut hot.n_f_cnt_down };
+    *counter = Some(flight.f_cnt);
+    if flight.confirmed {
+        hot.conf_f_cnt_down = Some(flight.f_cnt);
+        hot.ack_pending = true;
+    }
+    hot.in_flight = Some(flight);
+    st.answers.clear();
+    st.slow.pending_requests.clone_from(&commands.requests);
+    commands.requests.iter().cloned().map(MacEvent::RequestQueued).collect()
+}
+
+/// The octets of the answers to a block.
+fn answer_length(block: &Block) -> usize {
+    block
+        .iter()
+        .map(|request| match request {
+            Command::LinkAdrReq { .. } | Command::RxParamSetupReq { .. } => 2,
+            Command::NewChannelReq { .. } | Command::DlChannelReq { .. } => 2,
+            Command::DevStatusReq => 3,
+            _ => 1,
+        })
+        .sum()
+}
+
+fn next(last: Option<u32>) -> Result<u32, NoDownlink> {
+    last.map_or(Ok(0), |last| last.checked_add(1).ok_or(NoDownlink::FCntExhausted))
+}

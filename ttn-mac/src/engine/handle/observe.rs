@@ -1,0 +1,107 @@
+//! What the uplink itself tells: the data rate that the device uses, and what ADR makes of it.
+
+use alloc::vec::Vec;
+
+use super::{Handling, MacEvent};
+use crate::{
+    adr::{AdrDecision, AdrInput, AdrParameters, AdrUplink, DataRateSet},
+    band::Band,
+    state::{AdrDynamic, AdrMode, Channels, Parameters},
+};
+
+impl Handling<'_> {
+    /// A device that uses another data rate than asked has chosen it by itself; if it is lower, it also sends at full
+    /// power again (NS-75).
+    pub(in crate::engine) fn observe(&mut self, adr: bool) {
+        let used = self.matched.channel.data_rate_index;
+        let current = &mut self.st.slow.current;
+        if used == current.adr_data_rate {
+            return;
+        }
+        if adr && used < current.adr_data_rate {
+            current.adr_tx_power_index = 0;
+        }
+        current.adr_data_rate = used;
+        self.slow_changed = true;
+    }
+
+    /// Makes the desired ADR parameters again (NS-68, NS-69).
+    pub(in crate::engine) fn run_adr(&mut self, adr: bool) {
+        let current = parameters(&self.st.slow.current);
+        let desired = match self.engine.adr_mode() {
+            AdrMode::Static(fixed) if adr => AdrParameters {
+                data_rate: fixed.data_rate,
+                tx_power_index: fixed.tx_power_index,
+                nb_trans: fixed.nb_trans.clamp(1, 15),
+            },
+            AdrMode::Dynamic(limits) if adr => self.decide(current, limits),
+            // The device controls its data rate itself.
+            _ => current,
+        };
+        if parameters(&self.st.slow.desired) != desired {
+            let slow = &mut self.st.slow.desired;
+            slow.adr_data_rate = desired.data_rate;
+            slow.adr_tx_power_index = desired.tx_power_index;
+            slow.adr_nb_trans = desired.nb_trans;
+            self.slow_changed = true;
+        }
+    }
+
+    fn decide(&mut self, current: AdrParameters, limits: AdrDynamic) -> AdrParameters {
+        let (band, slow, hot) = (self.engine.band, &self.st.slow, &self.st.hot);
+        let latest = self.matched.f_cnt;
+        let uplinks: Vec<AdrUplink> = hot
+            .adr_ring
+            .samples()
+            .iter()
+            .map(|sample| AdrUplink {
+                f_cnt: sample.f_cnt(latest),
+                max_snr: sample.max_snr(),
+                data_rate: sample.data_rate(),
+            })
+            .collect();
+        let decision = self.engine.adr.decide(&AdrInput {
+            band,
+            current,
+            channel_data_rates: channel_data_rates(band, &slow.current.channels),
+            rejected: &slow.rejected,
+            limits,
+            last_change_f_cnt: hot.last_adr_change_f_cnt,
+            uplinks: &uplinks,
+        });
+        match decision {
+            AdrDecision::Use { parameters, .. } if parameters != current => {
+                self.events.push(MacEvent::AdrDecided(decision));
+                parameters
+            }
+            _ => current,
+        }
+    }
+}
+
+impl crate::engine::Engine<'_> {
+    /// How the data rate is controlled. Bands without dynamic ADR stay off (NS-68).
+    pub(in crate::engine) fn adr_mode(&self) -> AdrMode {
+        match self.setting(|set| set.adr).unwrap_or_default() {
+            AdrMode::Dynamic(_) if !self.band.supports_dynamic_adr => AdrMode::Disabled,
+            mode => mode,
+        }
+    }
+}
+
+const fn parameters(of: &Parameters) -> AdrParameters {
+    AdrParameters {
+        data_rate: of.adr_data_rate,
+        tx_power_index: of.adr_tx_power_index,
+        nb_trans: of.adr_nb_trans,
+    }
+}
+
+/// The data rates of the channels that the device may send on.
+fn channel_data_rates(band: &Band, channels: &Channels) -> DataRateSet {
+    channels
+        .iter(band)
+        .filter(|(index, _)| channels.enabled.contains(*index))
+        .map(|(_, channel)| DataRateSet::range(channel.min_data_rate, channel.max_data_rate))
+        .fold(DataRateSet::default(), DataRateSet::or)
+}

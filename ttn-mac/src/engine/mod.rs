@@ -1,0 +1,78 @@
+//! The MAC state machine of the network: functions over a [`crate::state::MacState`]. Time comes in as an argument; what should
+//! happen comes out as a value. Nothing is stored, sent or published here.
+//!
+//! The life of an uplink:
+//!
+//! 1. [`Engine::try_match`] for each candidate session of the DevAddr: reads the state only, allocates nothing.
+//! 2. At the end of the window, [`Engine::on_uplink`] with the match; the [`Outcome`] says what to deliver and publish.
+//! 3. [`Engine::next_downlink`] with the outcome's [`Slot`] and the application's queue gives the answer, if any. The
+//!    counters of the state have moved by then: store the state before the frame goes out.
+//! 4. [`Engine::on_tx_report`] when it is known whether the frame was sent.
+//!
+//! The life of a join: [`Engine::join_channel`], [`Engine::join_parameters`], the Join Server, [`Engine::on_join`].
+
+mod downlink;
+mod event;
+mod handle;
+mod join;
+mod matching;
+mod reject;
+mod requests;
+mod setup;
+mod slot;
+mod tx_report;
+mod types;
+mod uplink;
+
+pub use event::MacEvent;
+pub use reject::Reject;
+pub use types::{
+    DataPlan, DownlinkDecision, DownlinkReason, Dropped, JoinAccepted, MatchKind, MatchedUplink,
+    NoDownlink, Outcome, Priority, QueueDrop, QueueResult, QueuedDownlink, RxInfo, RxWindow, Slot,
+    TxOutcome, TxPlan, TxReport, UplinkChannel, UplinkFrame, UplinkKind, UplinkRadio,
+};
+
+use crate::{adr::AdrAlgorithm, band::Band, plan::FrequencyPlan, state::MacSettings};
+
+/// The rules for one device: its band, plan and settings, the defaults of the network and the ADR policy, all borrowed.
+///
+/// It is a handful of references: make one whenever it is needed.
+#[derive(Clone, Copy, Debug)]
+pub struct Engine<'a> {
+    band: &'a Band,
+    plan: &'a FrequencyPlan,
+    settings: &'a MacSettings,
+    defaults: &'a MacSettings,
+    adr: &'a dyn AdrAlgorithm,
+}
+
+impl<'a> Engine<'a> {
+    /// Puts the rules together. `settings` are the device's, `defaults` the network's (NS-38).
+    #[must_use]
+    pub const fn new(
+        band: &'a Band,
+        plan: &'a FrequencyPlan,
+        settings: &'a MacSettings,
+        defaults: &'a MacSettings,
+        adr: &'a dyn AdrAlgorithm,
+    ) -> Self {
+        Self { band, plan, settings, defaults, adr }
+    }
+
+    /// The band.
+    #[must_use]
+    pub const fn band(&self) -> &'a Band {
+        self.band
+    }
+
+    /// The plan.
+    #[must_use]
+    pub const fn plan(&self) -> &'a FrequencyPlan {
+        self.plan
+    }
+
+    /// The first source that has a value: device, then network defaults (NS-38).
+    fn setting<T>(&self, of: impl Fn(&MacSettings) -> Option<T>) -> Option<T> {
+        of(self.settings).or_else(|| of(self.defaults))
+    }
+}

@@ -1,0 +1,175 @@
+//! What the network wants changed: the difference between current and desired parameters, as requests in the order of
+//! NS-66.
+
+use alloc::vec::Vec;
+
+use super::Engine;
+use crate::{
+    band::ChannelMask,
+    command::Command,
+    state::{Channel, MacState, Parameters},
+    version::MacRules as _,
+};
+
+/// Requests that stand or fall together: all of them go into a downlink, or none.
+pub(super) type Block = Vec<Command>;
+
+/// “Keep the value” in LinkADRReq, from LoRaWAN 1.0.4 on.
+const NO_CHANGE: u8 = 15;
+
+impl Engine<'_> {
+    /// Everything that should be asked.
+    pub(super) fn requests(&self, st: &MacState) -> Vec<Block> {
+        let slow = &st.slow;
+        let (current, desired) = (&slow.current, &slow.desired);
+        let mut blocks = Vec::new();
+        if current.max_duty_cycle != desired.max_duty_cycle {
+            let max_duty_cycle = desired.max_duty_cycle.min(15);
+            blocks.push(Block::from([Command::DutyCycleReq { max_duty_cycle }]));
+        }
+        blocks.extend(rx_param_setup(st).map(|command| Block::from([command])));
+        let new_channels = self.new_channels(st);
+        let link_adr = if new_channels.is_empty() { self.link_adr(st) } else { Block::new() };
+        blocks.extend(new_channels.into_iter().map(|command| Block::from([command])));
+        blocks.extend(Some(link_adr).filter(|block| !block.is_empty()));
+        if current.rx1_delay != desired.rx1_delay {
+            let delay = desired.rx1_delay.clamp(1, 15);
+            blocks.push(Block::from([Command::RxTimingSetupReq { delay }]));
+        }
+        blocks.extend(self.dl_channels(st).into_iter().map(|command| Block::from([command])));
+        if slow.version.uses_adr_param_setup_req() && adr_ack(current) != adr_ack(desired) {
+            blocks.push(Block::from([Command::AdrParamSetupReq {
+                adr_ack_limit_exponent: desired.adr_ack_limit_exponent.min(15),
+                adr_ack_delay_exponent: desired.adr_ack_delay_exponent.min(15),
+            }]));
+        }
+        blocks
+    }
+
+    /// NS-50: channels behind those of the band.
+    fn new_channels(&self, st: &MacState) -> Vec<Command> {
+        let band = self.band;
+        if band.has_fixed_channels() {
+            return Vec::new();
+        }
+        let slow = &st.slow;
+        let first = u8::try_from(band.uplink_channels.len()).unwrap_or(u8::MAX);
+        let differs = |index: u8| {
+            let current = slow.current.channels.channel(band, index);
+            let desired = slow.desired.channels.channel(band, index);
+            (uplink_part(current) != uplink_part(desired)).then_some((index, desired))
+        };
+        (first..band.uplink_channels_max)
+            .filter_map(differs)
+            .filter(|(index, desired)| {
+                let frequency = desired.map(|channel| channel.uplink_frequency).unwrap_or_default();
+                !slow.rejected.frequencies.contains(&frequency)
+                    && slow.rejected.channel_data_rates & (1_u16 << (index & 15)) == 0
+            })
+            .map(|(channel_index, desired)| Command::NewChannelReq {
+                channel_index,
+                frequency: desired.map(|channel| channel.uplink_frequency).unwrap_or_default(),
+                min_data_rate_index: desired
+                    .map(|channel| channel.min_data_rate)
+                    .unwrap_or_default(),
+                max_data_rate_index: desired
+                    .map(|channel| channel.max_data_rate)
+                    .unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    /// NS-46.
+    fn link_adr(&self, st: &MacState) -> Block {
+        let slow = &st.slow;
+        let (current, desired) = (&slow.current, &slow.desired);
+        let mask = self.desired_mask(st);
+        let data_rate = Some(desired.adr_data_rate).filter(|index| *index != current.adr_data_rate);
+        let power =
+            Some(desired.adr_tx_power_index).filter(|index| *index != current.adr_tx_power_index);
+        let same_mask = mask == current.channels.enabled;
+        if same_mask
+            && data_rate.is_none()
+            && power.is_none()
+            && desired.adr_nb_trans == current.adr_nb_trans
+        {
+            return Block::new();
+        }
+        let no_change = slow.version.has_no_change_adr_indices();
+        let keep = ttn_core::radio::DataRateIndex::from_low_bits(NO_CHANGE);
+        let data_rate_index =
+            data_rate.unwrap_or(if no_change { keep } else { current.adr_data_rate });
+        let tx_power_index =
+            power.unwrap_or(if no_change { NO_CHANGE } else { current.adr_tx_power_index });
+        let pairs = self.band.ch_mask.pairs(current.channels.enabled, mask);
+        pairs
+            .into_iter()
+            .map(|pair| Command::LinkAdrReq {
+                data_rate_index,
+                tx_power_index,
+                channel_mask: pair.ch_mask,
+                channel_mask_control: pair.ch_mask_cntl,
+                nb_trans: desired.adr_nb_trans.clamp(1, 15),
+            })
+            .collect()
+    }
+
+    /// The desired channels, as far as the device has them; the current ones if it has refused just that.
+    fn desired_mask(&self, st: &MacState) -> ChannelMask {
+        let (current, desired) = (&st.slow.current.channels, &st.slow.desired.channels);
+        let mask: ChannelMask = desired
+            .enabled
+            .iter()
+            .filter(|index| {
+                let desired = desired.channel(self.band, *index);
+                uplink_part(desired) == uplink_part(current.channel(self.band, *index))
+            })
+            .collect();
+        if mask.is_empty() || st.slow.rejected.channel_mask == Some(mask) {
+            return current.enabled;
+        }
+        mask
+    }
+
+    /// NS-53.
+    fn dl_channels(&self, st: &MacState) -> Vec<Command> {
+        let slow = &st.slow;
+        if self.band.has_fixed_channels() || !slow.version.uses_dl_channel_req() {
+            return Vec::new();
+        }
+        let wanted = |(index, current): (u8, Channel)| {
+            let desired = slow.desired.channels.channel(self.band, index)?;
+            let same_uplink = uplink_part(Some(desired)) == uplink_part(Some(current));
+            let frequency = desired.downlink_frequency;
+            let refused = slow.rejected.frequencies.contains(&frequency);
+            (same_uplink && frequency != current.downlink_frequency && !refused)
+                .then_some(Command::DlChannelReq { channel_index: index, frequency })
+        };
+        slow.current.channels.iter(self.band).filter_map(wanted).collect()
+    }
+}
+
+/// NS-48.
+fn rx_param_setup(st: &MacState) -> Option<Command> {
+    let (current, desired, rejected) = (&st.slow.current, &st.slow.desired, &st.slow.rejected);
+    let windows = |of: &Parameters| (of.rx1_dr_offset, of.rx2_data_rate, of.rx2_frequency);
+    let refused = rejected.rx1_dr_offsets & (1_u8 << (desired.rx1_dr_offset & 7)) != 0
+        || rejected.rx2_data_rates & (1_u16 << desired.rx2_data_rate.get()) != 0
+        || rejected.frequencies.contains(&desired.rx2_frequency);
+    (windows(current) != windows(desired) && !refused).then(|| Command::RxParamSetupReq {
+        rx1_data_rate_offset: desired.rx1_dr_offset.min(7),
+        rx2_data_rate_index: desired.rx2_data_rate,
+        rx2_frequency: desired.rx2_frequency,
+    })
+}
+
+/// What NewChannelReq can say of a channel.
+fn uplink_part(channel: Option<Channel>) -> Option<(u64, u8, u8)> {
+    channel.map(|channel| {
+        (channel.uplink_frequency.hz(), channel.min_data_rate.get(), channel.max_data_rate.get())
+    })
+}
+
+const fn adr_ack(of: &Parameters) -> (u8, u8) {
+    (of.adr_ack_limit_exponent, of.adr_ack_delay_exponent)
+}
