@@ -13,5 +13,6 @@ mod command;
 mod corpus;
 mod frame;
 mod join;
+mod second_opinion;
 mod session;
 mod strategy;
