@@ -41,7 +41,11 @@ pub mod v3 {
 /// What `cargo xtask codegen` makes.
 #[rustfmt::skip]
 #[path = "gen"]
-#[allow(clippy::all, clippy::use_self, deprecated, missing_docs, unreachable_pub, reason = "generated")]
+#[allow(
+    clippy::all, clippy::exhaustive_enums, clippy::exhaustive_structs, clippy::too_many_lines,
+    clippy::use_self, deprecated, missing_docs, unreachable_pub, unused_qualifications,
+    reason = "generated, and messages are built by other crates"
+)]
 mod generated {
     #[path = "field_masks.rs"]
     mod field_masks;

@@ -157,10 +157,12 @@ impl<T: ApiMessage> DynMessage for T {
     }
 }
 
+type Decode = fn(&[u8]) -> Result<Box<dyn DynMessage>, prost::DecodeError>;
+
 /// A message in the table of all messages.
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
-    pub(crate) decode: fn(&[u8]) -> Result<Box<dyn DynMessage>, prost::DecodeError>,
+    pub(crate) decode: Decode,
     pub(crate) read: fn(Value) -> Result<Box<dyn DynMessage>, JsonError>,
 }
 

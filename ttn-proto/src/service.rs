@@ -60,17 +60,14 @@ pub struct Method {
 
 #[derive(Clone)]
 enum Call {
-    Duplex(
-        Arc<
-            dyn Fn(Request<BoxStream<Incoming>>, Timestamp) -> Reply<BoxStream<Outgoing>>
-                + Send
-                + Sync,
-        >,
-    ),
-    Stream(Arc<dyn Fn(Request<Incoming>, Timestamp) -> Reply<BoxStream<Outgoing>> + Send + Sync>),
-    Unary(Arc<dyn Fn(Request<Incoming>, Timestamp) -> Reply<Outgoing> + Send + Sync>),
+    Duplex(Erased<BoxStream<Incoming>, BoxStream<Outgoing>>),
+    Stream(Erased<Incoming, BoxStream<Outgoing>>),
+    Unary(Erased<Incoming, Outgoing>),
 }
 
+type Erased<Q, A> = Arc<dyn Fn(Request<Q>, Timestamp) -> Reply<A> + Send + Sync>;
+/// A method of a service as generated code names it.
+type Typed<S, Q, A> = fn(Arc<S>, Request<Q>) -> Reply<A>;
 type Reply<T> = BoxFuture<Result<Response<T>, Status>>;
 
 impl fmt::Debug for Method {
@@ -148,7 +145,7 @@ pub(crate) fn not_served<T>(request: Request<T>, service: &str, rpc: &str) -> St
 pub(crate) fn unary<S: ?Sized + Send + Sync + 'static, Q: ApiMessage, A: ApiMessage>(
     rpc: &'static Rpc,
     service: &Arc<S>,
-    call: fn(Arc<S>, Request<Q>) -> Reply<A>,
+    call: Typed<S, Q, A>,
 ) -> Method {
     let service = service.clone();
     let call = move |request: Request<Incoming>, now: Timestamp| -> Reply<Outgoing> {
@@ -165,7 +162,7 @@ pub(crate) fn unary<S: ?Sized + Send + Sync + 'static, Q: ApiMessage, A: ApiMess
 pub(crate) fn server_stream<S: ?Sized + Send + Sync + 'static, Q: ApiMessage, A: ApiMessage>(
     rpc: &'static Rpc,
     service: &Arc<S>,
-    call: fn(Arc<S>, Request<Q>) -> Reply<BoxStream<A>>,
+    call: Typed<S, Q, BoxStream<A>>,
 ) -> Method {
     let service = service.clone();
     let call = move |request: Request<Incoming>, now: Timestamp| -> Reply<BoxStream<Outgoing>> {
@@ -182,7 +179,7 @@ pub(crate) fn server_stream<S: ?Sized + Send + Sync + 'static, Q: ApiMessage, A:
 pub(crate) fn duplex<S: ?Sized + Send + Sync + 'static, Q: ApiMessage, A: ApiMessage>(
     rpc: &'static Rpc,
     service: &Arc<S>,
-    call: fn(Arc<S>, Request<BoxStream<Q>>) -> Reply<BoxStream<A>>,
+    call: Typed<S, BoxStream<Q>, BoxStream<A>>,
 ) -> Method {
     let service = service.clone();
     let call = move |request: Request<BoxStream<Incoming>>, now: Timestamp| {

@@ -14,7 +14,7 @@ const AUTHORIZATION_LENGTH_MAX: usize = 4096;
 ///
 /// The value has no form that is known: `pkg/rpcmetadata:unauthenticated`.
 pub fn credentials(metadata: &MetadataMap) -> Result<Credentials, ErrorBody> {
-    let Some(value) = metadata.get_all("authorization").iter().last() else {
+    let Some(value) = metadata.get_all("authorization").iter().next_back() else {
         return Ok(Credentials::None);
     };
     let value = value.to_str().map_err(|_| malformed("it is not text"))?.trim();
@@ -40,7 +40,7 @@ pub fn credentials(metadata: &MetadataMap) -> Result<Credentials, ErrorBody> {
 
 /// The gateway or entity id that the caller names as its own.
 pub fn caller_id(metadata: &MetadataMap) -> Option<&str> {
-    metadata.get_all("id").iter().last()?.to_str().ok()
+    metadata.get_all("id").iter().next_back()?.to_str().ok()
 }
 
 /// The gateway that links itself.

@@ -12,6 +12,7 @@ const REQUEST_ID_LENGTH_MAX: usize = 128;
 const AS_IS: &[&str] = &[
     "authorization",
     "forwarded",
+    "grpc-timeout",
     "x-forwarded-client-cert",
     "x-forwarded-for",
     "x-forwarded-host",
@@ -54,6 +55,16 @@ pub(super) fn accepts_event_stream(headers: &HeaderMap) -> bool {
     accepts
         .flat_map(|value| value.split(','))
         .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream"))
+}
+
+/// Whether answers may be compressed with gzip.
+pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let accepts = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let mut codings = accepts.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    codings.any(|coding| {
+        let (name, quality) = coding.split_once(';').unwrap_or((coding, ""));
+        name.trim() == "gzip" && !matches!(quality.trim(), "q=0" | "q=0.0")
+    })
 }
 
 /// The metadata of a call.

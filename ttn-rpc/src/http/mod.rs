@@ -65,6 +65,7 @@ async fn call(api: &Api, path: &str, request: HttpRequest, id: &str) -> HttpResp
         }
         Lookup::Unknown => return response::error(&Status::not_found("Not Found")),
     };
+    let gzip = headers::accepts_gzip(request.headers());
     let event_stream = headers::accepts_event_stream(request.headers());
     let result = async {
         let method = api.method(matched.rpc)?;
@@ -73,7 +74,7 @@ async fn call(api: &Api, path: &str, request: HttpRequest, id: &str) -> HttpResp
             stream(api, method, request, event_stream).await
         } else {
             let answer = api.unary(method, request).await?;
-            Ok(response::unary(answer))
+            Ok(response::unary(answer, gzip))
         }
     };
     result.await.unwrap_or_else(|status| response::error(&status))

@@ -12,6 +12,9 @@ use ttn_proto::status;
 
 use crate::status::http_status;
 
+/// Shorter answers are not compressed.
+const COMPRESSED_MIN: usize = 1024;
+
 /// Response metadata and the headers that carry it.
 const FORWARDED: &[(&str, &str)] = &[
     ("warning", "x-warning"),
@@ -37,13 +40,36 @@ const EXPOSED: &str = "Date, Content-Length, X-Rate-Limit-Limit, X-Rate-Limit-Av
                        X-Rate-Limit-Reset, X-Rate-Limit-Retry, X-Request-Id, X-Total-Count, X-Warning";
 
 /// The answer of a call without streams.
-pub(super) fn unary(answer: Response<Outgoing>) -> HttpResponse<Body> {
+pub(super) fn unary(answer: Response<Outgoing>, gzip: bool) -> HttpResponse<Body> {
     let (metadata, message, _) = answer.into_parts();
     let mut writer = Writer::default();
     message.write_json(&mut writer);
-    let mut response = json(StatusCode::OK, writer.finish());
+    let text = writer.finish();
+    let compressed = (gzip && text.len() >= COMPRESSED_MIN).then(|| compress(&text)).flatten();
+    let mut response = match compressed {
+        Some(bytes) => {
+            let mut response = json(StatusCode::OK, bytes);
+            set(&mut response, "content-encoding", "gzip");
+            response
+        }
+        None => json(StatusCode::OK, text),
+    };
+    set(&mut response, "vary", "accept-encoding");
     forward(&metadata, &mut response);
     response
+}
+
+#[cfg(feature = "gzip")]
+fn compress(text: &str) -> Option<Vec<u8>> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).ok()?;
+    encoder.finish().ok()
+}
+
+#[cfg(not(feature = "gzip"))]
+fn compress(_: &str) -> Option<Vec<u8>> {
+    None
 }
 
 /// The answer of a call that failed.
@@ -158,8 +184,8 @@ fn set(response: &mut HttpResponse<Body>, name: &'static str, value: &'static st
     response.headers_mut().insert(name, HeaderValue::from_static(value));
 }
 
-fn json(code: StatusCode, body: String) -> HttpResponse<Body> {
-    let mut response = HttpResponse::new(Body::from(body));
+fn json(code: StatusCode, body: impl Into<Body>) -> HttpResponse<Body> {
+    let mut response = HttpResponse::new(body.into());
     *response.status_mut() = code;
     set(&mut response, "content-type", "application/json");
     response

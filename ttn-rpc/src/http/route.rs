@@ -14,8 +14,8 @@ pub(crate) struct Routes {
 
 #[derive(Debug, Default)]
 struct Node {
-    literal: BTreeMap<&'static str, Node>,
-    param: Option<Box<Node>>,
+    literal: BTreeMap<&'static str, Self>,
+    param: Option<Box<Self>>,
     ends: Vec<(&'static Rpc, &'static Binding)>,
 }
 

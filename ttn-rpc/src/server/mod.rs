@@ -1,5 +1,6 @@
 //! Everything that one server offers over gRPC and HTTP.
 
+mod deadline;
 mod grpc;
 
 use std::collections::BTreeMap;
@@ -94,7 +95,6 @@ impl Api {
     /// A router that serves gRPC, HTTP below `/api/v3` and `GET /healthz` on any listener, plain
     /// (HTTP/1.1 and h2c) or TLS. Other routes can be added to it; what nobody knows answers
     /// `route_not_found`.
-    #[must_use]
     pub fn router(&self) -> Router {
         let api = self.clone();
         let health = self.clone();
@@ -154,15 +154,17 @@ impl Api {
         Timestamp { seconds: nanos.div_euclid(1_000_000_000), nanos: nanos_within }
     }
 
-    /// Calls a method without streams.
+    /// Calls a method without streams. It is dropped when the caller's `grpc-timeout` has passed.
     pub(crate) async fn unary(
         &self,
         method: &Method,
         request: Request<Incoming>,
     ) -> Result<Response<Outgoing>, Status> {
+        let deadline = deadline::of(request.metadata());
         let call = AssertUnwindSafe(method.unary(request, self.now())).catch_unwind();
-        let result = call.await.unwrap_or_else(|_| Err(recovered(method)));
-        result.map_err(|status| self.stamp(status))
+        let result = deadline::within(deadline, &*self.shared.clock, call).await;
+        let result = result.unwrap_or_else(|| Ok(Err(deadline::exceeded(method.rpc()))));
+        result.unwrap_or_else(|_| Err(recovered(method))).map_err(|status| self.stamp(status))
     }
 
     /// Calls a method that answers with a stream.

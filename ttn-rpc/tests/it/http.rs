@@ -39,7 +39,7 @@ async fn send(method: &str, path: &str, headers: &[&str], body: &str) -> Answer 
     let _ = socket.write_all(text.as_bytes()).await;
     let mut answer = Vec::new();
     let _ = socket.read_to_end(&mut answer).await;
-    let answer = String::from_utf8(answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let mut lines = head.lines();
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
@@ -84,6 +84,23 @@ async fn totals_and_warnings_are_headers() {
     assert_eq!(answer.header("x-total-count"), Some("42"));
     let warnings = answer.headers.iter().filter(|(name, _)| name == "x-warning");
     assert_eq!(warnings.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn long_answers_are_compressed_for_who_accepts_it() {
+    let accept = ["Accept-Encoding: br, gzip;q=0.8"];
+    let answer = send("GET", "/api/v3/applications?limit=1000", &accept, "").await;
+    assert_eq!(answer.header("content-encoding"), Some("gzip"));
+    let length: usize = answer.header("content-length").unwrap().parse().unwrap();
+    assert!(length < 1000, "{length}");
+    let answer = send("GET", "/api/v3/applications?limit=1", &accept, "").await;
+    assert_eq!(answer.header("content-encoding"), None);
+}
+
+#[tokio::test]
+async fn a_call_ends_with_the_patience_of_the_caller() {
+    let answer = send("GET", "/api/v3/applications/slow", &["Grpc-Timeout: 10m"], "").await;
+    assert_eq!((answer.status, answer.name().as_str()), (504, "context_deadline_exceeded"));
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ impl service::ApplicationRegistry for Applications {
                 )
                 .with("application_id", "missing"),
             )),
+            "slow" => std::future::pending().await,
             "panic" => panic!("on purpose"),
             _ => {
                 let paths = message.field_mask.unwrap_or_default().paths;
