@@ -1,0 +1,152 @@
+//! The Gateway Server: who is connected, and the ways of frames through it.
+
+mod connect;
+mod receive;
+mod schedule;
+
+pub use receive::{Intake, UpDrop};
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use parking_lot::{Mutex, RwLock};
+use ttn_core::{clock::Clock, id::GatewayId, map::Map, peer::Peers, rand::Entropy, task::Tasks};
+
+use crate::{
+    builder::GatewayServerBuilder,
+    config::Config,
+    conn::{Connection, ConnectionStats},
+    count::Counters,
+    event::{self, Publisher},
+    frontend::Frontend,
+    upstream::Forwarding,
+};
+
+use connect::Retired;
+
+/// The Gateway Server.
+///
+/// It implements [`ttn_core::peer::NsGs`]; front ends call [`Self::connect`], [`Self::receive`], [`Self::tx_ack`] and
+/// [`Self::forward`].
+pub struct GatewayServer {
+    require_registered_gateways: bool,
+    forwarding: Forwarding,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    peers: Arc<dyn Peers>,
+    publisher: Publisher,
+    frontends: Mutex<Vec<Box<dyn Frontend>>>,
+    connections: RwLock<Map<GatewayId, Arc<Connection>>>,
+    retired: Mutex<Retired>,
+    up_drops: Counters<UpDrop>,
+}
+
+impl GatewayServer {
+    /// Begins to build a server.
+    #[must_use]
+    pub fn builder(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        peers: Arc<dyn Peers>,
+    ) -> GatewayServerBuilder {
+        GatewayServerBuilder::new(config, clock, entropy, peers)
+    }
+
+    pub(crate) fn of(builder: GatewayServerBuilder, frontends: Vec<Box<dyn Frontend>>) -> Self {
+        Self {
+            require_registered_gateways: builder.config.require_registered_gateways,
+            forwarding: Forwarding::new(builder.config.forward),
+            clock: builder.clock,
+            entropy: builder.entropy,
+            peers: builder.peers,
+            publisher: Publisher::new(builder.events),
+            frontends: Mutex::new(frontends),
+            connections: RwLock::default(),
+            retired: Mutex::default(),
+            up_drops: Counters::new(),
+        }
+    }
+
+    /// Starts the front ends and the statistics. To be called once.
+    pub fn start(self: &Arc<Self>, tasks: &mut Tasks) {
+        for frontend in std::mem::take(&mut *self.frontends.lock()) {
+            frontend.start(self.clone(), tasks);
+        }
+        let server = self.clone();
+        tasks.spawn("gateway statistics", async move {
+            loop {
+                let next = server.clock.monotonic().plus(STATS_INTERVAL);
+                server.clock.sleep_until(next).await;
+                server.publish_stats();
+            }
+        });
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The source of randomness.
+    #[must_use]
+    pub fn entropy(&self) -> &Arc<dyn Entropy> {
+        &self.entropy
+    }
+
+    /// Uplinks that were not forwarded, by reason.
+    #[must_use]
+    pub const fn up_drops(&self) -> &Counters<UpDrop> {
+        &self.up_drops
+    }
+
+    /// The connection of a gateway, if it has one.
+    #[must_use]
+    pub fn connection(&self, gateway: &GatewayId) -> Option<Arc<Connection>> {
+        self.connections.read().get(gateway).cloned()
+    }
+
+    /// How many gateways are connected.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        self.connections.read().len()
+    }
+
+    /// What is told about a gateway's connection, or about its last one for two days (GS-75).
+    #[must_use]
+    pub fn stats(&self, gateway: &GatewayId) -> Option<ConnectionStats> {
+        let now = self.clock.now();
+        let connection = self.connection(gateway);
+        connection
+            .map(|connection| connection.stats(now.monotonic))
+            .or_else(|| self.retired.lock().stats(gateway, now))
+    }
+
+    /// Tells of connections that changed since the last time.
+    fn publish_stats(&self) {
+        let now = self.clock.now();
+        let connections: Vec<_> = self.connections.read().values().cloned().collect();
+        for connection in connections {
+            if !std::mem::take(&mut connection.state().changed) {
+                continue;
+            }
+            let id = connection.gateway_id();
+            self.publisher.gateway(&event::CONNECTION_STATS, now.utc, id, &vec![], || {
+                connection.stats(now.monotonic).to_json()
+            });
+        }
+        self.retired.lock().prune(now);
+    }
+}
+
+impl fmt::Debug for GatewayServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayServer")
+            .field("connected", &self.connected())
+            .field("up_drops", &self.up_drops)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How often statistics that changed are published (GS-75).
+const STATS_INTERVAL: Duration = Duration::from_secs(60);
