@@ -136,6 +136,8 @@ pub(super) struct State {
     pub(super) rejected: Option<Rejected>,
     #[prost(message, optional, tag = "9")]
     pub(super) status: Option<Status>,
+    #[prost(bool, tag = "10")]
+    pub(super) supports_join: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -258,6 +260,11 @@ pub(super) struct Rejected {
     pub(super) rx1_dr_offsets: u32,
     #[prost(uint32, tag = "5")]
     pub(super) rx2_data_rates: u32,
+    #[prost(uint32, tag = "6")]
+    pub(super) channel_data_rates: u32,
+    /// Sixteen octets, the lowest channels first.
+    #[prost(bytes = "vec", optional, tag = "7")]
+    pub(super) channel_mask: Option<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -143,6 +143,7 @@ pub(super) fn state_to_wire(of: &SlowState, sealer: &Sealer) -> Result<wire::Sta
     let (step, pending_requests) = commands_to_wire(&of.pending_requests);
     Ok(wire::State {
         version: of.version.to_string(),
+        supports_join: of.supports_join,
         session: match &of.session {
             Some(session) => Some(session_to_wire(session, sealer)?),
             None => None,
@@ -161,6 +162,8 @@ pub(super) fn state_to_wire(of: &SlowState, sealer: &Sealer) -> Result<wire::Sta
             frequencies: hertz(&of.rejected.frequencies),
             rx1_dr_offsets: of.rejected.rx1_dr_offsets.into(),
             rx2_data_rates: of.rejected.rx2_data_rates.into(),
+            channel_data_rates: of.rejected.channel_data_rates.into(),
+            channel_mask: of.rejected.channel_mask.map(|mask| mask.bits().to_le_bytes().to_vec()),
         }),
         status: of.status.map(|status| wire::Status {
             battery: status.battery.into(),
@@ -176,6 +179,7 @@ pub(super) fn state_from_wire(of: &wire::State, sealer: &Sealer) -> Result<SlowS
     let rejected = of.rejected.clone().unwrap_or_default();
     Ok(SlowState {
         version: mac_version(&of.version)?,
+        supports_join: of.supports_join,
         session: of.session.as_ref().map(|s| session_from_wire(s, sealer)).transpose()?,
         pending_session: of
             .pending_session
@@ -195,6 +199,8 @@ pub(super) fn state_from_wire(of: &wire::State, sealer: &Sealer) -> Result<SlowS
             frequencies: frequencies(&rejected.frequencies),
             rx1_dr_offsets: octet(rejected.rx1_dr_offsets)?,
             rx2_data_rates: short(rejected.rx2_data_rates)?,
+            channel_data_rates: short(rejected.channel_data_rates)?,
+            channel_mask: rejected.channel_mask.as_deref().map(channel_mask).transpose()?,
         },
         status: of.status.as_ref().map(status_from_wire).transpose()?,
     })
@@ -373,6 +379,12 @@ fn channels_from_wire(channels: Option<&wire::Channels>) -> Result<Channels, Rec
     }
     let bits = u128::from(channels.enabled_low) | (u128::from(channels.enabled_high) << 64);
     Ok(Channels { list, enabled: ChannelMask::from_bits(bits) })
+}
+
+fn channel_mask(octets: &[u8]) -> Result<ChannelMask, RecordError> {
+    <[u8; 16]>::try_from(octets)
+        .map(|octets| ChannelMask::from_bits(u128::from_le_bytes(octets)))
+        .map_err(|_| RecordError::Field { field: "channel mask" })
 }
 
 fn hertz(frequencies: &[Frequency]) -> Vec<u64> {

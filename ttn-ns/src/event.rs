@@ -1,0 +1,123 @@
+//! The events of this component. Every drop has a named reason in its data (DESIGN 3).
+
+use ttn_core::{
+    auth::Right::{self, ApplicationDevicesRead, ApplicationTrafficRead},
+    event::EventDefinition,
+};
+use ttn_mac::{command::Command, engine::MacEvent};
+
+macro_rules! events {
+    ($($constant:ident = $name:literal, $right:expr;)*) => {
+        $(pub(crate) const $constant: &EventDefinition =
+            &EventDefinition { name: $name, visibility: $right };)*
+    };
+}
+
+const TRAFFIC: &[Right] = &[ApplicationTrafficRead];
+const DEVICES: &[Right] = &[ApplicationDevicesRead];
+
+events! {
+    DOWN_DATA_ATTEMPT = "ns.down.data.schedule.attempt", TRAFFIC;
+    DOWN_DATA_FAIL = "ns.down.data.schedule.fail", TRAFFIC;
+    DOWN_DATA_SUCCESS = "ns.down.data.schedule.success", TRAFFIC;
+    DOWN_JOIN_ATTEMPT = "ns.down.join.schedule.attempt", TRAFFIC;
+    DOWN_JOIN_FAIL = "ns.down.join.schedule.fail", TRAFFIC;
+    DOWN_JOIN_SUCCESS = "ns.down.join.schedule.success", TRAFFIC;
+    DOWN_RX_PARAMETERS_FAIL = "ns.down.rx.parameters.fail", TRAFFIC;
+    DOWN_TRANSMISSION_FAIL = "ns.down.transmission.fail", TRAFFIC;
+    DOWN_TRANSMISSION_SUCCESS = "ns.down.transmission.success", TRAFFIC;
+    END_DEVICE_CREATE = "ns.end_device.create", DEVICES;
+    END_DEVICE_DELETE = "ns.end_device.delete", DEVICES;
+    END_DEVICE_UPDATE = "ns.end_device.update", DEVICES;
+    UP_DATA_DROP = "ns.up.data.drop", TRAFFIC;
+    UP_DATA_FORWARD = "ns.up.data.forward", TRAFFIC;
+    UP_DATA_PROCESS = "ns.up.data.process", TRAFFIC;
+    UP_DATA_RECEIVE = "ns.up.data.receive", TRAFFIC;
+    UP_JOIN_ACCEPT_FORWARD = "ns.up.join.accept.forward", TRAFFIC;
+    UP_JOIN_CLUSTER_ATTEMPT = "ns.up.join.cluster.attempt", TRAFFIC;
+    UP_JOIN_CLUSTER_FAIL = "ns.up.join.cluster.fail", TRAFFIC;
+    UP_JOIN_CLUSTER_SUCCESS = "ns.up.join.cluster.success", TRAFFIC;
+    UP_JOIN_DROP = "ns.up.join.drop", TRAFFIC;
+    UP_JOIN_PROCESS = "ns.up.join.process", TRAFFIC;
+    UP_JOIN_RECEIVE = "ns.up.join.receive", TRAFFIC;
+}
+
+macro_rules! mac_events {
+    ($($name:literal)*) => {
+        const MAC_EVENTS: &[EventDefinition] =
+            &[$(EventDefinition { name: concat!("ns.mac.", $name), visibility: TRAFFIC },)*];
+    };
+}
+
+mac_events! {
+    "adr_param_setup.answer" "adr_param_setup.request" "command.parse.fail"
+    "command.process.fail" "command.unanswered" "command.unknown" "dev_status.answer"
+    "dev_status.request" "device_mode.confirmation" "device_mode.indication"
+    "device_time.answer" "device_time.request" "dl_channel.answer.accept"
+    "dl_channel.answer.reject" "dl_channel.request" "duty_cycle.answer" "duty_cycle.request"
+    "force_rejoin.request" "link_adr.answer.accept" "link_adr.answer.reject" "link_adr.request"
+    "link_check.answer" "link_check.request" "new_channel.answer.accept"
+    "new_channel.answer.reject" "new_channel.request" "rejoin_param_setup.answer"
+    "rejoin_param_setup.request" "rekey.confirmation" "rekey.indication" "reset.confirmation"
+    "reset.indication" "rx_param_setup.answer.accept" "rx_param_setup.answer.reject"
+    "rx_param_setup.request" "rx_timing_setup.answer" "rx_timing_setup.request"
+    "tx_param_setup.answer" "tx_param_setup.request"
+}
+
+/// The event of what happened in the MAC state machine; `None` for what the API has no event for.
+pub(crate) fn of_mac(event: &MacEvent) -> Option<&'static EventDefinition> {
+    let find = |name: &str, suffix: &str| {
+        MAC_EVENTS.iter().find(|definition| {
+            let rest = definition.name.strip_prefix("ns.mac.");
+            rest.and_then(|rest| rest.strip_prefix(name)) == Some(suffix)
+        })
+    };
+    match event {
+        MacEvent::Answered { request, accepted, .. } => {
+            let suffix = if *accepted { ".answer.accept" } else { ".answer.reject" };
+            let family = family(request);
+            find(family, suffix).or_else(|| find(family, ".answer"))
+        }
+        MacEvent::AnswerQueued(command) => {
+            find(family(command), ".answer").or_else(|| find(family(command), ".confirmation"))
+        }
+        MacEvent::Received(command) => {
+            find(family(command), ".request").or_else(|| find(family(command), ".indication"))
+        }
+        MacEvent::RequestQueued(command) => find(family(command), ".request"),
+        MacEvent::Unanswered(_) => find("command", ".unanswered"),
+        MacEvent::AnswerUnexpected(_) | MacEvent::Unsupported(_) => {
+            find("command", ".process.fail")
+        }
+        MacEvent::Unreadable(ttn_mac::command::CommandError::Unknown { .. }) => {
+            find("command", ".unknown")
+        }
+        MacEvent::Unreadable(_) => find("command", ".parse.fail"),
+        _ => None,
+    }
+}
+
+/// How events name a command.
+const fn family(command: &Command) -> &'static str {
+    match command {
+        Command::AdrParamSetupReq { .. } | Command::AdrParamSetupAns => "adr_param_setup",
+        Command::DevStatusReq | Command::DevStatusAns { .. } => "dev_status",
+        Command::DeviceModeInd { .. } | Command::DeviceModeConf { .. } => "device_mode",
+        Command::DeviceTimeReq | Command::DeviceTimeAns { .. } => "device_time",
+        Command::DlChannelReq { .. } | Command::DlChannelAns { .. } => "dl_channel",
+        Command::DutyCycleReq { .. } | Command::DutyCycleAns => "duty_cycle",
+        Command::ForceRejoinReq { .. } => "force_rejoin",
+        Command::LinkAdrReq { .. } | Command::LinkAdrAns { .. } => "link_adr",
+        Command::LinkCheckReq | Command::LinkCheckAns { .. } => "link_check",
+        Command::NewChannelReq { .. } | Command::NewChannelAns { .. } => "new_channel",
+        Command::RejoinParamSetupReq { .. } | Command::RejoinParamSetupAns { .. } => {
+            "rejoin_param_setup"
+        }
+        Command::RekeyInd { .. } | Command::RekeyConf { .. } => "rekey",
+        Command::ResetInd { .. } | Command::ResetConf { .. } => "reset",
+        Command::RxParamSetupReq { .. } | Command::RxParamSetupAns { .. } => "rx_param_setup",
+        Command::RxTimingSetupReq { .. } | Command::RxTimingSetupAns => "rx_timing_setup",
+        Command::TxParamSetupReq { .. } | Command::TxParamSetupAns => "tx_param_setup",
+        _ => "",
+    }
+}
