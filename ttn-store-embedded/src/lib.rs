@@ -1,1 +1,90 @@
-//! Storage ports of The Things Stack on an embedded engine: one directory, nothing else to install.
+//! The storage ports on an embedded engine: one directory, nothing else to install.
+//!
+//! [`EmbeddedStore::open`] gives a store that implements every port of the components: `NetworkStore`,
+//! `ApplicationLog` and `ApplicationStore`, `JoinStore`, `IdentityStore`, each behind a feature. All ports share the
+//! same lanes: what one wrote before another in the same lane survives before it.
+//!
+//! * One process holds a directory at a time. A second one gets an error that names it.
+//! * Batches are grouped: at once when idle, at most every 2 ms when busy, one sync for all lanes.
+//! * An error of the disk ends all acknowledging: every later wait and write fails, and the process should end.
+//! * Dropping the last handle writes what is pending and lets go; the directory can be opened again at once.
+//!
+//! ```
+//! use ttn_store_embedded::{EmbeddedStore, Options};
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("store");
+//! let store = EmbeddedStore::open(&path, Options::default())?;
+//! assert!(EmbeddedStore::open(&path, Options::default()).is_err(), "it is held");
+//! drop(store);
+//! EmbeddedStore::open(&path, Options::default())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod directory;
+mod engine;
+mod kek;
+mod lane;
+mod options;
+mod table;
+mod write;
+
+#[cfg(feature = "application")]
+mod application;
+#[cfg(feature = "identity")]
+mod identity;
+#[cfg(feature = "join")]
+mod join;
+#[cfg(feature = "network")]
+mod network;
+
+pub use kek::{KekError, LocalVault};
+pub use options::{Commit, Options, Survives};
+
+use std::{
+    path::Path,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use ttn_core::store::{Durable, LaneId, StoreError, Watermark};
+
+use crate::{directory::Held, engine::Engine, lane::Lanes};
+
+/// An opened store.
+#[derive(Debug)]
+pub struct EmbeddedStore {
+    lanes: Lanes,
+    // Dropped last: the directory is free when the engine is closed.
+    _held: Held,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in a directory, which is made if it is not there (for nobody else's eyes: mode 0700).
+    ///
+    /// # Errors
+    ///
+    /// `Locked` if another process (or this one) holds the directory, `Schema` if a newer version wrote it (it is left
+    /// as it is), `Corrupt` and `Io` otherwise. The directory is named.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Arc<Self>, StoreError> {
+        let held = Held::take(path.as_ref())?;
+        let engine = Engine::open(&held.engine(), &options)?;
+        Ok(Arc::new(Self { lanes: Lanes::open(engine, options)?, _held: held }))
+    }
+
+    /// Stops as a crash does: what is not durable is forgotten, every wait and write from now on fails. For tests.
+    pub fn abort(&self) {
+        self.lanes.abort();
+    }
+}
+
+impl Watermark for EmbeddedStore {
+    fn poll_durable(
+        &self,
+        lane: LaneId,
+        seq: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Durable, StoreError>> {
+        self.lanes.poll_durable(lane, seq, cx)
+    }
+}

@@ -1,0 +1,224 @@
+//! The Join Server's devices, nonces and session keys.
+
+use async_trait::async_trait;
+use prost::Message as _;
+use ttn_core::{
+    id::DeviceKey,
+    key::SessionKeyId,
+    store::{Durable, Replaces, Revision, StoreError, StoreErrorKind, Versioned},
+};
+use ttn_js::{
+    Device, Euis,
+    store::{
+        DevNonceRule, DeviceSelector, JoinStore, JoinWrite, NonceId, Nonces, NoncesChange,
+        RootKeyTag, SessionKeySet,
+    },
+};
+
+use crate::{
+    EmbeddedStore,
+    engine::Space,
+    lane::Change,
+    table::{Table, corrupt, parse_uid, split_u64, uid},
+    write::Denied,
+};
+
+mod record;
+
+#[async_trait]
+impl JoinStore for EmbeddedStore {
+    async fn device(&self, of: &DeviceSelector) -> Result<Versioned<Device>, StoreError> {
+        let missing = || StoreError::new(StoreErrorKind::NotFound, of.to_string());
+        let uid = match of {
+            DeviceSelector::Key(key) => uid(key),
+            DeviceSelector::Euis(euis) => {
+                self.lanes.get(Space::State, &euis_key(*euis))?.ok_or_else(missing)?
+            }
+        };
+        let row = self.lanes.get(Space::State, &Table::JoinDevice.key(&[&uid]))?;
+        versioned(parse_uid(&uid)?, &row.ok_or_else(missing)?)
+    }
+
+    async fn put_device(
+        &self,
+        device: &Device,
+        replaces: Replaces,
+    ) -> Result<Revision, StoreError> {
+        let octets = record::Device::of(device).encode_to_vec();
+        let written = self.lanes.write(|change| {
+            let old = stored(change, &device.key)?;
+            if !replaces.allows(old.as_ref().map(|old| old.revision)) {
+                return Err(conflict(&device.key).into());
+            }
+            let owner = change.get(Space::State, &euis_key(device.euis))?;
+            let uid = uid(&device.key);
+            if owner.is_some_and(|owner| owner != uid) {
+                let context = format!("a device with EUIs {}", device.euis);
+                return Err(StoreError::new(StoreErrorKind::AlreadyExists, context).into());
+            }
+            if let Some(old) = &old {
+                change.delete(Space::State, euis_key(old.value.euis));
+            }
+            let revision = old.map_or(1, |old| old.revision.0 + 1);
+            let value = [&revision.to_be_bytes()[..], &octets].concat();
+            change.put(Space::State, Table::JoinDevice.key(&[&uid]), value);
+            change.put(Space::State, euis_key(device.euis), uid);
+            Ok(Revision(revision))
+        });
+        Ok(written.await?.1)
+    }
+
+    async fn delete_device(&self, key: &DeviceKey, replaces: Replaces) -> Result<(), StoreError> {
+        let written = self.lanes.write(|change| {
+            let Some(old) = stored(change, key)? else {
+                let context = format!("the device {key}");
+                return Err(StoreError::new(StoreErrorKind::NotFound, context).into());
+            };
+            if !replaces.allows(Some(old.revision)) {
+                return Err(conflict(key).into());
+            }
+            change.delete(Space::State, Table::JoinDevice.key(&[&uid(key)]));
+            change.delete(Space::State, euis_key(old.value.euis));
+            change.delete(Space::State, Table::JoinSessionKeys.key(&[&octets(old.value.euis)]));
+            Ok(())
+        });
+        written.await?;
+        Ok(())
+    }
+
+    async fn nonces(&self, id: &NonceId, dev_nonce: u16) -> Result<Nonces, StoreError> {
+        // The used nonce is read after the counters: a join in between shows at least in the revision, which will
+        // not match then.
+        let row = self.lanes.get(Space::State, &nonces_key(id.euis))?;
+        let nonces = record::Nonces::parse(row.as_deref())?;
+        let used = self.lanes.get(Space::State, &used_key(id, dev_nonce))?;
+        Ok(Nonces {
+            revision: Revision(nonces.revision),
+            join_nonce: nonces.join_nonce,
+            last_dev_nonce: nonces.last(id.root_key),
+            is_used: used.is_some(),
+        })
+    }
+
+    async fn used_dev_nonces(&self, id: &NonceId, limit: usize) -> Result<Vec<u16>, StoreError> {
+        let (from, to) = Table::JoinUsedDevNonce.prefix(&[&octets(id.euis), &id.root_key.0]);
+        let rows = self.lanes.range(Space::State, from, to).take(limit);
+        rows.map(|row| {
+            let (key, _) = row?;
+            let dev_nonce = key.last_chunk().ok_or_else(|| corrupt("a used DevNonce"))?;
+            Ok(u16::from_be_bytes(*dev_nonce))
+        })
+        .collect()
+    }
+
+    async fn change_nonces(&self, euis: Euis, what: &NoncesChange) -> Result<(), StoreError> {
+        let written = self.lanes.write(|change| {
+            let row = change.get(Space::State, &nonces_key(euis))?;
+            let mut nonces = record::Nonces::parse(row.as_deref())?;
+            match what {
+                NoncesChange::Purge => {
+                    nonces = record::Nonces { revision: nonces.revision, ..Default::default() };
+                    let (from, to) = Table::JoinUsedDevNonce.prefix(&[&octets(euis)]);
+                    for row in change.range(Space::State, from, to) {
+                        change.delete(Space::State, row?.0);
+                    }
+                }
+                NoncesChange::Raise { root_key, join_nonce, last_dev_nonce, used_dev_nonces } => {
+                    nonces.join_nonce = nonces.join_nonce.max(*join_nonce);
+                    if let Some(dev_nonce) = last_dev_nonce {
+                        nonces.raise_last(*root_key, *dev_nonce);
+                    }
+                    let id = NonceId { euis, root_key: *root_key };
+                    for dev_nonce in used_dev_nonces {
+                        change.put(Space::State, used_key(&id, *dev_nonce), Vec::new());
+                    }
+                }
+            }
+            nonces.revision += 1;
+            change.put(Space::State, nonces_key(euis), nonces.encode_to_vec());
+            Ok(())
+        });
+        written.await?;
+        Ok(())
+    }
+
+    async fn join(&self, write: JoinWrite) -> Result<Durable, StoreError> {
+        Ok(self.lanes.write(|change| join(change, &write)).await?.0)
+    }
+
+    async fn session_keys(
+        &self,
+        euis: Euis,
+        id: &SessionKeyId,
+    ) -> Result<SessionKeySet, StoreError> {
+        let key = Table::JoinSessionKeys.key(&[&octets(euis)]);
+        let sets = record::SessionKeySets::parse(self.lanes.get(Space::State, &key)?.as_deref())?;
+        let set = sets.sets.into_iter().find(|set| set.id == id.as_bytes());
+        let set = set.ok_or_else(|| {
+            let context = format!("the session keys {id} of {euis}");
+            StoreError::new(StoreErrorKind::NotFound, context)
+        })?;
+        set.parse()
+    }
+}
+
+fn join(change: &mut Change<'_>, write: &JoinWrite) -> Result<(), Denied> {
+    let euis = write.id.euis;
+    let row = change.get(Space::State, &nonces_key(euis))?;
+    let mut nonces = record::Nonces::parse(row.as_deref())?;
+    if nonces.revision != write.reads.0 {
+        let context = format!("the nonces of {euis}");
+        return Err(StoreError::new(StoreErrorKind::Conflict, context).into());
+    }
+    let key = Table::JoinSessionKeys.key(&[&octets(euis)]);
+    let mut sets = record::SessionKeySets::parse(change.get(Space::State, &key)?.as_deref())?;
+    sets.sets.insert(0, record::SessionKeySet::of(&write.keys));
+    sets.sets.truncate(write.session_keys_max);
+    nonces.revision += 1;
+    nonces.join_nonce = write.join_nonce;
+    match write.dev_nonce_rule {
+        DevNonceRule::Counter => nonces.raise_last(write.id.root_key, write.dev_nonce),
+        DevNonceRule::Random => {
+            change.put(Space::State, used_key(&write.id, write.dev_nonce), Vec::new());
+        }
+    }
+    change.put(Space::State, nonces_key(euis), nonces.encode_to_vec());
+    change.put(Space::State, key, sets.encode_to_vec());
+    Ok(())
+}
+
+fn stored(change: &Change<'_>, key: &DeviceKey) -> Result<Option<Versioned<Device>>, StoreError> {
+    let row = change.get(Space::State, &Table::JoinDevice.key(&[&uid(key)]))?;
+    row.map(|row| versioned(key.clone(), &row)).transpose()
+}
+
+fn versioned(key: DeviceKey, row: &[u8]) -> Result<Versioned<Device>, StoreError> {
+    let (revision, octets) = split_u64(row)?;
+    let wire =
+        record::Device::decode(octets).map_err(|_| corrupt("a device of the join server"))?;
+    Ok(Versioned { revision: Revision(revision), value: wire.parse(key)? })
+}
+
+fn conflict(key: &DeviceKey) -> StoreError {
+    StoreError::new(StoreErrorKind::Conflict, format!("the device {key}"))
+}
+
+fn octets(euis: Euis) -> [u8; 16] {
+    let mut octets = [0; 16];
+    octets[..8].copy_from_slice(&euis.join_eui.to_be_bytes());
+    octets[8..].copy_from_slice(&euis.dev_eui.to_be_bytes());
+    octets
+}
+
+fn euis_key(euis: Euis) -> Vec<u8> {
+    Table::JoinDeviceOfEuis.key(&[&octets(euis)])
+}
+
+fn nonces_key(euis: Euis) -> Vec<u8> {
+    Table::JoinNonces.key(&[&octets(euis)])
+}
+
+fn used_key(id: &NonceId, dev_nonce: u16) -> Vec<u8> {
+    let RootKeyTag(tag) = id.root_key;
+    Table::JoinUsedDevNonce.key(&[&octets(id.euis), &tag, &dev_nonce.to_be_bytes()])
+}
