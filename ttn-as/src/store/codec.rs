@@ -14,7 +14,7 @@ use ttn_core::{
 
 use self::wire::{dev_addr_of, key_id_of};
 use super::{
-    Device, Formatter, Formatters, LastUplink, Link, RegistryKey, RegistryRecord, Session,
+    Device, FormatterKind, Formatters, LastUplink, Link, RegistryKey, RegistryRecord, Session,
     SessionRecord,
 };
 
@@ -315,7 +315,7 @@ fn formatters(of: &Formatters) -> FormattersWire {
 
 fn formatters_of(wire: FormattersWire) -> Result<Formatters, StoreError> {
     let kind = |number| {
-        Formatter::from_number(number).ok_or_else(|| wire::corrupt("a stored formatter kind"))
+        FormatterKind::from_number(number).ok_or_else(|| wire::corrupt("a stored formatter kind"))
     };
     Ok(Formatters {
         up: kind(wire.up)?,
@@ -363,7 +363,7 @@ mod tests {
         let ids = DeviceIds::new("my-app.my-dev".parse().unwrap());
         let mut device = Device::new(ids, Timestamp::from_unix_secs(9));
         device.formatters = Some(Formatters {
-            up: Formatter::CayenneLpp,
+            up: FormatterKind::CayenneLpp,
             down_parameter: "x".to_owned(),
             ..Formatters::default()
         });

@@ -12,7 +12,7 @@ pub mod conformance;
 
 pub use memory::MemoryStore;
 pub use record::{
-    Device, Formatter, Formatters, LastUplink, Link, RegistryKey, RegistryRecord, Session,
+    Device, FormatterKind, Formatters, LastUplink, Link, RegistryKey, RegistryRecord, Session,
     SessionRecord,
 };
 

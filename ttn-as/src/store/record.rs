@@ -94,11 +94,11 @@ impl Link {
 #[expect(clippy::exhaustive_structs, reason = "built by other crates")]
 pub struct Formatters {
     /// Decodes uplinks.
-    pub up: Formatter,
+    pub up: FormatterKind,
     /// The script or the address of [`Self::up`].
     pub up_parameter: String,
     /// Encodes and decodes downlinks.
-    pub down: Formatter,
+    pub down: FormatterKind,
     /// The script or the address of [`Self::down`].
     pub down_parameter: String,
 }
@@ -107,7 +107,7 @@ pub struct Formatters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 #[repr(u8)]
-pub enum Formatter {
+pub enum FormatterKind {
     /// No formatter.
     #[default]
     None = 0,
@@ -121,7 +121,7 @@ pub enum Formatter {
     CayenneLpp = 4,
 }
 
-impl Formatter {
+impl FormatterKind {
     /// The name in the API.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,0 +1,292 @@
+//! Completes pending messages: fetches keys, decodes payloads, queues again what became invalid.
+//!
+//! Messages of one device are completed in order, devices beside each other. A second record in the device's lane
+//! carries the result; until then the first one says that something is missing, also after a restart.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use serde_json::json;
+use ttn_core::{
+    addr::DevAddr,
+    error::{ApiError, ErrorBody, ErrorKind},
+    id::{DeviceIds, DeviceKey},
+    key::{KeyEnvelope, SessionKeyId},
+    msg::{ApplicationUp, Downlink, Up, UplinkUp},
+    peer::PeerError,
+    store::{Refusal, durable},
+};
+
+use crate::{
+    ApplicationServer, Error, QueueOperation, event,
+    format::Payload,
+    log::{Record, RecordState},
+    state::{Entry, Waiting},
+    store::{FormatterKind, Formatters},
+    uplink::{complete, open_uplink, seal_downlink},
+};
+
+/// The first and the longest pause between two attempts.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+/// How often a queue is rebuilt before its downlinks are dropped.
+const REQUEUE_ATTEMPTS_MAX: u32 = 5;
+/// The pause while the log takes nothing.
+pub(crate) const LOG_FULL_PAUSE: Duration = Duration::from_millis(10);
+
+/// Something is not available now.
+struct Retry;
+
+impl ApplicationServer {
+    pub(crate) async fn work_pending(&self) {
+        let mut jobs = FuturesUnordered::new();
+        loop {
+            while jobs.len() < self.config.workers.max(1) {
+                let Some(key) = self.state.lock().ready.pop_front() else { break };
+                jobs.push(self.complete_device(key));
+            }
+            tokio::select! {
+                biased;
+                Some(()) = jobs.next(), if !jobs.is_empty() => {}
+                () = self.work.notified() => {}
+            }
+        }
+    }
+
+    async fn complete_device(&self, key: DeviceKey) {
+        let mut pause = RETRY.0;
+        let mut attempt = 0;
+        while let Some((waiting, formatters)) = self.next_waiting(&key) {
+            if durable(&*self.log, waiting.position).await.is_err() {
+                return;
+            }
+            let mut record = (*waiting.record).clone();
+            if self.complete_one(&mut record, formatters.as_ref(), attempt).await.is_err() {
+                attempt += 1;
+                self.sleep(pause).await;
+                pause = (pause * 2).min(RETRY.1);
+                continue;
+            }
+            (pause, attempt) = (RETRY.0, 0);
+            while self.append_completed(&key, &record) == Err(Refusal::Full) {
+                self.sleep(LOG_FULL_PAUSE).await;
+            }
+        }
+    }
+
+    fn next_waiting(&self, key: &DeviceKey) -> Option<(Waiting, Option<Formatters>)> {
+        let mut state = self.state.lock();
+        let entry = state.devices.get_mut(key)?;
+        let Some(waiting) = entry.queue.front().cloned() else {
+            entry.busy = false;
+            return None;
+        };
+        let entry = state.devices.get(key)?;
+        Some((waiting, state.formatters(entry)))
+    }
+
+    async fn complete_one(
+        &self,
+        record: &mut Record,
+        formatters: Option<&Formatters>,
+        attempt: u32,
+    ) -> Result<(), Retry> {
+        if record.encrypted {
+            if let Err(error) = self.open(record).await {
+                if error.kind() == ErrorKind::Unavailable {
+                    return Err(Retry);
+                }
+                record.state = RecordState::Drop;
+                record.reason = Some(error.to_body());
+                return Ok(());
+            }
+            record.encrypted = false;
+        }
+        match &record.up.up {
+            Up::Uplink(uplink) => {
+                let formatters = formatters.filter(|f| f.up != FormatterKind::None);
+                if let Some(formatters) = formatters {
+                    record.decoded = self.decode(&record.up, uplink, formatters).await;
+                }
+            }
+            Up::JoinAccept(join) if !join.invalidated_downlinks.is_empty() => {
+                let downlinks = join.invalidated_downlinks.clone();
+                self.requeue(&record.up, QueueOperation::Push, downlinks, attempt).await?;
+            }
+            Up::DownlinkQueueInvalidated(invalidated) => {
+                let downlinks = invalidated.downlinks.clone();
+                self.count_from(&record.up.ids.key, &invalidated.session_key_id, |last| {
+                    *last = invalidated.last_f_cnt_down;
+                });
+                self.requeue(&record.up, QueueOperation::Replace, downlinks, attempt).await?;
+                // AS-25: it is not forwarded.
+                record.state = RecordState::Drop;
+                return Ok(());
+            }
+            _ => {}
+        }
+        record.state = RecordState::Deliver;
+        Ok(())
+    }
+
+    /// Decrypts a message, fetching the key if need be (AS-03).
+    async fn open(&self, record: &mut Record) -> Result<(), Error> {
+        let ids = record.up.ids.clone();
+        match &mut record.up.up {
+            Up::Uplink(uplink) => {
+                let (key, dev_addr) = self.session_key(&ids, &uplink.session_key_id).await?;
+                open_uplink(&key, dev_addr, uplink);
+            }
+            Up::DownlinkAck(downlink)
+            | Up::DownlinkFailed(downlink, _)
+            | Up::DownlinkNack(downlink)
+            | Up::DownlinkQueued(downlink)
+            | Up::DownlinkSent(downlink) => {
+                let (key, dev_addr) = self.session_key(&ids, &downlink.session_key_id).await?;
+                seal_downlink(&key, dev_addr, downlink);
+            }
+            Up::DownlinkQueueInvalidated(invalidated) => {
+                let mut opened = invalidated.downlinks.clone();
+                for downlink in &mut opened {
+                    let (key, dev_addr) = self.session_key(&ids, &downlink.session_key_id).await?;
+                    seal_downlink(&key, dev_addr, downlink);
+                }
+                invalidated.downlinks = opened;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The AppSKey and the address of a session; the key is fetched if it is not known.
+    pub(crate) async fn session_key(
+        &self,
+        ids: &DeviceIds,
+        id: &SessionKeyId,
+    ) -> Result<(ttn_core::key::Aes128Key, DevAddr), Error> {
+        let known = |entry: &Entry| {
+            let session = entry.hot.session(id);
+            let dev_addr = session.map(|s| s.dev_addr).or(ids.dev_addr).unwrap_or_default();
+            (entry.key(id).cloned(), dev_addr, entry.device.ids.clone())
+        };
+        let (key, dev_addr, registered) = {
+            let state = self.state.lock();
+            let entry = state.devices.get(&ids.key);
+            known(entry.ok_or_else(|| Error::DeviceNotFound(ids.key.clone()))?)
+        };
+        if let Some(key) = key {
+            return Ok((key, dev_addr));
+        }
+        let envelope = self.fetch_key(ids, &registered, id).await?;
+        let key = self.unwrap(&envelope).ok_or_else(|| Error::AppSKey {
+            source: PeerError::Rejected(Box::new(ErrorBody::new(
+                "pkg/applicationserver",
+                "no_app_s_key",
+                ErrorKind::FailedPrecondition,
+                "the AppSKey is wrapped with a key encryption key that this server lacks",
+            ))),
+        })?;
+        let mut state = self.state.lock();
+        if let Some(entry) = state.devices.get_mut(&ids.key) {
+            entry.remember(vec![(id.clone(), key.clone())]);
+            // It is stored with the next record of the device.
+            if let Some(session) = Arc::make_mut(&mut entry.hot).session_mut(id) {
+                session.app_s_key = Some(self.wrap(envelope));
+            }
+        }
+        Ok((key, dev_addr))
+    }
+
+    async fn fetch_key(
+        &self,
+        ids: &DeviceIds,
+        registered: &DeviceIds,
+        id: &SessionKeyId,
+    ) -> Result<KeyEnvelope, Error> {
+        let join_eui = ids.join_eui.or(registered.join_eui).ok_or(Error::NoJoinEui)?;
+        let dev_eui = ids.dev_eui.or(registered.dev_eui).ok_or(Error::NoDevEui)?;
+        let js =
+            self.peers.as_js(join_eui).map_err(|_| Error::JoinServerUnavailable { join_eui })?;
+        js.app_s_key(join_eui, dev_eui, id).await.map_err(|source| match source {
+            PeerError::Unavailable { .. } => Error::JoinServerUnavailable { join_eui },
+            source => Error::AppSKey { source },
+        })
+    }
+
+    async fn decode(
+        &self,
+        up: &ApplicationUp,
+        uplink: &UplinkUp,
+        formatters: &Formatters,
+    ) -> Option<crate::log::Decoded> {
+        let payload = Payload {
+            ids: &up.ids,
+            f_port: uplink.f_port.filter(|port| *port != 0)?,
+            octets: &uplink.frm_payload,
+            parameter: &formatters.up_parameter,
+        };
+        match self.formatters.decode_uplink(formatters.up, &payload).await {
+            Ok(decoded) => {
+                if !decoded.warnings.is_empty() {
+                    let warnings = json!({ "warnings": decoded.warnings });
+                    self.report(&event::UP_DECODE_WARNING, up, || warnings);
+                }
+                Some(decoded)
+            }
+            Err(error) => {
+                self.report(
+                    &event::UP_DECODE_FAIL,
+                    up,
+                    || json!({ "reason": error.name(), "message": error.to_string() }),
+                );
+                None
+            }
+        }
+    }
+
+    /// Queues clear downlinks again (AS-24, AS-25).
+    async fn requeue(
+        &self,
+        up: &ApplicationUp,
+        operation: QueueOperation,
+        downlinks: Vec<Downlink>,
+        attempt: u32,
+    ) -> Result<(), Retry> {
+        let Err(error) = self.send_downlinks(&up.ids.key, operation, &downlinks).await else {
+            return Ok(());
+        };
+        if error.kind() == ErrorKind::Unavailable && attempt < REQUEUE_ATTEMPTS_MAX {
+            return Err(Retry);
+        }
+        let body = error.to_body();
+        self.report(&event::DOWN_DROP, up, || {
+            json!({ "reason": body.name, "message": body.message, "downlinks": downlinks.len() })
+        });
+        Ok(())
+    }
+
+    /// Changes the last counter of a session.
+    fn count_from(&self, key: &DeviceKey, id: &SessionKeyId, change: impl FnOnce(&mut u32)) {
+        let mut state = self.state.lock();
+        let Some(entry) = state.devices.get_mut(key) else { return };
+        if let Some(session) = Arc::make_mut(&mut entry.hot).session_mut(id) {
+            change(&mut session.last_a_f_cnt_down);
+        }
+    }
+
+    fn append_completed(&self, key: &DeviceKey, record: &Record) -> Result<(), Refusal> {
+        let mut state = self.state.lock();
+        let Some(entry) = state.devices.get(key) else { return Ok(()) };
+        // Its room may have been needed for others in between.
+        if entry.queue.front().is_none_or(|front| front.record.number != record.number) {
+            return Ok(());
+        }
+        let mut change = entry.change();
+        change.hot.pending_records = change.hot.pending_records.saturating_sub(1);
+        change.hot.pending_since = entry.queue.get(1).map(|waiting| waiting.record.up.received_at);
+        let mut completed = complete(record, change.next_number());
+        completed.state = record.state;
+        change.records.push(completed);
+        let lane = change.hot.lane;
+        self.commit(&mut state, lane, vec![change]).map(|_| ())
+    }
+}

@@ -1,0 +1,335 @@
+//! Messages of the Network Server: matched, decrypted, appended to the log. Nothing waits here.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use ttn_core::{
+    addr::DevAddr,
+    error::{ErrorBody, ErrorKind},
+    id::{DeviceIds, EntityId},
+    key::Aes128Key,
+    map::Map,
+    msg::{ApplicationBatch, ApplicationUp, Downlink, JoinAcceptUp, Up, UplinkUp},
+    store::{Position, Refused},
+};
+use ttn_mac::{command::Direction, crypto::payload::encrypt_frm_payload};
+
+use crate::{
+    ApplicationServer, event,
+    log::{Record, RecordState},
+    state::{Change, Entry, State},
+    store::{LastUplink, Session},
+};
+
+/// Why a message is not appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reject {
+    /// The device is not registered here.
+    DeviceNotFound,
+    /// It is in the log already.
+    Repeated,
+    /// It belongs to a session that this server does not know.
+    UnknownSession,
+}
+
+/// What is still to be done to a message.
+struct Taken {
+    encrypted: bool,
+    pending: bool,
+}
+
+impl ApplicationServer {
+    pub(crate) fn take_batch(
+        &self,
+        batch: ApplicationBatch,
+    ) -> Result<Position, Refused<ApplicationBatch>> {
+        let lane = batch.lane;
+        let mut state = self.state.lock();
+        let mut changes: Vec<Change> = Vec::new();
+        let mut index = Map::default();
+        let mut known = Position { lane, seq: 0 };
+        for (owned, up) in &batch.messages {
+            self.report_receive(up);
+            let key = &up.ids.key;
+            let Some(entry) = state.devices.get(key) else {
+                self.report_reject(up, Reject::DeviceNotFound);
+                continue;
+            };
+            let at = *index.entry(key.clone()).or_insert_with(|| {
+                changes.push(entry.change());
+                changes.len() - 1
+            });
+            let Some(change) = changes.get_mut(at) else { continue };
+            change.owned = *owned;
+            match self.take(&state, entry, change, up.clone()) {
+                Ok(()) => self.last_seen.note(key, up.received_at),
+                Err(reject) => {
+                    if reject == Reject::Repeated && entry.position.lane == lane {
+                        known = known.max(entry.position);
+                    }
+                    self.report_reject(up, reject);
+                }
+            }
+        }
+        changes.retain(|change| !change.records.is_empty());
+        if changes.is_empty() {
+            return Ok(known);
+        }
+        let position = self.commit(&mut state, lane, changes);
+        drop(state);
+        position.map_err(|reason| Refused { batch, reason })
+    }
+
+    /// Adds a message to a device's change: decrypted if the key is at hand, else pending.
+    fn take(
+        &self,
+        state: &State,
+        entry: &Entry,
+        change: &mut Change,
+        mut up: ApplicationUp,
+    ) -> Result<(), Reject> {
+        let ids = &up.ids;
+        let taken = match &mut up.up {
+            Up::Uplink(uplink) => {
+                let decodes = state.decodes_uplinks(entry);
+                take_uplink(entry, change, ids, uplink, decodes)?
+            }
+            Up::JoinAccept(join) => self.take_join(entry, change, ids, join)?,
+            Up::DownlinkAck(downlink)
+            | Up::DownlinkFailed(downlink, _)
+            | Up::DownlinkNack(downlink)
+            | Up::DownlinkQueued(downlink)
+            | Up::DownlinkSent(downlink) => {
+                let encrypted = take_downlink(entry, change, downlink)?;
+                Taken { encrypted, pending: encrypted }
+            }
+            Up::DownlinkQueueInvalidated(invalidated) => {
+                let known = |downlink: &Downlink| change.session(&downlink.session_key_id);
+                invalidated.downlinks.retain(|downlink| known(downlink).is_some());
+                let key = |downlink: &Downlink| change.key(entry, &downlink.session_key_id);
+                // All are decrypted, or none.
+                let encrypted = !invalidated.downlinks.iter().all(|d| key(d).is_some());
+                if !encrypted {
+                    for downlink in &mut invalidated.downlinks {
+                        take_downlink(entry, change, downlink)?;
+                    }
+                }
+                Taken { encrypted, pending: true }
+            }
+            _ => Taken { encrypted: false, pending: false },
+        };
+        self.add(entry, change, up, &taken);
+        Ok(())
+    }
+
+    /// Adds a clear message of this server to a device's change.
+    pub(crate) fn add_own(&self, entry: &Entry, change: &mut Change, record: Record) {
+        let Record { up, decoded, .. } = record;
+        self.add(entry, change, up, &Taken { encrypted: false, pending: false });
+        if let Some(record) = change.records.last_mut() {
+            record.decoded = decoded;
+        }
+    }
+
+    fn add(&self, entry: &Entry, change: &mut Change, up: ApplicationUp, taken: &Taken) {
+        // Behind a pending message everything waits, so that the order of the device is kept.
+        let pending = taken.pending || change.hot.pending_records > 0;
+        if pending && change.hot.pending_records as usize >= self.config.pending_max.max(1) {
+            give_up_oldest(entry, change);
+        }
+        if pending {
+            change.hot.pending_records += 1;
+            change.hot.pending_since.get_or_insert(up.received_at);
+        }
+        let mut record = Record::deliver(change.next_number(), up);
+        record.encrypted = taken.encrypted;
+        record.state = if pending { RecordState::Pending } else { RecordState::Deliver };
+        change.records.push(record);
+    }
+
+    fn take_join(
+        &self,
+        entry: &Entry,
+        change: &mut Change,
+        ids: &DeviceIds,
+        join: &mut JoinAcceptUp,
+    ) -> Result<Taken, Reject> {
+        if change.session(&join.session_key_id).is_some() {
+            return Err(Reject::Repeated);
+        }
+        // AS-24: what waits for the old session is decrypted while its key is at hand.
+        join.invalidated_downlinks
+            .retain_mut(|downlink| take_downlink(entry, change, downlink) == Ok(false));
+        let mut session =
+            Session::new(join.session_key_id.clone(), ids.dev_addr.unwrap_or_default());
+        if let Some(envelope) = join.app_s_key.take() {
+            if let Some(key) = self.unwrap(&envelope) {
+                change.keys.push((join.session_key_id.clone(), key));
+            }
+            session.app_s_key = Some(self.wrap(envelope));
+        }
+        if join.pending_session {
+            change.hot.pending = Some(session);
+        } else {
+            change.hot.current = Some(session);
+            change.hot.pending = None;
+        }
+        Ok(Taken { encrypted: false, pending: !join.invalidated_downlinks.is_empty() })
+    }
+
+    fn report_receive(&self, up: &ApplicationUp) {
+        let definition = match up.up {
+            Up::Uplink(_) => &event::UP_RECEIVE,
+            Up::JoinAccept(_) => &event::UP_JOIN_RECEIVE,
+            _ => return,
+        };
+        self.report(definition, up, || json!({}));
+    }
+
+    fn report_reject(&self, up: &ApplicationUp, reject: Reject) {
+        let definition = match up.up {
+            Up::Uplink(_) => &event::UP_DROP,
+            Up::JoinAccept(_) => &event::UP_JOIN_DROP,
+            _ => &event::DOWN_DROP,
+        };
+        self.report(definition, up, || json!({ "reason": reject.name() }));
+    }
+
+    /// Reports that a record can be read (or will never be).
+    pub(crate) fn report_forward(&self, record: &Record) {
+        let up = &record.up;
+        let drop = record.state == RecordState::Drop;
+        let definition = match &up.up {
+            _ if record.state == RecordState::Pending => return,
+            Up::Uplink(_) if drop => &event::UP_DROP,
+            Up::Uplink(_) => &event::UP_FORWARD,
+            Up::JoinAccept(_) => &event::UP_JOIN_FORWARD,
+            Up::DownlinkQueueInvalidated(_) => &event::DOWN_INVALIDATED_FORWARD,
+            _ if drop => &event::DOWN_DROP,
+            Up::DownlinkAck(_) => &event::DOWN_ACK_FORWARD,
+            Up::DownlinkFailed(..) => &event::DOWN_FAILED_FORWARD,
+            Up::DownlinkNack(_) => &event::DOWN_NACK_FORWARD,
+            Up::DownlinkSent(_) => &event::DOWN_SENT_FORWARD,
+            _ => &event::DOWN_FORWARD,
+        };
+        self.report(definition, up, || match &record.reason {
+            Some(reason) => json!({ "reason": reason.name, "message": reason.message }),
+            None => json!({ "number": record.number }),
+        });
+    }
+
+    pub(crate) fn report(
+        &self,
+        definition: &'static ttn_core::event::EventDefinition,
+        up: &ApplicationUp,
+        data: impl FnOnce() -> serde_json::Value,
+    ) {
+        let id = EntityId::Device(up.ids.key.clone());
+        let time = self.clock.utc();
+        event::publish(&self.events, definition, time, id, &up.correlation_ids, data);
+    }
+}
+
+impl Reject {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::DeviceNotFound => "device_not_found",
+            Self::Repeated => "repeated",
+            Self::UnknownSession => "unknown_session",
+        }
+    }
+}
+
+fn take_uplink(
+    entry: &Entry,
+    change: &mut Change,
+    ids: &DeviceIds,
+    uplink: &mut UplinkUp,
+    decodes: bool,
+) -> Result<Taken, Reject> {
+    let seen = LastUplink { f_cnt: uplink.f_cnt, checksum: checksum(&uplink.frm_payload) };
+    let dev_addr = ids.dev_addr.or(entry.device.ids.dev_addr).unwrap_or_default();
+    let session = change.session_of_uplink(&uplink.session_key_id, dev_addr);
+    if session.last_uplink == Some(seen) {
+        return Err(Reject::Repeated);
+    }
+    session.last_uplink = Some(seen);
+    let dev_addr = session.dev_addr;
+    // Port 0 carries MAC commands under another key, and no port carries nothing.
+    if uplink.f_port.is_none_or(|port| port == 0) {
+        return Ok(Taken { encrypted: false, pending: false });
+    }
+    match change.key(entry, &uplink.session_key_id) {
+        Some(key) => {
+            open_uplink(key, dev_addr, uplink);
+            Ok(Taken { encrypted: false, pending: decodes })
+        }
+        None => Ok(Taken { encrypted: true, pending: true }),
+    }
+}
+
+/// Decrypts a downlink (AS-28); gives whether it is still encrypted because the key is missing.
+fn take_downlink(entry: &Entry, change: &Change, downlink: &mut Downlink) -> Result<bool, Reject> {
+    let id = &downlink.session_key_id;
+    let dev_addr = change.session(id).ok_or(Reject::UnknownSession)?.dev_addr;
+    match change.key(entry, id) {
+        Some(key) => {
+            seal_downlink(key, dev_addr, downlink);
+            Ok(false)
+        }
+        None => Ok(true),
+    }
+}
+
+/// Decrypts the payload of an uplink.
+pub(crate) fn open_uplink(key: &Aes128Key, dev_addr: DevAddr, uplink: &mut UplinkUp) {
+    let mut payload = uplink.frm_payload.to_vec();
+    encrypt_frm_payload(key, Direction::Uplink, dev_addr, uplink.f_cnt, &mut payload);
+    uplink.frm_payload = payload.into();
+}
+
+/// Encrypts the payload of a downlink, or decrypts it.
+pub(crate) fn seal_downlink(key: &Aes128Key, dev_addr: DevAddr, downlink: &mut Downlink) {
+    let mut payload = downlink.frm_payload.to_vec();
+    encrypt_frm_payload(key, Direction::Downlink, dev_addr, downlink.f_cnt, &mut payload);
+    downlink.frm_payload = payload.into();
+}
+
+/// Completes a device's oldest pending message without what it waits for, to make room.
+fn give_up_oldest(entry: &Entry, change: &mut Change) {
+    let completed: Vec<u64> = change.records.iter().filter_map(|r| r.completes).collect();
+    let waiting = entry.queue.iter().map(|waiting| &*waiting.record);
+    let mine = change.records.iter().filter(|record| record.state == RecordState::Pending);
+    let mut open = waiting.chain(mine).filter(|record| !completed.contains(&record.number));
+    let Some(oldest) = open.next().cloned() else { return };
+    let next_since = open.next().map(|record| record.up.received_at);
+    let mut record = complete(&oldest, change.next_number());
+    if record.encrypted {
+        record.state = RecordState::Drop;
+        record.reason = Some(ErrorBody::new(
+            "pkg/applicationserver",
+            "no_app_s_key",
+            ErrorKind::ResourceExhausted,
+            "too many messages wait for the AppSKey; see why the Join Server does not give it",
+        ));
+    }
+    change.records.push(record);
+    change.hot.pending_records = change.hot.pending_records.saturating_sub(1);
+    change.hot.pending_since = next_since;
+}
+
+/// Begins the record that completes a pending one.
+pub(crate) fn complete(pending: &Record, number: u64) -> Record {
+    let mut record = pending.clone();
+    record.completes = Some(pending.number);
+    record.number = number;
+    record.state = RecordState::Deliver;
+    record
+}
+
+/// FNV-1a of 64 bits; stored sessions depend on it.
+fn checksum(octets: &Arc<[u8]>) -> u64 {
+    octets.iter().fold(0xCBF2_9CE4_8422_2325, |sum, octet| {
+        (sum ^ u64::from(*octet)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}
