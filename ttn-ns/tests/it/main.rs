@@ -4,9 +4,17 @@
     clippy::expect_used,
     clippy::panic,
     clippy::too_many_lines,
+    clippy::indexing_slicing,
     missing_docs,
     reason = "tests"
 )]
 
+mod downlink;
+mod harness;
+mod join;
+mod recovery;
+mod registry;
+mod runner;
 #[cfg(feature = "testing")]
 mod store;
+mod uplink;

@@ -1,0 +1,162 @@
+//! The way of an uplink.
+
+use std::time::Duration;
+
+use ttn_core::msg::Up;
+
+use crate::harness::{World, abp, abp_device};
+
+// NS-02
+#[test]
+fn three_gateways_make_one_uplink() {
+    let mut world = World::with(&abp());
+    let mut device = abp_device();
+    let tx = device.uplink(1, b"x", false, &world.entropy).unwrap();
+    for gateway in ["gateway-a", "gateway-b", "gateway-c"] {
+        world.receive(&tx, gateway);
+        world.advance(Duration::from_millis(50));
+    }
+    assert!(world.application.is_empty(), "the window is open");
+    world.advance(Duration::from_millis(100));
+    let Up::Uplink(up) = &world.application[0].up else { panic!("no uplink") };
+    assert_eq!(up.rx_metadata.len(), 3);
+    assert_eq!((up.f_cnt, up.f_port), (0, Some(1)));
+    world.advance(Duration::from_millis(400));
+    world.receive(&tx, "gateway-d");
+    assert_eq!(world.application.len(), 1);
+    assert_eq!(world.drop_reasons(), ["late_copy"]);
+}
+
+// NS-01
+#[test]
+fn a_frame_on_another_frequency_is_another_frame() {
+    let mut world = World::with(&abp());
+    let mut device = abp_device();
+    let tx = device.uplink(1, b"x", false, &world.entropy).unwrap();
+    world.receive(&tx, "gateway-a");
+    let mut other = tx;
+    let hz = if other.frequency.hz() == 868_100_000 { 868_300_000 } else { 868_100_000 };
+    other.frequency = ttn_core::radio::Frequency::from_hz(hz);
+    world.receive(&other, "gateway-a");
+    let receive = "ns.up.data.receive";
+    assert_eq!(world.event_names().iter().filter(|name| **name == receive).count(), 2);
+}
+
+// NS-03
+#[test]
+fn metadata_are_limited() {
+    let mut world = World::with(&abp());
+    let tx = abp_device().uplink(1, b"x", false, &world.entropy).unwrap();
+    for gateway in 0..60 {
+        world.receive(&tx, &format!("gateway-{gateway}"));
+    }
+    world.advance(Duration::from_millis(300));
+    let Up::Uplink(up) = &world.application[0].up else { panic!("no uplink") };
+    assert_eq!(up.rx_metadata.len(), 50);
+}
+
+// NS-08
+#[test]
+fn the_counter_rolls_over_at_16_bits() {
+    let mut world = World::with(&abp());
+    let mut device = abp_device();
+    for next in [60_000, 65_535, 65_536] {
+        if next == 60_000 {
+            // Within MAX_FCNT_GAP of each other.
+            for step in [16_000, 32_000, 48_000] {
+                device.set_next_f_cnt_up(step);
+                let tx = device.uplink(1, b"x", false, &world.entropy).unwrap();
+                world.receive_and_wait(&tx);
+            }
+        }
+        device.set_next_f_cnt_up(next);
+        let tx = device.uplink(1, b"x", false, &world.entropy).unwrap();
+        world.receive_and_wait(&tx);
+    }
+    let Up::Uplink(up) = &world.application.last().unwrap().up else { panic!("no uplink") };
+    assert_eq!(up.f_cnt, 65_536);
+    assert_eq!(world.application.len(), 6);
+}
+
+// NS-09
+#[test]
+fn a_jump_above_the_gap_is_dropped() {
+    let mut world = World::with(&abp());
+    let mut device = abp_device();
+    for next in [1, 20_001] {
+        device.set_next_f_cnt_up(next);
+        let tx = device.uplink(1, b"x", false, &world.entropy).unwrap();
+        world.receive_and_wait(&tx);
+    }
+    assert_eq!(world.drop_reasons(), ["f_cnt_gap_too_large"]);
+}
+
+// NS-10
+#[test]
+fn a_replayed_frame_is_refused_with_its_reason() {
+    let mut world = World::with(&abp());
+    let mut device = abp_device();
+    let first = device.uplink(1, b"x", false, &world.entropy).unwrap();
+    world.receive_and_wait(&first);
+    world.advance(Duration::from_secs(10));
+    let second = device.uplink(1, b"y", false, &world.entropy).unwrap();
+    world.receive_and_wait(&second);
+    world.advance(Duration::from_secs(10));
+    world.receive_and_wait(&first);
+    assert_eq!(world.take_ups(), ["uplink", "uplink"]);
+    assert_eq!(world.drop_reasons(), ["f_cnt_replayed"]);
+    assert_eq!(world.shard.counters()["f_cnt_replayed"], 1);
+    let drop = world.events.iter().find(|e| e.definition.name == "ns.up.data.drop").unwrap();
+    assert!(drop.data["detail"].as_str().unwrap().contains('1'), "{}", drop.data);
+}
+
+// NS-11
+#[test]
+fn a_wrong_integrity_code_matches_nobody() {
+    let mut world = World::with(&abp());
+    let mut tx = abp_device().uplink(1, b"x", false, &world.entropy).unwrap();
+    *tx.bytes.last_mut().unwrap() ^= 1;
+    world.receive_and_wait(&tx);
+    assert!(world.application.is_empty());
+    assert_eq!(world.drop_reasons(), ["mic_mismatch"]);
+}
+
+// NS-12, DESIGN 6
+#[test]
+fn a_retransmission_is_acknowledged_again_and_not_delivered_again() {
+    let mut world = World::with(&abp());
+    let mut device = abp_device();
+    let tx = device.uplink(1, b"x", true, &world.entropy).unwrap();
+    world.receive_and_wait(&tx);
+    let first = world.transmitted(ttn_core::msg::TxResult::Success);
+    world.advance(Duration::from_secs(8));
+    world.receive_and_wait(&tx);
+    let again = world.transmitted(ttn_core::msg::TxResult::Success);
+    assert_eq!(world.take_ups(), ["uplink"]);
+    assert_ne!(first.phy, again.phy, "another counter");
+    let ttn_mac::device::Received::Data(data) = device.hear(&again.phy).unwrap() else {
+        panic!("no data")
+    };
+    assert!(data.ack);
+    assert_eq!(data.f_cnt, 1);
+}
+
+// NS-07
+#[test]
+fn the_right_one_of_many_devices_with_one_address_is_found() {
+    let mut world = World::with(&abp());
+    for n in 0_u8..20 {
+        let mut other = abp();
+        other.ids.key.device_id = format!("other-{n}").parse().unwrap();
+        other.ids.dev_eui =
+            other.ids.dev_eui.map(|_| ttn_core::eui::DevEui::from_u64(0x70B3_D57E_D000_0001));
+        other.ids.join_eui = None;
+        let session = other.state.as_mut().unwrap().session.as_mut().unwrap();
+        session.keys = ttn_mac::session::NetworkKeys::v1_0(ttn_core::key::Aes128Key::new([n; 16]));
+        world.put(other, ttn_core::store::Replaces::Nothing).unwrap();
+    }
+    assert_eq!(world.shard.len(), 21);
+    let tx = abp_device().uplink(1, b"x", false, &world.entropy).unwrap();
+    world.receive_and_wait(&tx);
+    assert_eq!(world.application[0].ids.key.to_string(), "app.device");
+}
