@@ -1,0 +1,86 @@
+//! Figures of the store under load: printed by hand, not asserted. Run with
+//! `cargo test --release -p ttn-store-embedded --test it load -- --ignored --nocapture`.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use ttn_as::log::ApplicationLog as _;
+use ttn_core::store::durable;
+use ttn_store_embedded::{EmbeddedStore, Options};
+
+use crate::lanes::{batch, record};
+
+#[test]
+#[ignore = "a measurement: minutes of load, run by hand"]
+#[expect(clippy::disallowed_methods, reason = "it measures")]
+fn figures() {
+    let directory = tempfile::tempdir().unwrap();
+    let begin = Instant::now();
+    let store = EmbeddedStore::open(directory.path(), Options::default()).unwrap();
+    println!("first open: {:?}", begin.elapsed());
+    drop(store);
+    println!("empty store: {} KiB", octets(directory.path()) >> 10);
+    let begin = Instant::now();
+    let store = EmbeddedStore::open(directory.path(), Options::default()).unwrap();
+    println!("open of an empty store: {:?}", begin.elapsed());
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let seconds = std::env::args().find_map(|arg| arg.strip_prefix("seconds=")?.parse().ok());
+    let length = Duration::from_secs(seconds.unwrap_or(20));
+    for waiting in [1_u64, 16, 64, 256] {
+        let begin = Instant::now();
+        let mut latencies = runtime.block_on(async {
+            let writers = (0..waiting).map(|writer| {
+                let store = store.clone();
+                async move {
+                    let mut latencies = Vec::new();
+                    let mut number = writer + 1;
+                    while begin.elapsed() < length {
+                        let sent = Instant::now();
+                        let record = record(number, &[7; 380]);
+                        let position = store.append(batch(0, &[record])).unwrap();
+                        durable(&*store, position).await.unwrap();
+                        latencies.push(sent.elapsed());
+                        number += waiting;
+                    }
+                    latencies
+                }
+            });
+            futures::future::join_all(writers).await.concat()
+        });
+        latencies.sort_unstable();
+        let at = |part: usize| latencies[(latencies.len() - 1) * part / 1000];
+        println!(
+            "{waiting:>4} waiting: {:>7.0} batches/s, p50 {:?}, p99 {:?}, p999 {:?}, max {:?}",
+            latencies.len() as f64 / length.as_secs_f64(),
+            at(500),
+            at(990),
+            at(999),
+            at(1000),
+        );
+    }
+    drop(store);
+    println!("store after load: {} MiB", octets(directory.path()) >> 20);
+    let begin = Instant::now();
+    let store = EmbeddedStore::open(directory.path(), Options::default()).unwrap();
+    println!("open after load: {:?}", begin.elapsed());
+    drop(store);
+}
+
+fn octets(path: &Path) -> u64 {
+    std::fs::read_dir(path)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let metadata = entry.metadata().unwrap();
+            // Blocks that are taken, not lengths: the journal is allocated ahead.
+            #[cfg(unix)]
+            let taken = std::os::unix::fs::MetadataExt::blocks(&metadata) * 512;
+            #[cfg(not(unix))]
+            let taken = metadata.len();
+            if metadata.is_dir() { octets(&entry.path()) } else { taken }
+        })
+        .sum()
+}

@@ -1,0 +1,8 @@
+//! The embedded store: every port's suite, lanes, and what a kill leaves.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod conformance;
+mod directory;
+mod kill;
+mod lanes;
+mod load;
