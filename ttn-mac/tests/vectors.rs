@@ -11,6 +11,8 @@
     reason = "a test may panic"
 )]
 
+#[path = "vectors/adr.rs"]
+mod adr;
 #[path = "vectors/command_json.rs"]
 mod command_json;
 #[path = "vectors/crypto.rs"]
@@ -19,8 +21,16 @@ mod crypto;
 mod frames;
 #[path = "vectors/mac_commands.rs"]
 mod mac_commands;
+#[path = "vectors/plans.rs"]
+mod plans;
+#[path = "vectors/region_cases.rs"]
+mod region_cases;
+#[path = "vectors/regions.rs"]
+mod regions;
 #[path = "vectors/support.rs"]
 mod support;
+#[path = "vectors/versions.rs"]
+mod versions;
 
 use std::{collections::BTreeMap, env, fs, path::Path, process::ExitCode};
 
@@ -29,9 +39,13 @@ use support::{Case, Check, Kind, Outcome};
 
 /// The files, and for each the kinds of cases by module.
 const TOPICS: &[(&str, &[&[Kind]])] = &[
+    ("adr", &[adr::KINDS]),
     ("crypto", &[crypto::KINDS]),
     ("frames", &[frames::KINDS]),
-    ("mac_commands", &[mac_commands::KINDS]),
+    ("frequency_plans", &[plans::KINDS]),
+    ("mac_commands", &[mac_commands::KINDS, versions::KINDS]),
+    ("region_cases", &[region_cases::KINDS]),
+    ("regions", &[regions::KINDS]),
 ];
 
 fn main() -> ExitCode {

@@ -16,7 +16,6 @@ pub const DEFAULT_MARGIN: f32 = 15.0;
 /// The default policy: the best SNR of the last uplinks pays first for a higher data rate, then for less power; losses
 /// pay with repetitions.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
 pub struct DefaultAdr;
 
 impl AdrAlgorithm for DefaultAdr {

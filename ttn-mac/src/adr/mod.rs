@@ -18,8 +18,8 @@ use crate::{
 
 pub use default::{DEFAULT_MARGIN, DefaultAdr};
 pub use rules::{
-    DataRateChoice, DataRateSet, PowerChoice, PowerRange, adapt_data_rate, adapt_nb_trans,
-    adapt_tx_power, demodulation_floor, loss_rate,
+    DataRateChoice, DataRateSet, PowerChoice, PowerRange, ack_exponent, adapt_data_rate,
+    adapt_nb_trans, adapt_tx_power, demodulation_floor, loss_rate,
 };
 
 /// An ADR policy.

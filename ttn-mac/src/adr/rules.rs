@@ -21,6 +21,12 @@ pub fn demodulation_floor(rate: &DataRate) -> Option<f32> {
     Some((4.0 - f32::from(*spreading_factor)) * 2.5 + wider)
 }
 
+/// ADR_ACK_LIMIT or ADR_ACK_DELAY as ADRParamSetupReq says it: the largest exponent of two that is not above the number.
+#[must_use]
+pub fn ack_exponent(number: u16) -> u8 {
+    u8::try_from(number.checked_ilog2().unwrap_or(0)).unwrap_or(0)
+}
+
 /// Lost over expected, for counters in rising order; repeated ones count once. Zero for fewer than two.
 #[must_use]
 pub fn loss_rate(f_cnts: impl IntoIterator<Item = u32>) -> f32 {

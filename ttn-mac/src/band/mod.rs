@@ -10,6 +10,7 @@
 #![expect(clippy::exhaustive_structs, reason = "tables: complete by definition of the documents")]
 
 mod ch_mask;
+mod eirp;
 mod eu_863_870;
 mod id;
 mod lookup;
@@ -25,6 +26,7 @@ use ttn_core::{
 use crate::frame::FrequencyStep;
 
 pub use ch_mask::{ChMaskScheme, ChannelMask, MaskPair};
+pub use eirp::{eirp_of_index, index_of_eirp};
 pub use id::{BandId, UnknownBandId};
 pub use lookup::Rx1DataRateError;
 

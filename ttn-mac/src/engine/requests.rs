@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Engine;
 use crate::{
-    band::ChannelMask,
+    band::{ChannelMask, index_of_eirp},
     command::Command,
     state::{Channel, MacState, Parameters},
     version::MacRules as _,
@@ -27,6 +27,7 @@ impl Engine<'_> {
             let max_duty_cycle = desired.max_duty_cycle.min(15);
             blocks.push(Block::from([Command::DutyCycleReq { max_duty_cycle }]));
         }
+        blocks.extend(self.tx_param_setup(st).map(|command| Block::from([command])));
         blocks.extend(rx_param_setup(st).map(|command| Block::from([command])));
         let new_channels = self.new_channels(st);
         let link_adr = if new_channels.is_empty() { self.link_adr(st) } else { Block::new() };
@@ -44,6 +45,23 @@ impl Engine<'_> {
             }]));
         }
         blocks
+    }
+
+    /// NS-52.
+    fn tx_param_setup(&self, st: &MacState) -> Option<Command> {
+        let slow = &st.slow;
+        if !self.band.supports_tx_param_setup || !slow.version.uses_tx_param_setup_req() {
+            return None;
+        }
+        let wanted = |of: &Parameters| Command::TxParamSetupReq {
+            max_eirp_index: index_of_eirp(of.max_eirp),
+            uplink_dwell_time: of.uplink_dwell_time.unwrap_or(false),
+            downlink_dwell_time: of.downlink_dwell_time.unwrap_or(false),
+        };
+        let request = wanted(&slow.desired);
+        // What the device does at boot is not known where the band leaves it open.
+        let unknown = slow.current.uplink_dwell_time.is_none();
+        (unknown || request != wanted(&slow.current)).then_some(request)
     }
 
     /// NS-50: channels behind those of the band.

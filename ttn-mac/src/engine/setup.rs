@@ -6,6 +6,7 @@ use ttn_core::version::MacVersion;
 
 use super::Engine;
 use crate::{
+    adr::ack_exponent,
     band::{Band, ChannelMask},
     state::{
         Channel, Channels, FACTORY_PRESETS_MAX, Hot, MacState, Parameters, Rejected, Session,
@@ -82,8 +83,8 @@ impl Engine<'_> {
                 .unwrap_or_default(),
             adr_tx_power_index: 0,
             adr_nb_trans: 1,
-            adr_ack_limit_exponent: exponent(band.adr_ack_limit),
-            adr_ack_delay_exponent: exponent(band.adr_ack_delay),
+            adr_ack_limit_exponent: ack_exponent(band.adr_ack_limit),
+            adr_ack_delay_exponent: ack_exponent(band.adr_ack_delay),
             rx1_delay: self
                 .setting(|set| set.rx1_delay)
                 .unwrap_or_else(|| u8::try_from(band.receive_delay_1.as_secs()).unwrap_or(1)),
@@ -221,9 +222,4 @@ fn next_index(band: &Band, channels: &Channels) -> u8 {
     (0..band.uplink_channels_max)
         .find(|index| channels.channel(band, *index).is_none())
         .unwrap_or(u8::MAX)
-}
-
-/// The exponent of the largest power of two that is not above the number.
-fn exponent(number: u16) -> u8 {
-    u8::try_from(number.checked_ilog2().unwrap_or(0)).unwrap_or(0)
 }

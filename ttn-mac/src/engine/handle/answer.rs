@@ -2,6 +2,7 @@
 
 use super::{Handling, MacEvent};
 use crate::{
+    band::eirp_of_index,
     command::Command,
     state::{Channel, DeviceStatus},
 };
@@ -143,15 +144,26 @@ impl Handling<'_> {
         self.answered(request, answer, true);
     }
 
-    /// NS-52. The request is not built yet.
+    /// NS-52.
     fn tx_param_setup(&mut self, answer: Command) {
         let request =
             self.take_request(|request| matches!(request, Command::TxParamSetupReq { .. }));
         self.st.hot.sticky |= STICKY_TX_PARAM_SETUP;
-        match request {
-            Some(request) => self.answered(request, answer, true),
-            None => self.unasked(STICKY_TX_PARAM_SETUP, answer),
-        }
+        let Some(
+            request @ Command::TxParamSetupReq {
+                max_eirp_index,
+                uplink_dwell_time,
+                downlink_dwell_time,
+            },
+        ) = request
+        else {
+            return self.unasked(STICKY_TX_PARAM_SETUP, answer);
+        };
+        let current = &mut self.st.slow.current;
+        current.max_eirp = eirp_of_index(max_eirp_index).unwrap_or(current.max_eirp);
+        current.uplink_dwell_time = Some(uplink_dwell_time);
+        current.downlink_dwell_time = Some(downlink_dwell_time);
+        self.answered(request, answer, true);
     }
 
     /// NS-53.
