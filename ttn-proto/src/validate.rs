@@ -352,3 +352,26 @@ fn is_email(value: &str) -> bool {
         && !local.bytes().any(|byte| byte <= b' ' || b"@<>()[],;:\\\"".contains(&byte))
         && host.split('.').all(label)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_of_the_api_compiles() {
+        assert_eq!(PATTERNS.len(), crate::generated::patterns::PATTERNS.len());
+        assert!(PATTERNS.len() > 20);
+    }
+
+    #[test]
+    fn the_short_way_for_ids_agrees_with_the_patterns() {
+        for pattern in ["^[a-z0-9](?:[-]?[a-z0-9]){2,}$", "^[a-z0-9](?:[-]?[a-z0-9]){1,}$"] {
+            for id in
+                ["", "a", "ab", "a-b", "abc", "a--b", "-ab", "ab-", "a-b-c", "ABC", "a_c", "é00"]
+            {
+                let expected = PATTERNS[pattern].is_match(id);
+                assert_eq!(matches(pattern, id), expected, "{pattern} {id}");
+            }
+        }
+    }
+}

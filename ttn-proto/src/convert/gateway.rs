@@ -4,12 +4,12 @@ use ttn_core::eui::GatewayEui;
 use ttn_core::id::GatewayId;
 use ttn_core::msg::{
     DownlinkPath, Location, LocationSource, PathConstraint, RxMetadata, TxPriority, TxRequest,
-    TxResult,
+    TxResult, Uplink,
 };
 use ttn_core::radio::DeviceClass;
 
 use super::id::octets;
-use super::{ConvertError, timestamp, to_timestamp};
+use super::{ConvertError, correlation_ids, timestamp, to_timestamp};
 use crate::v3;
 use crate::v3::downlink_path::Path;
 use crate::v3::tx_acknowledgment::Result as ApiResult;
@@ -122,6 +122,20 @@ impl TryFrom<&v3::RxMetadata> for RxMetadata {
             path_constraint: rx.downlink_path_constraint().into(),
             uplink_token: rx.uplink_token.as_slice().into(),
         })
+    }
+}
+
+/// With the frame as bytes only; `payload` is for who has taken it apart.
+impl From<&Uplink> for v3::UplinkMessage {
+    fn from(uplink: &Uplink) -> Self {
+        Self {
+            raw_payload: uplink.phy.bytes.to_vec(),
+            settings: Some((&uplink.settings).into()),
+            rx_metadata: uplink.rx_metadata.iter().map(Into::into).collect(),
+            received_at: Some(timestamp(uplink.received_at)),
+            correlation_ids: correlation_ids(&uplink.correlation_ids),
+            ..Self::default()
+        }
     }
 }
 

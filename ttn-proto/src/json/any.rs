@@ -19,7 +19,8 @@ fn entry(name: &str) -> Option<&'static Entry> {
     MESSAGES.get(index)
 }
 
-/// Writes `{"@type":…}`; a message that cannot be decoded is written as base64 in `value`.
+/// Writes `{"@type":…}`; a message that cannot be decoded, or is nested deeper than sixteen others, is
+/// written as base64 in `value`.
 pub fn write(any: &Any, w: &mut Writer) {
     w.begin_object();
     if any.type_url.is_empty() {
@@ -29,7 +30,8 @@ pub fn write(any: &Any, w: &mut Writer) {
     w.name("@type");
     w.string(&any.type_url);
     let name = any.type_url.rsplit('/').next().unwrap_or_default();
-    match entry(name).map(|entry| (entry.decode)(&any.value)) {
+    let entry = if w.enter_any() { entry(name) } else { None };
+    match entry.map(|entry| (entry.decode)(&any.value)) {
         Some(Ok(message)) if message.descriptor().json == Json::Wrapper => {
             w.name("value");
             message.write_json(w);
@@ -41,6 +43,7 @@ pub fn write(any: &Any, w: &mut Writer) {
             Plain::put(&any.value, w);
         }
     }
+    w.leave_any();
     w.end_object();
 }
 

@@ -11,9 +11,25 @@ pub struct Writer {
     text: String,
     /// Whether the next name or item needs a comma before it.
     comma: bool,
+    /// How many `google.protobuf.Any` are open.
+    any_depth: usize,
 }
 
+/// How deep messages in `google.protobuf.Any` are decoded.
+const ANY_DEPTH_MAX: usize = 16;
+
 impl Writer {
+    /// Goes into an `Any`; false if that is too deep.
+    pub(crate) fn enter_any(&mut self) -> bool {
+        self.any_depth += 1;
+        self.any_depth <= ANY_DEPTH_MAX
+    }
+
+    /// Leaves an `Any`.
+    pub(crate) fn leave_any(&mut self) {
+        self.any_depth -= 1;
+    }
+
     /// The text written so far.
     pub fn finish(self) -> String {
         self.text

@@ -260,6 +260,18 @@ fn any_holds_messages_with_their_type() {
 }
 
 #[test]
+fn any_in_any_ends_somewhere() {
+    let type_url = "type.googleapis.com/ttn.lorawan.v3.ErrorDetails";
+    let mut details = v3::ErrorDetails { name: "innermost".into(), ..Default::default() };
+    for _ in 0..2000 {
+        let any = Any { type_url: type_url.into(), value: details.encode_to_vec() };
+        details = v3::ErrorDetails { details: vec![any], ..Default::default() };
+    }
+    let text = to_string(&details);
+    assert_eq!(text.matches("ErrorDetails").count(), 17);
+}
+
+#[test]
 fn malformed_input_names_its_place() {
     assert!(refuse::<v3::Application>("{").contains("not JSON"));
     assert!(refuse::<v3::Application>("[]").contains("an object"));

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use axum::extract::Request as HttpRequest;
-use axum::http::Response as HttpResponse;
+use axum::extract::{ConnectInfo, Request as HttpRequest};
+use axum::http::{HeaderValue, Response as HttpResponse};
 use bytes::{Buf as _, BufMut as _};
 use futures::StreamExt as _;
 use tonic::body::Body;
@@ -16,7 +16,8 @@ use ttn_proto::service::{BoxStream, Incoming, Method, Outgoing};
 use super::{Api, MESSAGE_SIZE_MAX};
 
 /// Answers one call.
-pub(super) async fn handle(api: Api, request: HttpRequest) -> HttpResponse<Body> {
+pub(super) async fn handle(api: Api, mut request: HttpRequest) -> HttpResponse<Body> {
+    forwarded_for(&mut request);
     let method = match api.method_by_path(request.uri().path()) {
         Ok(method) => method.clone(),
         Err(status) => return status.into_http(),
@@ -35,6 +36,15 @@ pub(super) async fn handle(api: Api, request: HttpRequest) -> HttpResponse<Body>
         (true, _) => grpc.streaming(call, request).await,
         (false, true) => grpc.server_streaming(call, request).await,
         (false, false) => grpc.unary(call, request).await,
+    }
+}
+
+/// Adds the address of the caller to `x-forwarded-for`, if the listener gave it.
+fn forwarded_for(request: &mut HttpRequest) {
+    let address = request.extensions().get::<ConnectInfo<std::net::SocketAddr>>();
+    let address = address.and_then(|info| HeaderValue::try_from(info.ip().to_string()).ok());
+    if let Some(address) = address {
+        request.headers_mut().append("x-forwarded-for", address);
     }
 }
 

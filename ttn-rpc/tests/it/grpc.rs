@@ -42,6 +42,7 @@ async fn a_call_reaches_the_service_with_its_credentials() {
     let application: v3::Application = unary(GET, get("abc", &["name", "ids"])).await.unwrap();
     assert_eq!(application.name, "name,ids");
     assert_eq!(application.attributes["caller"], "Bearer(…)");
+    assert_eq!(application.attributes["forwarded-for"], "127.0.0.1");
 }
 
 #[tokio::test]
