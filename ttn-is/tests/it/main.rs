@@ -1,0 +1,13 @@
+//! The Identity Server as a whole, over the memory store.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod access;
+mod api_keys;
+mod bench;
+mod devices;
+mod directory;
+mod entities;
+mod users;
+
+#[cfg(feature = "grpc")]
+mod api;
