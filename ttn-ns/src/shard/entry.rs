@@ -76,7 +76,7 @@ impl Defaults {
     /// The default policy with these settings.
     #[must_use]
     pub fn new(settings: MacSettings) -> Self {
-        Self { settings, adr: Arc::new(DefaultAdr::default()) }
+        Self { settings, adr: Arc::<DefaultAdr>::default() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every [`NetworkStore`] promises, as tests.
 //!
 //! A backend calls [`crate::network_store_conformance`] with an expression that makes a [`Backend`].
+#![expect(clippy::expect_used, reason = "a suite of tests")]
 
 use std::sync::Arc;
 
@@ -152,7 +153,7 @@ pub async fn a_batch_is_seen_by_device_list_and_load(backend: &dyn Backend) {
     assert_eq!(row.record.value, *record("app.one"));
     assert_eq!(row.hot.as_ref().and_then(|hot| hot.hot.f_cnt_up), Some(5));
     assert_eq!(queue_seqs(&row), [1, 2], "the queue is ordered by its numbers");
-    assert_eq!(owner.rows().await, [row.clone()]);
+    assert_eq!(owner.rows().await, std::slice::from_ref(&row));
     let page = owner.store.list(&DeviceQuery::default()).await.expect("it can be listed");
     assert_eq!((page.items, page.total), (vec![row], 1));
 }

@@ -295,7 +295,7 @@ pub struct HotRecord {
 const LAYOUT: u8 = 1;
 
 const _: () = assert!(
-    1 + ttn_mac::state::HOT_LENGTH <= ttn_mac::state::HOT_LENGTH_MAX,
+    ttn_mac::state::HOT_LENGTH < ttn_mac::state::HOT_LENGTH_MAX,
     "a session record without first copy has at most 128 octets"
 );
 

@@ -125,7 +125,7 @@ pub(crate) fn abp() -> Device {
     let plan = plan::get("EU_863_870_TTN").unwrap();
     let band = band::get(plan.band_id, device.phy_version).unwrap();
     let defaults = MacSettings::default();
-    let adr = DefaultAdr::default();
+    let adr: DefaultAdr = Default::default();
     let engine = Engine::new(band, plan, &device.settings, &defaults, &adr);
     let mut state = engine.new_abp(device.mac_version, session).slow;
     // Nothing that the network wants changed: only what a test asks for is sent.
