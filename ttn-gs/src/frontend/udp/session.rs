@@ -438,7 +438,9 @@ impl UdpSession {
                 .is_some_and(|path| now.monotonic.since(path.last) >= downlink_path_expires);
             if path_expired {
                 link.path = None;
-                effects.push(Effect::DownlinkPath { eui: *eui, open: false });
+                if matches!(link.state, LinkState::Connected) {
+                    effects.push(Effect::DownlinkPath { eui: *eui, open: false });
+                }
             }
             let silent = now.monotonic.since(link.last_heard) >= connection_expires;
             match link.state {
