@@ -13,7 +13,6 @@ use ttn_core::{
         QueueInvalidated, RxMetadata, TxPriority, TxSettings, Up, UplinkUp,
     },
     radio::DataRate,
-    time::Timestamp,
 };
 
 use self::write::Writer;
@@ -332,8 +331,9 @@ fn any(w: &mut Writer, value: &Value) {
     }
 }
 
+#[cfg(test)]
 /// A time of the API: RFC 3339 with `Z` and 0, 3, 6 or 9 digits of a second's fraction.
-pub(crate) fn format_time(time: Timestamp) -> String {
+pub(crate) fn format_time(time: ttn_core::time::Timestamp) -> String {
     let mut text = String::with_capacity(30);
     write::time(&mut text, time);
     text

@@ -285,7 +285,7 @@ impl Session {
     }
 
     /// Queues downlinks. MQTT 3.1.1 has no way to refuse them, so that what is wrong becomes an event (AS-34).
-    async fn take_downlinks(&self, name: &str, payload: &[u8]) {
+    async fn take_downlinks(&mut self, name: &str, payload: &[u8]) {
         let Some((device, operation)) = topic::of_downlinks(&self.application, name) else {
             return;
         };

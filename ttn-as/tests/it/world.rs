@@ -1,0 +1,431 @@
+//! A server with fakes around it.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{SinkExt as _, StreamExt as _, stream::BoxStream};
+use parking_lot::Mutex;
+use rmqtt_codec::{
+    types::{Publish, QoS},
+    v3::{Codec, Connect, ConnectAckReason, Packet},
+};
+use tokio::{io::DuplexStream, sync::mpsc};
+use tokio_util::codec::Framed;
+use ttn_as::{
+    ApplicationServer, Config, DeviceSessions,
+    format::Formatter,
+    integration::mqtt::{Connection, Listener, serve},
+    log::{ApplicationLog, Cursor, LogBatch, LogFilter, LogRecord, MemoryLog, Retention},
+    store::{Device, FormatterKind, Formatters, MemoryStore, Session},
+    testing,
+};
+use ttn_core::{
+    addr::DevAddr,
+    auth::{AccessDenied, Caller, Credentials, Principal, Right, Rights},
+    clock::SystemClock,
+    error::{ErrorBody, ErrorKind},
+    eui::{DevEui, JoinEui},
+    id::{DeviceKey, EntityId},
+    key::{Aes128Key, KeyEnvelope, SessionKeyId},
+    msg::{ApplicationBatch, ApplicationUp, Downlink, Up, UplinkUp},
+    peer::{Access, AsJs, AsNs, Local, NsAs as _, PeerError},
+    rand::OsEntropy,
+    store::{Durable, LaneId, Position, Refused, Replaces, StoreError, Watermark},
+    task::Tasks,
+    time::Timestamp,
+};
+use ttn_mac::{command::Direction, crypto::payload::encrypt_frm_payload};
+
+pub(crate) const APP_S_KEY: [u8; 16] = [7; 16];
+
+pub(crate) fn dev_addr() -> DevAddr {
+    DevAddr::from_u32(0x2601_0203)
+}
+
+pub(crate) fn device() -> DeviceKey {
+    "my-app.my-dev".parse().unwrap()
+}
+
+pub(crate) fn key_id(name: &str) -> SessionKeyId {
+    SessionKeyId::new(name.as_bytes()).unwrap()
+}
+
+pub(crate) fn crypt(direction: Direction, f_cnt: u32, payload: &[u8]) -> Vec<u8> {
+    let mut octets = payload.to_vec();
+    let key = Aes128Key::new(APP_S_KEY);
+    encrypt_frm_payload(&key, direction, dev_addr(), f_cnt, &mut octets);
+    octets
+}
+
+/// A Network Server that keeps what it is told.
+#[derive(Debug, Default)]
+pub(crate) struct FakeNs {
+    pub(crate) pushed: Mutex<Vec<Downlink>>,
+    pub(crate) replaced: Mutex<Vec<Downlink>>,
+    /// Answers in order; then everything is taken.
+    pub(crate) answers: Mutex<Vec<PeerError>>,
+}
+
+#[async_trait]
+impl AsNs for FakeNs {
+    async fn push_downlinks(&self, _: &DeviceKey, list: Vec<Downlink>) -> Result<(), PeerError> {
+        if let Some(error) = self.answers.lock().pop() {
+            return Err(error);
+        }
+        self.pushed.lock().extend(list);
+        Ok(())
+    }
+
+    async fn replace_downlinks(&self, _: &DeviceKey, list: Vec<Downlink>) -> Result<(), PeerError> {
+        *self.replaced.lock() = list;
+        Ok(())
+    }
+
+    async fn list_downlinks(&self, _: &DeviceKey) -> Result<Vec<Downlink>, PeerError> {
+        Ok(self.pushed.lock().clone())
+    }
+}
+
+/// A Join Server that knows some keys, and may be away.
+#[derive(Debug, Default)]
+pub(crate) struct FakeJs {
+    pub(crate) keys: Mutex<BTreeMap<SessionKeyId, KeyEnvelope>>,
+    pub(crate) away: Mutex<bool>,
+}
+
+#[async_trait]
+impl AsJs for FakeJs {
+    async fn app_s_key(
+        &self,
+        _: JoinEui,
+        _: DevEui,
+        id: &SessionKeyId,
+    ) -> Result<KeyEnvelope, PeerError> {
+        if *self.away.lock() {
+            return Err(PeerError::Unavailable { relation: "AsJs" });
+        }
+        self.keys.lock().get(id).cloned().ok_or_else(|| {
+            let (namespace, name) = ("pkg/joinserver", "session_not_found");
+            let body = ErrorBody::new(namespace, name, ErrorKind::NotFound, "no such session");
+            PeerError::Rejected(Box::new(body))
+        })
+    }
+}
+
+/// An Identity Server that knows the keys `full`, `read`, `write` and `other`, and may be away.
+#[derive(Debug, Default)]
+pub(crate) struct FakeAccess {
+    pub(crate) away: Mutex<bool>,
+}
+
+#[async_trait]
+impl Access for FakeAccess {
+    async fn principal(&self, credentials: &Credentials) -> Result<Principal, PeerError> {
+        if *self.away.lock() {
+            return Err(PeerError::Unavailable { relation: "Access" });
+        }
+        let Credentials::Bearer(key) = credentials else { panic!("a password is a bearer") };
+        let rights = match key.as_str() {
+            "full" => [Right::ApplicationTrafficRead, Right::ApplicationTrafficDownWrite].into(),
+            "read" => vec![Right::ApplicationTrafficRead],
+            "write" => vec![Right::ApplicationTrafficDownWrite],
+            _ => return Err(PeerError::rejected(&AccessDenied::Unauthenticated)),
+        };
+        let entity = EntityId::Application("my-app".parse().unwrap());
+        let rights = rights.into_iter().collect();
+        let mut principal = Principal::anonymous();
+        principal.caller = api_key(entity, rights);
+        principal.universal = rights;
+        Ok(principal)
+    }
+
+    async fn rights_of(&self, caller: &Principal, entity: &EntityId) -> Result<Rights, PeerError> {
+        let is_own = *entity == EntityId::Application("my-app".parse().unwrap());
+        Ok(if is_own { caller.universal } else { Rights::NONE })
+    }
+}
+
+fn api_key(entity: EntityId, rights: Rights) -> Caller {
+    Caller::ApiKey { entity, id: "KEY".to_owned(), rights }
+}
+
+/// A log whose durability is held back until it is let go.
+#[derive(Debug)]
+pub(crate) struct HeldLog {
+    inner: Arc<MemoryLog>,
+    held: Mutex<(bool, Vec<std::task::Waker>)>,
+}
+
+impl HeldLog {
+    pub(crate) fn hold(&self) {
+        self.held.lock().0 = true;
+    }
+
+    pub(crate) fn release(&self) {
+        let mut held = self.held.lock();
+        held.0 = false;
+        held.1.drain(..).for_each(std::task::Waker::wake);
+    }
+}
+
+impl Watermark for HeldLog {
+    fn poll_durable(
+        &self,
+        lane: LaneId,
+        seq: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Durable, StoreError>> {
+        let mut held = self.held.lock();
+        if held.0 && seq > 0 {
+            held.1.push(cx.waker().clone());
+            return Poll::Pending;
+        }
+        self.inner.poll_durable(lane, seq, cx)
+    }
+}
+
+#[async_trait]
+impl ApplicationLog for HeldLog {
+    fn append(&self, batch: LogBatch) -> Result<Position, Refused<LogBatch>> {
+        self.inner.append(batch)
+    }
+
+    fn read<'a>(
+        &'a self,
+        from: &Cursor,
+        filter: &LogFilter,
+    ) -> BoxStream<'a, Result<LogRecord, StoreError>> {
+        self.inner.read(from, filter)
+    }
+
+    fn end(&self) -> Cursor {
+        self.inner.end()
+    }
+
+    async fn truncate(&self, retention: &Retention) -> Result<u64, StoreError> {
+        self.inner.truncate(retention).await
+    }
+}
+
+/// A listener whose clients are in memory.
+#[derive(Debug)]
+struct MemoryListener(mpsc::Receiver<DuplexStream>);
+
+#[async_trait]
+impl Listener for MemoryListener {
+    async fn accept(&mut self) -> std::io::Result<Connection> {
+        match self.0.recv().await {
+            Some(io) => Ok(Connection { io: Box::new(io), remote: "memory".to_owned() }),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) server: Arc<ApplicationServer>,
+    pub(crate) ns: Arc<FakeNs>,
+    pub(crate) js: Arc<FakeJs>,
+    pub(crate) access: Arc<FakeAccess>,
+    pub(crate) log: Arc<HeldLog>,
+    store: Arc<MemoryStore>,
+    clients: mpsc::Sender<DuplexStream>,
+    config: Config,
+    _tasks: Tasks,
+}
+
+impl World {
+    /// A server without devices.
+    pub(crate) async fn empty(config: Config) -> Self {
+        let memory = Arc::new(MemoryLog::new());
+        let store = Arc::new(MemoryStore::new(memory.clone()));
+        let log = Arc::new(HeldLog { inner: memory, held: Mutex::default() });
+        Self::on(config, log, store, None).await
+    }
+
+    /// A server with the device `my-app.my-dev` and its session `one`.
+    pub(crate) async fn new() -> Self {
+        let world = Self::empty(Config::default()).await;
+        world.add_device(None).await;
+        world
+    }
+
+    /// A server with the device, whose uplinks are decoded.
+    pub(crate) async fn with_formatter(formatter: Arc<dyn Formatter>) -> Self {
+        let memory = Arc::new(MemoryLog::new());
+        let store = Arc::new(MemoryStore::new(memory.clone()));
+        let log = Arc::new(HeldLog { inner: memory, held: Mutex::default() });
+        let world = Self::on(Config::default(), log, store, Some(formatter)).await;
+        world.add_device(Some(FormatterKind::CayenneLpp)).await;
+        world
+    }
+
+    /// The same store after the process was killed and started again.
+    pub(crate) async fn restarted(self, formatter: Option<Arc<dyn Formatter>>) -> Self {
+        let Self { config, log, store, server, .. } = self;
+        drop(server);
+        Self::on(config, log, store, formatter).await
+    }
+
+    async fn on(
+        config: Config,
+        log: Arc<HeldLog>,
+        store: Arc<MemoryStore>,
+        formatter: Option<Arc<dyn Formatter>>,
+    ) -> Self {
+        let peers = Arc::new(Local::default());
+        let (ns, js, access) = <(Arc<FakeNs>, Arc<FakeJs>, Arc<FakeAccess>)>::default();
+        peers.set_as_ns(&ns).set_as_js(&js).set_access(&access);
+        let mut builder = ApplicationServer::builder(
+            config.clone(),
+            Arc::new(SystemClock::new()),
+            Arc::new(OsEntropy::default()),
+            peers.clone(),
+            log.clone(),
+            store.clone(),
+        );
+        if let Some(formatter) = formatter {
+            builder = builder.formatter(FormatterKind::CayenneLpp, formatter);
+        }
+        let server = builder.build();
+        server.load().await.unwrap();
+        let mut tasks = Tasks::new();
+        server.start(&mut tasks);
+        let (clients, listener) = mpsc::channel(4);
+        tasks.spawn("mqtt", serve(server.clone(), MemoryListener(listener)));
+        // `peers` lives as long as the server that holds it.
+        Self { server, ns, js, access, log, store, clients, config, _tasks: tasks }
+    }
+
+    pub(crate) async fn add_device(&self, formatter: Option<FormatterKind>) {
+        let mut device = Device::new(testing::ids("my-app.my-dev"), Timestamp::UNIX_EPOCH);
+        device.formatters =
+            formatter.map(|kind| Formatters { up: kind, down: kind, ..Formatters::default() });
+        let mut session = Session::new(key_id("one"), dev_addr());
+        session.app_s_key = Some(Aes128Key::new(APP_S_KEY).into());
+        let sessions = DeviceSessions { current: Some(session), pending: None };
+        self.server.set_device(device, Some(sessions), Replaces::Nothing).await.unwrap();
+    }
+
+    /// Hands over messages as the Network Server does.
+    pub(crate) fn deliver(&self, ups: Vec<Up>) -> Position {
+        let message = |up| (testing::owned(), ApplicationUp { up, ..testing::up(placeholder()) });
+        let messages = ups.into_iter().map(message).collect();
+        self.server.uplinks(ApplicationBatch { lane: LaneId(0), messages }).unwrap()
+    }
+
+    /// The messages that a reader from the start gets by now, as their kind, FCnt and payload.
+    pub(crate) async fn log(&self) -> Vec<Arc<ttn_as::log::Delivery>> {
+        settle().await;
+        let application = "my-app".parse().unwrap();
+        let start = ttn_as::log::Start::At(Cursor::start());
+        let mut reader = self.server.read(&application, start);
+        let mut found = Vec::new();
+        let wait = std::time::Duration::from_millis(1);
+        while let Ok(Some(item)) = tokio::time::timeout(wait, reader.next()).await {
+            if let ttn_as::log::Item::Message(delivery) = item.unwrap() {
+                found.push(delivery);
+            }
+        }
+        found
+    }
+
+    pub(crate) async fn connect(&self, key: &str) -> Client {
+        let (client, code) = self.try_connect("my-app", key, 0).await;
+        assert_eq!(code, ConnectAckReason::ConnectionAccepted);
+        client
+    }
+
+    pub(crate) async fn try_connect(
+        &self,
+        user: &str,
+        key: &str,
+        keep_alive: u16,
+    ) -> (Client, ConnectAckReason) {
+        let (ours, theirs) = tokio::io::duplex(4096);
+        self.clients.send(theirs).await.unwrap();
+        let mut client = Client(Framed::new(ours, Codec::new(0)));
+        let connect = Connect {
+            clean_session: true,
+            keep_alive,
+            username: Some(user.into()),
+            password: Some(Bytes::copy_from_slice(key.as_bytes())),
+            ..Connect::default()
+        };
+        client.0.send(connect.into()).await.unwrap();
+        let Packet::ConnectAck(ack) = client.packet().await else { panic!("no CONNACK") };
+        (client, ack.return_code)
+    }
+}
+
+fn placeholder() -> Up {
+    Up::Uplink(Box::new(testing::uplink(0, b"")))
+}
+
+/// An uplink of session `one`, encrypted as the device does.
+pub(crate) fn uplink(f_cnt: u32, payload: &[u8]) -> Up {
+    uplink_of("one", f_cnt, payload)
+}
+
+pub(crate) fn uplink_of(session: &str, f_cnt: u32, payload: &[u8]) -> Up {
+    let mut uplink = testing::uplink(f_cnt, &crypt(Direction::Uplink, f_cnt, payload));
+    uplink.session_key_id = key_id(session);
+    Up::Uplink(Box::new(uplink))
+}
+
+pub(crate) fn as_uplink(up: &Up) -> &UplinkUp {
+    match up {
+        Up::Uplink(uplink) => uplink,
+        other => panic!("{other:?} is no uplink"),
+    }
+}
+
+/// Lets everything run that can.
+pub(crate) async fn settle() {
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+}
+
+/// An MQTT client.
+pub(crate) struct Client(pub(crate) Framed<DuplexStream, Codec>);
+
+impl Client {
+    pub(crate) async fn packet(&mut self) -> Packet {
+        self.0.next().await.expect("a packet before the end").expect("a good packet").0
+    }
+
+    pub(crate) async fn subscribe(&mut self, filter: &str) -> Packet {
+        let packet_id = 1.try_into().unwrap();
+        let topic_filters = vec![(filter.into(), QoS::AtLeastOnce)];
+        self.0.send(Packet::Subscribe { packet_id, topic_filters }).await.unwrap();
+        self.packet().await
+    }
+
+    pub(crate) async fn publish(&mut self, topic: &str, qos: QoS, payload: &str) {
+        let packet_id = (qos != QoS::AtMostOnce).then(|| 9.try_into().unwrap());
+        let publish = Publish {
+            dup: false,
+            retain: false,
+            qos,
+            topic: topic.into(),
+            packet_id,
+            payload: Bytes::copy_from_slice(payload.as_bytes()),
+            properties: None,
+        };
+        self.0.send(publish.into()).await.unwrap();
+    }
+
+    pub(crate) async fn message(&mut self) -> (String, serde_json::Value) {
+        let Packet::Publish(publish) = self.packet().await else { panic!("no PUBLISH") };
+        let json = serde_json::from_slice(&publish.payload).unwrap();
+        (publish.topic.to_string(), json)
+    }
+
+    pub(crate) async fn is_silent(&mut self) -> bool {
+        let wait = std::time::Duration::from_millis(50);
+        tokio::time::timeout(wait, self.0.next()).await.is_err()
+    }
+}
