@@ -63,7 +63,9 @@ async fn call(method: &Method, token: &str, body: Value) -> Result<(Value, u64),
     let total = response.metadata().get("x-total-count");
     let total = total.map_or(0, |total| total.to_str().unwrap().parse().unwrap());
     let message = response.into_inner();
-    Ok((serde_json::from_str(&message.to_json()).unwrap(), total))
+    let mut writer = ttn_proto::json::Writer::default();
+    message.write_json(&mut writer);
+    Ok((serde_json::from_str(&writer.finish()).unwrap(), total))
 }
 
 /// A body that fits every request of the services: what a message does not know, it ignores.
