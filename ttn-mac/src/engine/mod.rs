@@ -24,6 +24,9 @@ mod tx_report;
 mod types;
 mod uplink;
 
+#[cfg(test)]
+mod tests;
+
 pub use event::MacEvent;
 pub use reject::Reject;
 pub use types::{

@@ -1,0 +1,7 @@
+//! The engine against the device: join, uplink, downlink, and each rule with its id.
+
+mod commands;
+mod downlink;
+mod join;
+mod matching;
+mod rig;
