@@ -152,7 +152,9 @@ pub enum ConfigError {
         reason: String,
     },
     /// A port does not fit.
-    #[error("port {port} of `ports.{key}` shifted by {offset} is above 65535; choose a smaller --port-offset")]
+    #[error(
+        "port {port} of `ports.{key}` shifted by {offset} is above 65535; choose a smaller --port-offset"
+    )]
     Port {
         /// The key.
         key: &'static str,
@@ -258,10 +260,8 @@ impl Config {
     fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        serde_saphyr::from_str(&text).map_err(|error| ConfigError::File {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })
+        serde_saphyr::from_str(&text)
+            .map_err(|error| ConfigError::File { path: path.to_owned(), reason: error.to_string() })
     }
 
     /// Checks what no single key can.
@@ -271,7 +271,8 @@ impl Config {
     /// A shifted port is too high.
     pub fn check(&self) -> Result<(), ConfigError> {
         let ports = &self.ports;
-        let all = [("udp", ports.udp), ("mqtt", ports.mqtt), ("grpc", ports.grpc), ("http", ports.http)];
+        let all =
+            [("udp", ports.udp), ("mqtt", ports.mqtt), ("grpc", ports.grpc), ("http", ports.http)];
         for (key, port) in all {
             if port.checked_add(ports.offset).is_none() {
                 return Err(ConfigError::Port { key, port, offset: ports.offset });

@@ -1,1 +1,11 @@
-//! The reference binary of The Things Stack in Rust: configuration, composition and commands.
+//! The reference server as a library: configuration, composition and commands.
+//!
+//! [`compose::Stack`] is the whole network in one process; the binary of this crate loads a [`config::Config`],
+//! composes a stack on the embedded store and serves it.
+
+pub mod client;
+pub mod command;
+pub mod compose;
+pub mod config;
+pub mod provision;
+pub mod simulation;

@@ -24,6 +24,12 @@ pub struct DeviceNo(pub(crate) usize);
 pub struct GatewayNo(pub(crate) usize);
 
 impl GatewayNo {
+    /// The gateway of a number for arrays.
+    #[must_use]
+    pub const fn new(index: usize) -> Self {
+        Self(index)
+    }
+
     /// The number for arrays: gateways count from 0 in the order in which they were added.
     #[must_use]
     pub const fn index(self) -> usize {
@@ -214,6 +220,12 @@ impl World {
         number
     }
 
+    /// How many gateways there are.
+    #[must_use]
+    pub fn gateways(&self) -> usize {
+        self.gateways.len()
+    }
+
     /// Adds a device that no gateway hears yet.
     pub fn add_device(&mut self, node: impl Node + 'static) -> DeviceNo {
         let station = Station {
@@ -253,6 +265,11 @@ impl World {
         let datagram = station.push_data(now, frequency, data_rate, -60.0, 9.0, phy);
         let arrives = now.plus(station.model().backhaul);
         self.heap.push(arrives, Occurrence::AtServer(gateway, datagram));
+    }
+
+    /// Sends octets to the server that no forwarder would send.
+    pub fn send_raw(&mut self, now: Monotonic, gateway: GatewayNo, datagram: &[u8]) {
+        self.heap.push(now, Occurrence::AtServer(gateway, datagram.to_vec()));
     }
 
     /// A datagram of the server has left for a gateway.

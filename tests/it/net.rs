@@ -1,0 +1,296 @@
+//! A simulated network with short words for what scenarios need.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use ttn::{
+    core::{
+        addr::DevAddr,
+        eui::{DevEui, JoinEui},
+        id::{ApplicationId, DeviceKey},
+        key::Aes128Key,
+        radio::DataRateIndex,
+        version::{MacVersion, PhyVersion},
+    },
+    mac::{
+        band::{self, BandId},
+        device::{Device, DeviceConfig, DeviceSession, DevNonces, ReceivedData, RootKeys},
+        session::NetworkKeys,
+    },
+    stack::{
+        config::Config,
+        provision::{self, Activation, NewDevice},
+        simulation::Simulation,
+    },
+    testkit::{self, Action, DeviceNo, GatewayNo, Happened, Heard, Link},
+};
+
+pub(crate) const JOIN_EUI: JoinEui = JoinEui::from_u64(0x70B3_D57E_D000_0000);
+pub(crate) const PLAN: &str = "EU_863_870_TTN";
+
+/// A good link.
+pub(crate) const NEAR: Link = Link { rssi: -60.0, snr: 9.0, loss_per_mille: 0 };
+
+pub(crate) struct Net {
+    pub(crate) sim: Simulation,
+    pub(crate) app: ApplicationId,
+    pub(crate) gateways: Vec<GatewayNo>,
+    devices: u64,
+    seen: usize,
+    _directory: TempDir,
+}
+
+/// What a device is, as far as scenarios care.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) version: MacVersion,
+    pub(crate) data_rate: u8,
+    pub(crate) first_f_cnt_up: u32,
+    pub(crate) plan: &'static str,
+    /// `mac_settings` as JSON of the API; empty for none.
+    pub(crate) mac_settings: &'static str,
+}
+
+impl Default for Kind {
+    fn default() -> Self {
+        Self {
+            version: MacVersion::V1_0_3,
+            data_rate: 5,
+            first_f_cnt_up: 0,
+            plan: PLAN,
+            mac_settings: "",
+        }
+    }
+}
+
+impl Net {
+    /// Starts a network with some gateways.
+    pub(crate) async fn start(seed: u64, gateways: usize) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let sim = Simulation::start(seed, path, Config::default()).await.unwrap();
+        let app: ApplicationId = "test-app".parse().unwrap();
+        provision::create_application(sim.client().unwrap(), &app).await.unwrap();
+        let mut net =
+            Self { sim, app, gateways: Vec::new(), devices: 0, seen: 0, _directory: directory };
+        for index in 0..gateways {
+            net.add_gateway(&format!("gateway-{index}"), PLAN).await;
+        }
+        net.wait(1).await;
+        net
+    }
+
+    pub(crate) async fn add_gateway(&mut self, id: &str, plan: &str) -> GatewayNo {
+        let gateway = self.sim.add_gateway(&id.parse().unwrap(), plan).await.unwrap();
+        self.gateways.push(gateway);
+        gateway
+    }
+
+    pub(crate) async fn wait(&self, secs: u64) {
+        self.sim.wait(Duration::from_secs(secs)).await;
+    }
+
+    /// Registers an OTAA device and puts it on the air, heard by every gateway.
+    pub(crate) async fn otaa(&mut self, name: &str, kind: Kind) -> DeviceNo {
+        self.devices += 1;
+        let dev_eui = DevEui::from_u64(0x70B3_D57E_D000_1000 + self.devices);
+        let app_key = Aes128Key::new([self.devices as u8; 16]);
+        let nwk_key = kind.version.is_1_1().then(|| Aes128Key::new([0x80 + self.devices as u8; 16]));
+        let root = RootKeys {
+            join_eui: JOIN_EUI,
+            dev_eui,
+            app_key: app_key.clone(),
+            nwk_key: nwk_key.clone(),
+        };
+        let activation = Activation::Otaa { join_eui: JOIN_EUI, app_key, nwk_key };
+        self.register(name, kind, dev_eui, activation).await;
+        self.on_air(Device::otaa(config(kind), root))
+    }
+
+    /// Registers an ABP device and puts it on the air, heard by every gateway.
+    pub(crate) async fn abp(&mut self, name: &str, kind: Kind) -> DeviceNo {
+        self.devices += 1;
+        let dev_eui = DevEui::from_u64(0x70B3_D57E_D000_1000 + self.devices);
+        let dev_addr = DevAddr::from_u32(0x0000_1000 + self.devices as u32);
+        let key = |octet: u8| Aes128Key::new([octet + self.devices as u8; 16]);
+        let keys = if kind.version.is_1_1() {
+            NetworkKeys {
+                f_nwk_s_int_key: key(0x10),
+                s_nwk_s_int_key: key(0x20),
+                nwk_s_enc_key: key(0x30),
+            }
+        } else {
+            NetworkKeys::v1_0(key(0x10))
+        };
+        let app_s_key = key(0x40);
+        let NetworkKeys { f_nwk_s_int_key: f, s_nwk_s_int_key: s, nwk_s_enc_key: e } = keys.clone();
+        let activation =
+            Activation::Abp { dev_addr, network_keys: [f, s, e], app_s_key: app_s_key.clone() };
+        self.register(name, kind, dev_eui, activation).await;
+        let session = DeviceSession {
+            version: kind.version,
+            dev_addr,
+            keys,
+            app_s_key,
+            next_f_cnt_up: kind.first_f_cnt_up,
+            last_n_f_cnt_down: None,
+            last_a_f_cnt_down: None,
+        };
+        self.on_air(Device::abp(config(kind), session))
+    }
+
+    async fn register(&self, name: &str, kind: Kind, dev_eui: DevEui, activation: Activation) {
+        let mac_settings = match kind.mac_settings {
+            "" => Value::Null,
+            text => serde_json::from_str(text).unwrap(),
+        };
+        let (lorawan_version, lorawan_phy_version) = names(kind.version);
+        let device = NewDevice {
+            key: DeviceKey::new(self.app.clone(), name.parse().unwrap()),
+            dev_eui,
+            lorawan_version,
+            lorawan_phy_version,
+            frequency_plan_id: kind.plan,
+            up_formatter: "FORMATTER_CAYENNELPP",
+            mac_settings,
+            activation,
+        };
+        provision::create_device(self.sim.client().unwrap(), &device).await.unwrap();
+    }
+
+    fn on_air(&self, mac: Device) -> DeviceNo {
+        self.sim.world.with(|world, _| {
+            let device = world.add_device(testkit::Device::new(mac));
+            for gateway in &self.gateways {
+                world.link(device, *gateway, Some(NEAR));
+            }
+            device
+        })
+    }
+
+    /// Lets a device join and waits until its windows have closed.
+    pub(crate) async fn join(&mut self, device: DeviceNo) {
+        self.sim.world.act(device, Action::Join);
+        self.wait(10).await;
+    }
+
+    /// Lets a device send and waits until its windows have closed; gives what it heard.
+    pub(crate) async fn send(
+        &mut self,
+        device: DeviceNo,
+        payload: &[u8],
+        confirmed: bool,
+    ) -> Vec<(usize, ReceivedData)> {
+        let action = Action::Uplink { f_port: 1, payload: payload.to_vec(), confirmed };
+        self.sim.world.act(device, action);
+        self.wait(10).await;
+        self.heard(device)
+    }
+
+    /// How much of the record was looked at.
+    pub(crate) const fn seen(&self) -> usize {
+        self.seen
+    }
+
+    /// What happened in the world since the last call.
+    pub(crate) fn happened(&mut self) -> Vec<Happened> {
+        let happened = self.sim.world.happened_since(self.seen);
+        self.seen += happened.len();
+        for (_, what) in &happened {
+            assert!(!matches!(what, Happened::Violation(_)), "{what:?}");
+        }
+        happened.into_iter().map(|(_, what)| what).collect()
+    }
+
+    /// The downlinks that a device took since the last call, with their windows (0 is RX1).
+    pub(crate) fn heard(&mut self, device: DeviceNo) -> Vec<(usize, ReceivedData)> {
+        let happened = self.happened().into_iter();
+        happened
+            .filter_map(|what| match what {
+                Happened::Heard(by, window, Heard::Data(data)) if by == device => {
+                    Some((window, data))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// All messages of one kind that the application has got, such as `uplink_message`.
+    pub(crate) async fn messages(&self, kind: &str) -> Vec<Value> {
+        let all = self.sim.messages(&self.app).await.unwrap();
+        all.into_iter().filter(|message| message[kind].is_object()).collect()
+    }
+
+    /// The counters of the uplinks that the application has got.
+    pub(crate) async fn f_cnts(&self) -> Vec<u64> {
+        let uplinks = self.messages("uplink_message").await;
+        uplinks
+            .iter()
+            .map(|up| up["uplink_message"]["f_cnt"].as_u64().unwrap_or_default())
+            .collect()
+    }
+
+    /// Pushes a downlink through the API.
+    pub(crate) async fn push(&self, device: &str, payload: &str, confirmed: bool) {
+        let path = format!("/as/applications/{}/devices/{device}/down/push", self.app);
+        let downlink = json!({ "f_port": 2, "frm_payload": payload, "confirmed": confirmed });
+        let body = json!({ "downlinks": [downlink] });
+        self.sim.client().unwrap().post(&path, body).await.unwrap();
+    }
+
+    /// The payloads in a device's queue, through the API.
+    pub(crate) async fn queue(&self, device: &str) -> Vec<String> {
+        let path = format!("/as/applications/{}/devices/{device}/down", self.app);
+        let queue = self.sim.client().unwrap().get(&path).await.unwrap();
+        let items = queue["downlinks"].as_array().cloned().unwrap_or_default();
+        items.iter().map(|it| it["frm_payload"].as_str().unwrap_or("").to_owned()).collect()
+    }
+
+    /// The MAC of a device in the world.
+    pub(crate) fn mac<R>(&self, device: DeviceNo, look: impl FnOnce(&mut Device) -> R) -> R {
+        self.sim.world.with(|world, _| look(world.mac(device).unwrap()))
+    }
+
+    /// The last frame that a device sent, and how.
+    pub(crate) fn last_sent(&self, device: DeviceNo) -> Happened {
+        let happened = self.sim.world.happened_since(0);
+        let mut sent = happened.into_iter().rev().map(|(_, what)| what);
+        sent.find(|what| matches!(what, Happened::Sent(by, ..) if *by == device)).unwrap()
+    }
+}
+
+fn config(kind: Kind) -> DeviceConfig {
+    let (band_id, mask) = match kind.plan {
+        // FSB 2: channels 8 to 15 and 65.
+        "US_902_928_FSB_2" => (BandId::US_902_928, Some(0xFF00 | (1 << 65))),
+        _ => (BandId::EU_863_870, None),
+    };
+    DeviceConfig {
+        band: band::get(band_id, phy_version(kind.version)).unwrap(),
+        version: kind.version,
+        channels: mask.map(band::ChannelMask::from_bits),
+        data_rate: DataRateIndex::new(kind.data_rate).unwrap(),
+        adr: true,
+        dev_nonces: DevNonces::Counter(1),
+        first_f_cnt_up: kind.first_f_cnt_up,
+    }
+}
+
+fn phy_version(version: MacVersion) -> PhyVersion {
+    match version {
+        MacVersion::V1_1 => PhyVersion::RP001_V1_1_REV_B,
+        MacVersion::V1_0_4 => PhyVersion::RP002_V1_0_1,
+        MacVersion::V1_0_2 => PhyVersion::RP001_V1_0_2_REV_B,
+        _ => PhyVersion::RP001_V1_0_3_REV_A,
+    }
+}
+
+fn names(version: MacVersion) -> (&'static str, &'static str) {
+    match version {
+        MacVersion::V1_1 => ("MAC_V1_1", "RP001_V1_1_REV_B"),
+        MacVersion::V1_0_4 => ("MAC_V1_0_4", "RP002_V1_0_1"),
+        MacVersion::V1_0_2 => ("MAC_V1_0_2", "RP001_V1_0_2_REV_B"),
+        _ => ("MAC_V1_0_3", "RP001_V1_0_3_REV_A"),
+    }
+}

@@ -1,0 +1,36 @@
+//! What survives.
+
+use crate::net::{Kind, Net};
+
+// Promises 1 and 4
+#[tokio::test(start_paused = true)]
+async fn a_restart_between_two_uplinks_keeps_sessions_and_queue() {
+    let mut net = Net::start(31, 1).await;
+    let device = net.otaa("device", Kind::default()).await;
+    net.join(device).await;
+    net.send(device, &[1], false).await;
+    net.push("device", "AQI=", false).await;
+    net.sim.restart().await.unwrap();
+    assert_eq!(net.queue("device").await, ["AQI="]);
+    net.wait(15).await;
+    let heard = net.send(device, &[2], false).await;
+    let down = heard.iter().find(|(_, data)| data.f_port == Some(2));
+    let (_, data) = down.unwrap_or_else(|| panic!("{heard:?} {:?}", net.sim.events().unwrap()));
+    assert_eq!(data.payload, [1, 2]);
+    assert_eq!(net.f_cnts().await, [0, 1]);
+}
+
+// A stack that is dropped frees its store
+#[tokio::test(start_paused = true)]
+async fn a_stack_is_dropped_and_rebuilt_five_times_on_the_same_directory() {
+    let mut net = Net::start(32, 1).await;
+    let device = net.abp("device", Kind::default()).await;
+    for _ in 0..5 {
+        net.sim.restart().await.unwrap();
+        net.wait(15).await;
+        net.send(device, &[1], true).await;
+    }
+    assert_eq!(net.f_cnts().await, [0, 1, 2, 3, 4]);
+    let downlinks = net.mac(device, |mac| mac.session().unwrap().last_n_f_cnt_down);
+    assert_eq!(downlinks, Some(4), "every acknowledgement has a counter of its own");
+}

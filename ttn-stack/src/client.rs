@@ -1,0 +1,110 @@
+//! The HTTP API without sockets: for the demo, for tests and for embedders of the whole stack.
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Method, Request, StatusCode, header},
+};
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+/// Calls the API of a stack in the same process, as a client would over HTTP.
+#[derive(Clone, Debug)]
+pub struct Client {
+    router: Router,
+    api_key: Option<String>,
+}
+
+/// A call that the API refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{method} {path} answered {status}: {}", body["message"].as_str().unwrap_or("no message"))]
+#[non_exhaustive]
+pub struct CallError {
+    /// The method.
+    pub method: Method,
+    /// The path below `/api/v3`.
+    pub path: String,
+    /// The status of HTTP.
+    pub status: StatusCode,
+    /// The body: a `google.rpc.Status` with the error's name and attributes.
+    pub body: Value,
+}
+
+impl CallError {
+    /// The name of the error, such as `end_device_not_found`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.body["details"][0]["name"].as_str().unwrap_or_default()
+    }
+}
+
+/// The largest answer that is read.
+const ANSWER_OCTETS_MAX: usize = 16 << 20;
+
+impl Client {
+    /// Makes a client that calls in the name of an API key, or of nobody.
+    #[must_use]
+    pub const fn new(router: Router, api_key: Option<String>) -> Self {
+        Self { router, api_key }
+    }
+
+    /// The same in the name of another key.
+    #[must_use]
+    pub fn with_key(&self, api_key: &str) -> Self {
+        Self { router: self.router.clone(), api_key: Some(api_key.to_owned()) }
+    }
+
+    /// Calls a method of the API; `path` is below `/api/v3`. A body of `null` is left out.
+    ///
+    /// # Errors
+    ///
+    /// The API refused the call.
+    pub async fn call(&self, method: Method, path: &str, body: Value) -> Result<Value, CallError> {
+        let failed = |status, body| CallError {
+            method: method.clone(),
+            path: path.to_owned(),
+            status,
+            body,
+        };
+        let mut request = Request::builder().method(&method).uri(format!("/api/v3{path}"));
+        if let Some(key) = &self.api_key {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+        let request = request
+            .map_err(|error| failed(StatusCode::BAD_REQUEST, Value::String(error.to_string())))?;
+        let Ok(answer) = self.router.clone().oneshot(request).await;
+        let status = answer.status();
+        let octets = to_bytes(answer.into_body(), ANSWER_OCTETS_MAX).await.unwrap_or_default();
+        let value = serde_json::from_slice(&octets).unwrap_or(Value::Null);
+        if status.is_success() { Ok(value) } else { Err(failed(status, value)) }
+    }
+
+    /// Reads.
+    ///
+    /// # Errors
+    ///
+    /// The API refused the call.
+    pub async fn get(&self, path: &str) -> Result<Value, CallError> {
+        self.call(Method::GET, path, Value::Null).await
+    }
+
+    /// Sends a body by POST.
+    ///
+    /// # Errors
+    ///
+    /// The API refused the call.
+    pub async fn post(&self, path: &str, body: Value) -> Result<Value, CallError> {
+        self.call(Method::POST, path, body).await
+    }
+
+    /// Sends a body by PUT.
+    ///
+    /// # Errors
+    ///
+    /// The API refused the call.
+    pub async fn put(&self, path: &str, body: Value) -> Result<Value, CallError> {
+        self.call(Method::PUT, path, body).await
+    }
+}

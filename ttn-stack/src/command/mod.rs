@@ -1,0 +1,93 @@
+//! The commands of the binary.
+
+mod demo;
+mod start;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+/// The Things Stack in Rust: a whole LoRaWAN network in one process.
+#[derive(Debug, Parser)]
+#[command(name = "ttn-stack", version, about)]
+#[non_exhaustive]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+#[non_exhaustive]
+pub enum Command {
+    /// Run the whole stack.
+    Start {
+        /// What to configure.
+        #[command(flatten)]
+        options: Options,
+        /// Add a virtual gateway and three virtual devices, and print what they send.
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Print the configuration that is in force, as YAML.
+    Config {
+        /// What to configure.
+        #[command(flatten)]
+        options: Options,
+    },
+}
+
+/// Flags that lie over the environment and the file.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[non_exhaustive]
+pub struct Options {
+    /// The YAML file to read.
+    #[arg(long, value_name = "FILE", env = "TTN_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The directory of the store.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The file of the key that wraps keys at rest.
+    #[arg(long, value_name = "FILE")]
+    pub kek_file: Option<PathBuf>,
+    /// Added to every port.
+    #[arg(long, value_name = "N")]
+    pub port_offset: Option<u16>,
+}
+
+/// Runs a command.
+///
+/// # Errors
+///
+/// What went wrong, with the value and what to do.
+pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    match arguments.command {
+        Command::Start { options, demo } => {
+            let config = load(&options)?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(start::run(config, demo))
+        }
+        Command::Config { options } => {
+            print!("{}", load(&options)?.to_yaml());
+            Ok(())
+        }
+    }
+}
+
+fn load(options: &Options) -> anyhow::Result<Config> {
+    let mut config = Config::load(options.config.as_deref(), std::env::vars())?;
+    if let Some(data) = &options.data {
+        config.data.clone_from(data);
+    }
+    if let Some(kek_file) = &options.kek_file {
+        config.kek_file = Some(kek_file.clone());
+    }
+    if let Some(offset) = options.port_offset {
+        config.ports.offset = offset;
+    }
+    config.check()?;
+    Ok(config)
+}

@@ -1,0 +1,129 @@
+//! `ttn-stack start`: the whole stack on real sockets.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use data_encoding::BASE32_NOPAD;
+use ttn_core::{
+    clock::{Clock, SystemClock},
+    rand::{Entropy, OsEntropy},
+    task::Tasks,
+};
+use ttn_gs::frontend::udp::Transport as _;
+use ttn_store_embedded::{EmbeddedStore, LocalVault, Options};
+
+use super::demo;
+use crate::{
+    compose::{Listeners, Parts, Stack, Stores},
+    config::Config,
+};
+
+/// How long tasks may take to end by themselves.
+const GRACE: Duration = Duration::from_secs(5);
+/// The user that the first start creates.
+const ADMIN: &str = "admin";
+
+/// Runs the stack until it is told to stop.
+pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
+    let _demo_store = if with_demo { Some(DemoStore::take(&mut config)?) } else { None };
+    let listeners = Listeners::bind(&config).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy::default());
+    let store = EmbeddedStore::open(&config.data, Options::default())?;
+    let vault = LocalVault::load_or_create(config.kek_path(), &*entropy)?;
+    let parts = Parts {
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        stores: Stores::embedded(&store),
+        vault: Arc::new(vault),
+    };
+    let udp_port = listeners.udp.local_addr().port();
+    let Listeners { udp, mqtt, grpc, http } = listeners;
+    let stack = Stack::build(&config, parts, udp).await?;
+    let api_key = first_start(&stack, &config, &*entropy).await?;
+    let mut tasks = Tasks::new();
+    let (mqtt_port, http_port) = (mqtt.local_addr()?.port(), http.local_addr()?.port());
+    println!(
+        "ttn-stack {} listens on {}: UDP {}, MQTT {mqtt_port}, gRPC {}, HTTP {http_port}; data in {}",
+        env!("CARGO_PKG_VERSION"),
+        config.listen,
+        udp_port,
+        grpc.local_addr()?.port(),
+        config.data.display(),
+    );
+    stack.start(&mut tasks);
+    stack.serve_mqtt(mqtt, &mut tasks);
+    let router = stack.api().router();
+    for (name, listener) in [("grpc", grpc), ("http", http)] {
+        let service = router.clone();
+        tasks.spawn_fallible(name, async move { Ok(axum::serve(listener, service).await?) });
+    }
+    if with_demo {
+        let key = api_key.context("the demo starts with an empty store")?;
+        let ports = demo::Ports { udp: udp_port, mqtt: mqtt_port, http: http_port };
+        demo::start(&stack, &key, ports, clock, &mut tasks).await?;
+    }
+    tasks.until_shutdown(stopped(), tokio::time::sleep(GRACE)).await?;
+    drop(stack);
+    Ok(())
+}
+
+/// Creates the administrator on the first start and shows his secrets, once. Gives the API key.
+async fn first_start(
+    stack: &Stack,
+    config: &Config,
+    entropy: &dyn Entropy,
+) -> anyhow::Result<Option<String>> {
+    let mut secret = [0; 15];
+    entropy.fill(&mut secret);
+    let password = BASE32_NOPAD.encode(&secret).to_lowercase();
+    let created =
+        stack.identity.ensure_admin(&ADMIN.parse()?, &password, "admin@localhost").await?;
+    let Some(created) = created else { return Ok(None) };
+    println!("First start: the store is new. These are shown only once; keep them.");
+    println!("  user      {ADMIN}");
+    println!("  password  {password}");
+    println!("  API key   {}", created.api_key);
+    println!("  The key that wraps all keys at rest is in {}.", config.kek_path().display());
+    println!("  Back it up with the data: without it, stored keys cannot be read.");
+    Ok(Some(created.api_key))
+}
+
+/// Ends with SIGINT or SIGTERM.
+async fn stopped() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                biased;
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupt.await;
+}
+
+/// A directory for one demo, unless `--data` names one. It is removed at the end.
+struct DemoStore(PathBuf);
+
+impl DemoStore {
+    fn take(config: &mut Config) -> anyhow::Result<Self> {
+        let directory = std::env::temp_dir().join(format!("ttn-demo-{}", std::process::id()));
+        std::fs::create_dir_all(&directory)
+            .with_context(|| format!("the directory of the demo {}", directory.display()))?;
+        config.data = directory.join("data");
+        config.kek_file = None;
+        Ok(Self(directory))
+    }
+}
+
+impl Drop for DemoStore {
+    fn drop(&mut self) {
+        // What is left over lies in the directory for temporary files.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,188 @@
+//! All components put together into one process.
+
+mod listeners;
+mod mqtt;
+mod stores;
+
+pub use listeners::{BindError, Listeners};
+pub use stores::Stores;
+
+use std::{fmt, sync::Arc};
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use ttn_core::{
+    clock::Clock, event::EventBus, peer::Local, rand::Entropy, task::Tasks, vault::KeyVault,
+};
+use ttn_gs::{
+    GatewayServer,
+    config::UdpConfig,
+    frontend::udp::{Transport, UdpFrontend},
+};
+use ttn_rpc::server::Api;
+
+use crate::{client::Client, config::Config};
+
+/// The label of the key that wraps keys at rest.
+pub const KEK_LABEL: &str = ttn_store_embedded::LocalVault::AT_REST;
+
+/// What a stack is made of besides its configuration.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "built by embedders")]
+pub struct Parts {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// Storage.
+    pub stores: Stores,
+    /// The key that wraps keys at rest, under [`KEK_LABEL`].
+    pub vault: Arc<dyn KeyVault>,
+}
+
+/// The whole network in one process. Dropping it and its tasks frees everything: the same stores can be used again.
+pub struct Stack {
+    /// The Gateway Server.
+    pub gateways: Arc<GatewayServer>,
+    /// The Network Server.
+    pub network: Arc<ttn_ns::NetworkServer>,
+    /// The Application Server.
+    pub applications: Arc<ttn_as::ApplicationServer>,
+    /// The Identity Server.
+    pub identity: Arc<ttn_is::IdentityServer>,
+    /// The Join Server.
+    pub joins: Arc<ttn_js::JoinServer>,
+    /// What happens.
+    pub events: Arc<EventBus>,
+    // Components find each other through it; it holds none of them.
+    peers: Arc<Local>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Stack {
+    /// Builds all components and lets them know each other; gateways are heard through `udp`. Nothing runs before
+    /// [`Self::start`].
+    ///
+    /// # Errors
+    ///
+    /// A store cannot be read, or the configuration is not sound.
+    pub async fn build<T: Transport>(
+        config: &Config,
+        parts: Parts,
+        udp: T,
+    ) -> anyhow::Result<Self> {
+        let Parts { clock, entropy, stores, vault } = parts;
+        let peers = Arc::new(Local::default());
+        let events = Arc::new(EventBus::new());
+        let identity = ttn_is::IdentityServer::builder(ttn_is::Config::default(), clock.clone())
+            .entropy(entropy.clone())
+            .store(stores.identity)
+            .events(events.clone())
+            .build()
+            .context("the Identity Server")?;
+        let join_config = ttn_js::Config {
+            device_kek_label: KEK_LABEL.into(),
+            default_join_eui: config.join.default_join_eui,
+            ..ttn_js::Config::default()
+        };
+        let joins =
+            ttn_js::JoinServer::builder(join_config, clock.clone(), entropy.clone(), peers.clone())
+                .store(stores.joins)
+                .vault(vault.clone())
+                .events(events.clone())
+                .build()
+                .context("the Join Server")?;
+        let mut application_config = ttn_as::Config::default();
+        application_config.device_kek_label = KEK_LABEL.into();
+        application_config.mqtt.public_address =
+            format!("{}:{}", config.public_host, config.ports.mqtt + config.ports.offset);
+        let applications = ttn_as::ApplicationServer::builder(
+            application_config,
+            clock.clone(),
+            entropy.clone(),
+            peers.clone(),
+            stores.log,
+            stores.applications,
+        )
+        .vault(vault.clone())
+        .events(events.clone())
+        .build();
+        let network_config = ttn_ns::config::Config {
+            net_id: config.network.net_id,
+            dev_addr_prefixes: config.network.dev_addr_prefixes.clone(),
+            device_kek_label: KEK_LABEL.into(),
+            ..ttn_ns::config::Config::default()
+        };
+        let network = ttn_ns::NetworkServer::builder(network_config, clock.clone(), peers.clone())
+            .entropy(entropy.clone())
+            .store(stores.network)
+            .vault(vault)
+            .events(events.clone())
+            .build()
+            .context("the Network Server")?;
+        let gateway_config = ttn_gs::Config {
+            require_registered_gateways: config.gateways.require_registered,
+            ..ttn_gs::Config::default()
+        };
+        let gateways =
+            GatewayServer::builder(gateway_config, clock.clone(), entropy.clone(), peers.clone())
+                .frontend(UdpFrontend::new(
+                    udp,
+                    UdpConfig::default(),
+                    config.gateways.fallback_frequency_plan.clone(),
+                ))
+                .events(events.clone())
+                .build()
+                .context("the Gateway Server")?;
+        peers.set_directory(&identity).set_access(&identity);
+        peers.set_ns_js(&joins).set_as_js(&joins);
+        peers.set_ns_as(&applications).set_as_ns(&network);
+        peers.set_gs_ns(&network).set_ns_gs(&gateways);
+        applications.load().await.context("the Application Server")?;
+        Ok(Self { gateways, network, applications, identity, joins, events, peers, clock, entropy })
+    }
+
+    /// Starts every component, the receivers of a message before its senders.
+    pub fn start(&self, tasks: &mut Tasks) {
+        self.applications.start(tasks);
+        self.network.start(tasks);
+        self.gateways.start(tasks);
+    }
+
+    /// Serves MQTT clients of applications.
+    pub fn serve_mqtt(&self, listener: TcpListener, tasks: &mut Tasks) {
+        let clients = mqtt::TcpClients(listener);
+        tasks.spawn("mqtt", ttn_as::integration::mqtt::serve(self.applications.clone(), clients));
+    }
+
+    /// Everything that the components serve over gRPC and HTTP.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        Api::builder(self.clock.clone(), self.entropy.clone())
+            .methods(ttn_is::api::methods(&self.identity))
+            .methods(ttn_js::api::methods(&self.joins))
+            .methods(ttn_ns::api::methods(&self.network))
+            .methods(ttn_as::api::methods(&self.applications))
+            .methods(ttn_gs::api::methods(&self.gateways))
+            .build()
+    }
+
+    /// A client of the HTTP API in this process, in the name of nobody.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(self.api().router(), None)
+    }
+
+    /// How the components find each other.
+    #[must_use]
+    pub const fn peers(&self) -> &Arc<Local> {
+        &self.peers
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stack").finish_non_exhaustive()
+    }
+}
