@@ -102,9 +102,14 @@ impl Engine<'_> {
         let slow = &st.slow;
         let (current, desired) = (&slow.current, &slow.desired);
         let mask = self.desired_mask(st);
-        let data_rate = Some(desired.adr_data_rate).filter(|index| *index != current.adr_data_rate);
-        let power =
-            Some(desired.adr_tx_power_index).filter(|index| *index != current.adr_tx_power_index);
+        // NS-41
+        let refused = |mask: u16, index: u8| mask & (1_u16 << (index & 15)) != 0;
+        let data_rate = Some(desired.adr_data_rate)
+            .filter(|index| *index != current.adr_data_rate)
+            .filter(|index| !refused(slow.rejected.adr_data_rates, index.get()));
+        let power = Some(desired.adr_tx_power_index)
+            .filter(|index| *index != current.adr_tx_power_index)
+            .filter(|index| !refused(slow.rejected.adr_tx_powers, *index));
         let same_mask = mask == current.channels.enabled;
         if same_mask
             && data_rate.is_none()

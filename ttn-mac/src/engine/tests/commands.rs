@@ -89,6 +89,20 @@ fn static_adr_fixes_data_rate_power_and_repetitions_and_disabled_adr_asks_nothin
     assert_eq!(rig.exchange(b"x").1, None);
 }
 
+// NS-41
+#[test]
+fn a_refused_data_rate_is_not_asked_again() {
+    let mut rig = settled(MacVersion::V1_0_3);
+    // The channels end at data rate 5.
+    let fixed =
+        AdrStatic { data_rate: DataRateIndex::from_low_bits(6), tx_power_index: 0, nb_trans: 1 };
+    rig.settings = MacSettings { adr: Some(AdrMode::Static(fixed)), ..MacSettings::default() };
+    assert!(rig.exchange(b"x").1.is_some());
+    rig.settle();
+    assert_eq!(rig.st.slow.rejected.adr_data_rates, 1 << 6);
+    assert_eq!(rig.st.slow.current.adr_data_rate.get(), 0);
+}
+
 // NS-75
 #[test]
 fn a_device_that_lowers_its_data_rate_is_believed() {

@@ -79,8 +79,7 @@ fn items_that_can_never_be_sent_are_named_and_the_next_one_goes() {
         item(&id, next + 2, b"rest"),
     ];
     let decision = rig.decide(&outcome, &queue);
-    let reasons: Vec<_> =
-        decision.dropped.iter().map(|it| (it.index, it.reason)).collect();
+    let reasons: Vec<_> = decision.dropped.iter().map(|it| (it.index, it.reason)).collect();
     assert_eq!(
         reasons,
         [
