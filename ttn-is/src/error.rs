@@ -281,6 +281,7 @@ impl ApiError for Error {
             Self::Contention { .. } | Self::Store(_) => "pkg/identityserver/store",
             Self::EmailTaken | Self::IdTaken { .. } => "pkg/util/store",
             Self::ForbiddenId { .. } => "pkg/identityserver/blocklist",
+            Self::Id(_) | Self::InvalidField { .. } => "pkg/errors",
             Self::Token => "pkg/auth",
             _ => "pkg/identityserver",
         }
@@ -316,7 +317,7 @@ impl ApiError for Error {
             Self::ForbiddenId { .. } => "forbidden_id",
             Self::GatewayEuiTaken { .. } => "gateway_eui_taken",
             Self::GatewayNotFoundByEui { .. } => "gateway_not_found_by_eui",
-            Self::Id(_) | Self::InvalidField { .. } => "invalid_field",
+            Self::Id(_) | Self::InvalidField { .. } => "validation",
             Self::IdTaken { .. } => "id_taken",
             Self::InsufficientRights { .. } => "insufficient_rights",
             Self::LastAdmin { .. } => "last_admin",
@@ -403,6 +404,9 @@ impl ApiError for Error {
             ]),
             Self::GatewayNotFoundByEui { eui } => {
                 Attributes::from([("gateway_eui", eui.to_string().into())])
+            }
+            Self::InvalidField { field, reason } => {
+                Attributes::from([("field", (*field).into()), ("reason", (*reason).into())])
             }
             Self::LastAdmin { id } => Attributes::from([("user_id", id.as_str().into())]),
             Self::MembershipNotFound { entity, account } => Attributes::from([

@@ -66,7 +66,7 @@ impl IdentityServer {
                 return Ok(());
             }
             device.value.last_seen_at = Some(at.into());
-            device.value.activated_at.get_or_insert(at.into());
+            device.value.activated_at.get_or_insert_with(|| at.into());
             let write = Transaction::new().put(&device.value, Replaces::Revision(device.revision));
             match write.commit(&*self.store).await {
                 Ok(_) => return Ok(()),

@@ -20,9 +20,10 @@ impl<'a> Token<'a> {
     /// Takes a token of an API key apart.
     pub(crate) fn parse(text: &'a str) -> Result<Self, Error> {
         let mut parts = text.split('.');
-        let (kind, id, secret) = match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some(kind), Some(id), Some(secret), None) => (kind, id, secret),
-            _ => return Err(Error::Token),
+        let (Some(kind), Some(id), Some(secret), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Error::Token);
         };
         let is_part =
             |part: &str| (1..=PART_LENGTH_MAX).contains(&part.len()) && part.bytes().all(is_base32);
