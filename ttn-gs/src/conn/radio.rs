@@ -110,7 +110,7 @@ impl RadioPlan {
             return Err(unknown);
         }
         let dwell = plan.dwell_time.is_some_and(|limit| limit.downlinks);
-        let index = self.band.downlink_data_rate(&data_rate).ok_or(unknown.clone())?;
+        let index = self.band.downlink_data_rate(&data_rate).ok_or_else(|| unknown.clone())?;
         let payload = self.band.max_mac_payload(index, dwell).ok_or(unknown)?;
         let max = usize::from(payload) + PHY_OVERHEAD;
         if length > max { Err(Refusal::TooLong { length, max, data_rate }) } else { Ok(()) }

@@ -42,7 +42,6 @@ pub struct GatewayServer {
 
 impl GatewayServer {
     /// Begins to build a server.
-    #[must_use]
     pub fn builder(
         config: Config,
         clock: Arc<dyn Clock>,
@@ -92,6 +91,12 @@ impl GatewayServer {
     #[must_use]
     pub fn entropy(&self) -> &Arc<dyn Entropy> {
         &self.entropy
+    }
+
+    /// The other components.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn peers(&self) -> &dyn Peers {
+        &*self.peers
     }
 
     /// Uplinks that were not forwarded, by reason.
