@@ -3,5 +3,6 @@
 mod commands;
 mod downlink;
 mod join;
+mod lossy;
 mod matching;
 mod rig;

@@ -293,7 +293,7 @@ pub(super) const fn radio(tx: &DeviceTx) -> UplinkRadio {
 }
 
 /// Promise 5: nothing is sent outside a window that the device has open.
-fn check_windows(tx: &DeviceTx, plan: &TxPlan, received_at: Timestamp) {
+pub(super) fn check_windows(tx: &DeviceTx, plan: &TxPlan, received_at: Timestamp) {
     let ours = [plan.rx1, plan.rx2];
     assert!(ours.iter().any(Option::is_some));
     for window in ours.into_iter().flatten() {
