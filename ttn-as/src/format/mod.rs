@@ -228,7 +228,7 @@ impl Formatters {
         self.by_kind
             .get(&(kind as u8))
             .map(|formatter| &**formatter)
-            .ok_or(FormatError::NotConfigured { formatter: kind.name() })
+            .ok_or_else(|| FormatError::NotConfigured { formatter: kind.name() })
     }
 
     async fn bounded<T>(

@@ -83,7 +83,7 @@ struct ErrorWire {
     #[prost(bytes = "vec", tag = "5")]
     attributes_json: Vec<u8>,
     #[prost(message, optional, boxed, tag = "6")]
-    cause: Option<Box<ErrorWire>>,
+    cause: Option<Box<Self>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -1,9 +1,10 @@
 //! Component tests: memory stores, fake peers, virtual time.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "tests stop at the first surprise"
+    reason = "tests stop at the first surprise, and run in virtual time"
 )]
 
 mod conformance;
