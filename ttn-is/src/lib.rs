@@ -11,7 +11,7 @@
 //!
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 //! let server = IdentityServer::builder(Config::default(), Arc::new(SystemClock::new()))
-//!     .entropy(Arc::new(OsEntropy))
+//!     .entropy(Arc::new(OsEntropy::default()))
 //!     .store(Arc::new(MemoryIdentityStore::new()))
 //!     .build()?;
 //! let admin = server.ensure_admin(&"admin".parse()?, "a long password", "admin@example.com").await?;
