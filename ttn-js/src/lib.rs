@@ -23,6 +23,10 @@
 //! }
 //! ```
 
+#[cfg(feature = "grpc")]
+pub mod api;
+#[cfg(feature = "proto")]
+pub mod convert;
 pub mod device;
 pub mod event;
 pub mod join;

@@ -181,8 +181,10 @@ impl Keks {
 
 impl KeyVault for Keks {
     fn wrap(&self, key: &Aes128Key, kek_label: &str) -> Result<KeyEnvelope, VaultError> {
-        let kek =
-            self.0.get(kek_label).ok_or(VaultError::KekNotFound { label: kek_label.into() })?;
+        let kek = self
+            .0
+            .get(kek_label)
+            .ok_or_else(|| VaultError::KekNotFound { label: kek_label.into() })?;
         let encrypted_key = wrap::wrap_key(kek, key).unwrap().to_vec();
         Ok(KeyEnvelope::Wrapped { kek_label: kek_label.into(), encrypted_key })
     }
