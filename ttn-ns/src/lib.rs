@@ -24,8 +24,12 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "grpc")]
+pub mod api;
 pub mod builder;
 pub mod config;
+#[cfg(feature = "proto")]
+pub mod convert;
 pub mod device;
 pub mod error;
 mod event;

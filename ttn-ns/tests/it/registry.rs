@@ -76,3 +76,22 @@ fn registrations_that_cannot_work_are_refused_by_field() {
         "session.keys"
     );
 }
+
+// NS-28
+#[test]
+fn records_keep_everything_and_show_no_keys() {
+    use ttn_ns::store::{DeviceRecord, HotRecord, QueueItem, Sealer};
+    let mut world = World::with(&abp());
+    world.push(vec![crate::harness::downlink(0, true)]).unwrap();
+    let view = world.view();
+    let record = DeviceRecord::seal(&view.device, &Sealer::clear()).unwrap();
+    let decoded = DeviceRecord::decode(&record.encode()).unwrap();
+    assert_eq!(decoded.open(&Sealer::clear()).unwrap(), view.device);
+    assert!(!format!("{record:?}").contains("77"), "no octet 0x4D of the key");
+    let hot = HotRecord { hot: view.hot, first_copy: None };
+    assert!(hot.encode().len() <= 128);
+    assert_eq!(HotRecord::decode(&hot.encode()).unwrap(), hot);
+    let item = QueueItem { downlink: view.queue[0].clone() };
+    assert_eq!(QueueItem::decode(&item.encode()).unwrap(), item);
+    assert!(DeviceRecord::decode(&[0xFF]).is_err() && HotRecord::decode(&[9]).is_err());
+}
