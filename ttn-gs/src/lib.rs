@@ -29,6 +29,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "grpc")]
+pub mod api;
 pub mod builder;
 pub mod config;
 pub mod conn;

@@ -8,6 +8,7 @@
     reason = "a test may panic"
 )]
 
+mod corpus;
 mod memory;
 mod socket;
 mod support;
