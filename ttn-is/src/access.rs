@@ -209,6 +209,12 @@ pub(crate) fn require_known(caller: &Principal) -> Result<(), Error> {
     }
 }
 
+/// Whether a caller may do what only administrators may. A key of an administrator that was made with fewer rights does
+/// not: somebody gave it away on purpose.
+pub(crate) fn is_full_admin(caller: &Principal) -> bool {
+    caller.is_admin && caller.universal.contains_all(Rights::admin())
+}
+
 const fn is_working_admin(user: &User) -> bool {
     user.admin && matches!(user.state, rights::STATE_APPROVED | rights::STATE_FLAGGED)
 }

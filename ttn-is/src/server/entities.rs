@@ -14,7 +14,7 @@ use super::{
     kind::{Common, Entity, Kind},
 };
 use crate::{
-    access::require_known,
+    access::{is_full_admin, require_known},
     entity::{self, Account, Query, check_reserved, entity_key},
     error::Error,
     record::{
@@ -194,7 +194,7 @@ impl IdentityServer {
     pub async fn purge(&self, caller: &Principal, entity: &EntityId) -> Result<(), Error> {
         let kind = Kind::require(entity)?;
         require_known(caller)?;
-        if !caller.is_admin {
+        if !is_full_admin(caller) {
             return Err(Error::AdminOnly { what: kind.purge });
         }
         self.authorize(caller, entity, &[kind.delete]).await?;

@@ -8,7 +8,7 @@ use ttn_core::{
 
 use super::{IdentityServer, TRIES, entities::contention};
 use crate::{
-    access::require_known,
+    access::{is_full_admin, require_known},
     auth::{PasswordRule, hash::PASSWORD_ITERATIONS, password},
     entity::{self, Query, check_reserved},
     error::{AdminOnly, Error},
@@ -34,7 +34,7 @@ impl IdentityServer {
         mut user: User,
         password: &str,
     ) -> Result<User, Error> {
-        if !caller.is_admin {
+        if !is_full_admin(caller) {
             if !self.config.registration_enabled {
                 return Err(Error::AdminOnly { what: AdminOnly::CreateUsers });
             }
@@ -87,7 +87,7 @@ impl IdentityServer {
     /// The caller is no administrator.
     pub async fn list_users(&self, caller: &Principal, query: &Query) -> Result<Page<User>, Error> {
         require_known(caller)?;
-        if !caller.is_admin {
+        if !is_full_admin(caller) {
             return Err(Error::AdminOnly { what: AdminOnly::ListUsers });
         }
         let mut users = self.store.records::<User>("").await?;
@@ -113,7 +113,7 @@ impl IdentityServer {
         let entity = EntityId::User(id.clone());
         self.authorize(caller, &entity, &[User::KIND.settings]).await?;
         let others = self.other_admin(id).await?;
-        let is_admin = caller.is_admin;
+        let is_admin = is_full_admin(caller);
         self.update_entity(&entity, fields, |user: &mut User| {
             let old = user.clone();
             change(user)?;
@@ -157,7 +157,7 @@ impl IdentityServer {
     ) -> Result<(), Error> {
         let entity = EntityId::User(id.clone());
         require_known(caller)?;
-        if !caller.is_admin {
+        if !is_full_admin(caller) {
             self.authorize(caller, &entity, &[User::KIND.settings]).await?;
         }
         for _ in 0..TRIES {

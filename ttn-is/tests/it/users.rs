@@ -94,3 +94,20 @@ async fn users_are_listed_by_administrators_only() {
     let public = bench.server.user_public(&me, &id("admin")).await.unwrap();
     assert!(public.primary_email_address.is_empty() && public.password_hash.is_empty());
 }
+
+#[tokio::test]
+async fn a_narrow_key_of_an_administrator_does_not_administrate() {
+    let bench = Bench::new().await;
+    let server = &bench.server;
+    let entity = EntityId::User(id("admin"));
+    let rights = crate::bench::set(&[Right::UserInfo, Right::UserSettingsBasic]);
+    let issued = server.create_api_key(&bench.admin, &entity, "", rights, None).await.unwrap();
+    let narrow = bench.caller(&issued.token).await.unwrap();
+    let user = User { admin: true, state: 1, ..User::new(&id("me"), "me@example.com") };
+    let created = server.create_user(&narrow, user, PASSWORD).await.unwrap();
+    assert!(!created.admin);
+    let query = ttn_is::Query::default();
+    assert_eq!(name(server.list_users(&narrow, &query).await), "permission_denied");
+    let purged = server.purge(&narrow, &EntityId::User(id("me"))).await;
+    assert_eq!(name(purged), "admins_purge_users");
+}
