@@ -3,7 +3,11 @@
 //! * [`frame`]: octets to a frame whose form is proven, and back;
 //! * [`command`]: the MAC commands, both directions;
 //! * [`crypto`]: integrity codes, encryption, key derivation, key wrap;
-//! * [`session`]: frame counters, verification, sealing and opening of data frames.
+//! * [`session`]: frame counters, verification, sealing and opening of data frames;
+//! * [`band`], [`plan`]: the Regional Parameters and frequency plans as data;
+//! * [`state`], [`engine`]: what the network knows of a device, and the state machine over it;
+//! * [`adr`]: policies for data rate, power and repetitions;
+//! * [`device`]: the other side of the air, for tests and simulations.
 //!
 //! Time, randomness and keys are arguments, decisions are values; the crate is `no_std` with `alloc`, so that it cannot
 //! read a clock or open a socket. What is stored, sent or published is the business of its callers.

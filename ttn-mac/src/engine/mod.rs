@@ -10,6 +10,19 @@
 //! 4. [`Engine::on_tx_report`] when it is known whether the frame was sent.
 //!
 //! The life of a join: [`Engine::join_channel`], [`Engine::join_parameters`], the Join Server, [`Engine::on_join`].
+//!
+//! ```
+//! use ttn_mac::{adr::DefaultAdr, band, engine::Engine, plan, state::MacSettings};
+//! use ttn_mac::version::{MacVersion, PhyVersion};
+//!
+//! let plan = plan::get("EU_863_870_TTN").expect("built in");
+//! let band = band::get(plan.band_id, PhyVersion::RP001_V1_0_3_REV_A)?;
+//! let (settings, defaults) = (MacSettings::default(), MacSettings::default());
+//! let engine = Engine::new(band, plan, &settings, &defaults, &DefaultAdr);
+//! let st = engine.new_otaa(MacVersion::V1_0_3);
+//! assert_eq!((st.slow.current.rx1_delay, st.slow.desired.rx1_delay), (1, 5));
+//! # Ok::<(), band::UnknownBand>(())
+//! ```
 
 mod downlink;
 mod event;

@@ -26,11 +26,17 @@ struct Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let rare = proptest::bool::weighted(0.05);
     let often = proptest::bool::weighted(0.3);
-    let step =
-        (often.clone(), often.clone(), often.clone(), often, rare.clone(), rare, -25_i8..15)
-            .prop_map(|(confirmed, queued, uplink_lost, downlink_lost, not_sent, join, snr)| {
-                Step { confirmed, queued, uplink_lost, downlink_lost, not_sent, join, snr }
-            });
+    let step = (often, often, often, often, rare, rare, -25_i8..15).prop_map(
+        |(confirmed, queued, uplink_lost, downlink_lost, not_sent, join, snr)| Step {
+            confirmed,
+            queued,
+            uplink_lost,
+            downlink_lost,
+            not_sent,
+            join,
+            snr,
+        },
+    );
     proptest::collection::vec(step, 1..60)
 }
 
