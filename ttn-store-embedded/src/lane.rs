@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    iter::Peekable,
     ops::Bound,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -355,13 +356,7 @@ impl State {
         Some(value.as_deref().map(<[u8]>::to_vec))
     }
 
-    fn overlay_range(
-        &self,
-        space: Space,
-        from: &[u8],
-        to: &[u8],
-        staged: &Layer,
-    ) -> BTreeMap<Vec<u8>, Option<Arc<[u8]>>> {
+    fn overlay_range(&self, space: Space, from: &[u8], to: &[u8], staged: &Layer) -> Overlay {
         let bounds =
             (Bound::Included((space, from.to_vec())), Bound::Excluded((space, to.to_vec())));
         let mut overlay = BTreeMap::new();
@@ -409,15 +404,18 @@ impl Change<'_> {
     }
 }
 
+/// What the layers say of rows; `None` for deleted ones.
+type Overlay = BTreeMap<Vec<u8>, Option<Arc<[u8]>>>;
+
 /// Rows of the engine with the layers laid over them, in order.
 pub(crate) struct Merged {
-    overlay: std::iter::Peekable<std::collections::btree_map::IntoIter<Vec<u8>, Option<Arc<[u8]>>>>,
-    rows: std::iter::Peekable<Box<dyn Iterator<Item = Result<Row, StoreError>> + Send>>,
+    overlay: Peekable<<Overlay as IntoIterator>::IntoIter>,
+    rows: Peekable<Box<dyn Iterator<Item = Result<Row, StoreError>> + Send>>,
 }
 
 impl Merged {
     fn new(
-        overlay: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
+        overlay: Overlay,
         rows: impl Iterator<Item = Result<Row, StoreError>> + Send + 'static,
     ) -> Self {
         let rows: Box<dyn Iterator<Item = _> + Send> = Box::new(rows);

@@ -124,11 +124,15 @@ use join::Shared;
 
 mod identity {
     mod by_thread {
-        ttn_is::identity_store_conformance!(crate::conformance::identity::leak(ttn_store_embedded::Options::default()));
+        ttn_is::identity_store_conformance!(crate::conformance::identity::leak(
+            ttn_store_embedded::Options::default()
+        ));
     }
 
     mod inline {
-        ttn_is::identity_store_conformance!(crate::conformance::identity::leak(crate::conformance::inline()));
+        ttn_is::identity_store_conformance!(crate::conformance::identity::leak(
+            crate::conformance::inline()
+        ));
     }
 
     /// The suite takes the store alone: its directory is deleted when the store is closed at the latest by the

@@ -81,12 +81,13 @@ async fn what_was_confirmed_before_a_kill_is_there_and_lanes_have_no_holes() {
     let mut join_nonce = 0;
     // Delays without a clock's granularity, the same in each run: kills fall into opening, writing and syncing.
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
-    for _ in 0..KILLS {
+    for round in 0..KILLS {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        for line in lines_of_killed_child(directory.path(), Duration::from_micros(random % 120_000))
-        {
+        // Half of them come when the child is known to write.
+        let delay = Duration::from_micros(random % 120_000);
+        for line in lines_of_killed_child(directory.path(), delay, round % 2 == 1) {
             let mut words = line.split(' ');
             match (words.next(), words.next(), words.next()) {
                 (Some("lane"), Some(lane), Some(seq)) => {
@@ -102,11 +103,11 @@ async fn what_was_confirmed_before_a_kill_is_there_and_lanes_have_no_holes() {
     }
     let total: u64 = confirmed.values().sum();
     println!("{KILLS} kills, {total} confirmed batches, {join_nonce} confirmed joins");
-    assert!(total > 1000, "the child was killed while it wrote, not before");
+    assert!(total > 500, "the child was killed while it wrote, not before");
 }
 
 /// Starts the child, kills it after a delay and gives the whole lines that it said.
-fn lines_of_killed_child(directory: &Path, delay: Duration) -> Vec<String> {
+fn lines_of_killed_child(directory: &Path, delay: Duration, waits: bool) -> Vec<String> {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "kill::child_that_writes_until_it_is_killed", "--nocapture"])
         .env(DIRECTORY, directory)
@@ -114,6 +115,7 @@ fn lines_of_killed_child(directory: &Path, delay: Duration) -> Vec<String> {
         .spawn()
         .unwrap();
     let out = child.stdout.take().unwrap();
+    let (has_said, says) = std::sync::mpsc::channel();
     let reader = std::thread::Builder::new()
         .spawn(move || {
             let mut out = BufReader::new(out);
@@ -125,12 +127,16 @@ fn lines_of_killed_child(directory: &Path, delay: Duration) -> Vec<String> {
                     && let Some((_, said)) = whole.split_once("kill: ")
                 {
                     lines.push(said.to_owned());
+                    has_said.send(()).ok();
                 }
                 line.clear();
             }
             lines
         })
         .unwrap();
+    if waits {
+        says.recv().unwrap();
+    }
     // The test's own time: the child lives in the real one.
     std::thread::sleep(delay + Duration::from_millis(15));
     child.kill().unwrap();
