@@ -31,7 +31,7 @@ use crate::{
 /// The services of a Join Server: `JsEndDeviceRegistry`, `Js`, `AppJs`, and for the cluster `AsJs` and `NsJs`.
 #[must_use]
 pub fn methods(server: &Arc<JoinServer>) -> Vec<Method> {
-    let api = Arc::new(Api(server.clone()));
+    let api = Arc::new(Api::new(server.clone()));
     let mut methods = service::js_end_device_registry(api.clone());
     methods.extend(service::js(api.clone()));
     methods.extend(service::app_js(api.clone()));
@@ -40,7 +40,9 @@ pub fn methods(server: &Arc<JoinServer>) -> Vec<Method> {
     methods
 }
 
-struct Api(Arc<JoinServer>);
+/// All services of a Join Server.
+#[derive(Clone, Debug)]
+pub struct Api(Arc<JoinServer>);
 
 #[async_trait]
 impl service::JsEndDeviceRegistry for Api {
@@ -171,6 +173,12 @@ impl service::NsJs for Api {
 }
 
 impl Api {
+    /// Serves a Join Server. It finds out about callers through the peers of that.
+    #[must_use]
+    pub const fn new(server: Arc<JoinServer>) -> Self {
+        Self(server)
+    }
+
     async fn caller<T: Sync>(&self, request: &Request<T>) -> Result<Principal, Status> {
         let credentials = ttn_rpc::auth::credentials(request.metadata());
         let credentials = credentials.map_err(|body| ttn_rpc::status::from_body(&body))?;

@@ -83,6 +83,17 @@ impl Fixture {
         Self { js, store, events, vault }
     }
 
+    /// A Join Server on the same store that finds others.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn with_peers(&self, peers: Arc<Local>) -> Arc<JoinServer> {
+        let (clock, entropy) = (Arc::new(FixedClock), Arc::new(Counting::default()));
+        JoinServer::builder(Config::default(), clock, entropy, peers)
+            .store(self.store.clone())
+            .vault(self.vault.clone())
+            .build()
+            .unwrap()
+    }
+
     pub(crate) async fn with_device(device: &Device) -> Self {
         let fixture = Self::new();
         fixture.js.set_device(device, Replaces::Nothing).await.unwrap();

@@ -1,6 +1,8 @@
 //! The Join Server through its public surface, over a memory store.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
+#[cfg(feature = "grpc")]
+mod api;
 mod exchange;
 mod fixture;
 mod joins;
