@@ -36,6 +36,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "grpc")]
+pub mod api;
 pub mod config;
 pub mod format;
 pub mod integration;
@@ -44,6 +46,8 @@ pub mod store;
 
 mod builder;
 mod complete;
+#[cfg(feature = "grpc")]
+mod convert;
 mod downlink;
 mod error;
 mod event;

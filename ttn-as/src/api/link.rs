@@ -1,0 +1,66 @@
+//! `As`: the links of applications (AS-01).
+
+use async_trait::async_trait;
+use tonic::{Request, Response, Status};
+use ttn_core::{auth::Right, store::Replaces};
+use ttn_proto::{mask, service, v3};
+
+use super::{Api, answer, application, invalid, status};
+use crate::{
+    convert::{formatters_from_api, formatters_to_api},
+    store::Link,
+};
+
+#[async_trait]
+impl service::As for Api {
+    async fn get_link(
+        &self,
+        request: Request<v3::GetApplicationLinkRequest>,
+    ) -> Result<Response<v3::ApplicationLink>, Status> {
+        let id = application(request.get_ref().application_ids.as_ref())?;
+        self.authorize(&request, &id, &[Right::ApplicationSettingsBasic]).await?;
+        let link = self.0.link(&id).map_or_else(|| Link::new(id), |stored| stored.value);
+        let paths = request.into_inner().field_mask.unwrap_or_default().paths;
+        answer(&message(&link), &paths)
+    }
+
+    async fn set_link(
+        &self,
+        request: Request<v3::SetApplicationLinkRequest>,
+    ) -> Result<Response<v3::ApplicationLink>, Status> {
+        let id = application(request.get_ref().application_ids.as_ref())?;
+        self.authorize(&request, &id, &[Right::ApplicationSettingsBasic]).await?;
+        let request = request.into_inner();
+        let paths = request.field_mask.unwrap_or_default().paths;
+        let stored = self.0.link(&id);
+        let replaces =
+            stored.as_ref().map_or(Replaces::Nothing, |stored| Replaces::Revision(stored.revision));
+        let mut link = stored.map_or_else(|| Link::new(id), |stored| stored.value);
+        let mut merged = message(&link);
+        mask::apply(&mut merged, &request.link.unwrap_or_default(), &paths)
+            .map_err(|error| invalid(&error.to_string()))?;
+        link.default_formatters =
+            merged.default_formatters.as_ref().map(formatters_from_api).transpose()?;
+        link.skip_payload_crypto = merged.skip_payload_crypto;
+        self.0.set_link(link, replaces).await.map_err(|error| status(&error))?;
+        answer(&merged, &paths)
+    }
+
+    async fn delete_link(
+        &self,
+        request: Request<v3::ApplicationIdentifiers>,
+    ) -> Result<Response<()>, Status> {
+        let id = application(Some(request.get_ref()))?;
+        self.authorize(&request, &id, &[Right::ApplicationSettingsBasic]).await?;
+        self.0.delete_link(&id).await.map_err(|error| status(&error))?;
+        Ok(Response::new(()))
+    }
+}
+
+fn message(link: &Link) -> v3::ApplicationLink {
+    v3::ApplicationLink {
+        default_formatters: link.default_formatters.as_ref().map(formatters_to_api),
+        skip_payload_crypto: link.skip_payload_crypto,
+        ..v3::ApplicationLink::default()
+    }
+}

@@ -1,0 +1,86 @@
+//! The API services of the Application Server: who may call, and what is asked of the component.
+
+mod link;
+mod registry;
+mod traffic;
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+use ttn_core::{
+    auth::{Principal, Right},
+    error::{ErrorBody, ErrorKind},
+    id::{ApplicationId, DeviceIds, EntityId},
+    peer::{PeerError, require_rights},
+};
+use ttn_proto::{
+    ApiMessage, mask,
+    service::{self, Method},
+    v3,
+};
+
+use crate::{ApplicationServer, Error};
+
+/// The services of an Application Server: `As`, `AppAs`, `AsEndDeviceRegistry`.
+#[must_use]
+pub fn methods(server: &Arc<ApplicationServer>) -> Vec<Method> {
+    let api = Arc::new(Api(server.clone()));
+    let mut methods = service::r#as(api.clone());
+    methods.extend(service::app_as(api.clone()));
+    methods.extend(service::as_end_device_registry(api));
+    methods
+}
+
+#[derive(Clone, Debug)]
+struct Api(Arc<ApplicationServer>);
+
+impl Api {
+    /// Finds out who calls and checks his rights on an application.
+    async fn authorize<T: Sync>(
+        &self,
+        request: &Request<T>,
+        application: &ApplicationId,
+        needs: &[Right],
+    ) -> Result<(), Status> {
+        let credentials = ttn_rpc::auth::credentials(request.metadata());
+        let credentials = credentials.map_err(|body| ttn_rpc::status::from_body(&body))?;
+        let access = self.0.peers.access().map_err(|error| peer(&error))?;
+        let caller: Principal =
+            access.principal(&credentials).await.map_err(|error| peer(&error))?;
+        let entity = EntityId::Application(application.clone());
+        require_rights(&*access, &caller, &entity, needs).await.map_err(|error| peer(&error))
+    }
+}
+
+fn application(ids: Option<&v3::ApplicationIdentifiers>) -> Result<ApplicationId, Status> {
+    let id = ids.map(|ids| ids.application_id.as_str()).unwrap_or_default();
+    ApplicationId::new(id).map_err(|error| invalid(&error.to_string()))
+}
+
+fn device(ids: Option<&v3::EndDeviceIdentifiers>) -> Result<DeviceIds, Status> {
+    let none = v3::EndDeviceIdentifiers::default();
+    DeviceIds::try_from(ids.unwrap_or(&none)).map_err(|error| invalid(&error.to_string()))
+}
+
+/// The fields of a message that are wanted.
+fn answer<M: ApiMessage + Default>(message: &M, paths: &[String]) -> Result<Response<M>, Status> {
+    let answer = mask::filter(message, paths);
+    answer.map(Response::new).map_err(|error| invalid(&error.to_string()))
+}
+
+fn invalid(message: &str) -> Status {
+    ttn_rpc::status::from_body(&ErrorBody::new(
+        "pkg/applicationserver",
+        "field_value",
+        ErrorKind::InvalidArgument,
+        message,
+    ))
+}
+
+fn status(error: &Error) -> Status {
+    ttn_rpc::status::from_body(&error.to_body())
+}
+
+fn peer(error: &PeerError) -> Status {
+    ttn_rpc::status::from_body(&error.to_body())
+}

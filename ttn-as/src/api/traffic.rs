@@ -1,0 +1,100 @@
+//! `AppAs`: downlinks and messages of applications (AS-21, AS-31, AS-35).
+
+use async_trait::async_trait;
+use futures::{StreamExt as _, stream};
+use tonic::{Request, Response, Status};
+use ttn_core::{auth::Right, id::DeviceKey};
+use ttn_proto::{
+    json,
+    service::{self, BoxStream},
+    v3,
+};
+
+use super::{Api, application, device, status};
+use crate::{
+    convert::downlink_from_api,
+    downlink::QueueOperation,
+    log::{Cursor, Item, Reader, Start},
+};
+
+#[async_trait]
+impl service::AppAs for Api {
+    async fn subscribe(
+        &self,
+        request: Request<v3::ApplicationIdentifiers>,
+    ) -> Result<Response<BoxStream<v3::ApplicationUp>>, Status> {
+        let id = application(Some(request.get_ref()))?;
+        self.authorize(&request, &id, &[Right::ApplicationTrafficRead]).await?;
+        let reader = self.0.read(&id, Start::At(Cursor::end()));
+        Ok(Response::new(stream::unfold(reader, next_message).boxed()))
+    }
+
+    async fn downlink_queue_push(
+        &self,
+        request: Request<v3::DownlinkQueueRequest>,
+    ) -> Result<Response<()>, Status> {
+        self.queue(request, QueueOperation::Push).await
+    }
+
+    async fn downlink_queue_replace(
+        &self,
+        request: Request<v3::DownlinkQueueRequest>,
+    ) -> Result<Response<()>, Status> {
+        self.queue(request, QueueOperation::Replace).await
+    }
+
+    async fn downlink_queue_list(
+        &self,
+        request: Request<v3::EndDeviceIdentifiers>,
+    ) -> Result<Response<v3::ApplicationDownlinks>, Status> {
+        let key = device(Some(request.get_ref()))?.key;
+        let needs = [Right::ApplicationTrafficRead];
+        self.authorize(&request, &key.application_id, &needs).await?;
+        let queue = self.0.list_downlinks(&key).await.map_err(|error| status(&error))?;
+        let downlinks = queue.iter().map(Into::into).collect();
+        Ok(Response::new(v3::ApplicationDownlinks { downlinks }))
+    }
+
+    async fn get_mqtt_connection_info(
+        &self,
+        request: Request<v3::ApplicationIdentifiers>,
+    ) -> Result<Response<v3::MqttConnectionInfo>, Status> {
+        let id = application(Some(request.get_ref()))?;
+        self.authorize(&request, &id, &[Right::ApplicationInfo]).await?;
+        let mqtt = &self.0.config.mqtt;
+        Ok(Response::new(v3::MqttConnectionInfo {
+            public_address: mqtt.public_address.clone(),
+            public_tls_address: mqtt.public_tls_address.clone(),
+            username: id.to_string(),
+        }))
+    }
+}
+
+impl Api {
+    async fn queue(
+        &self,
+        request: Request<v3::DownlinkQueueRequest>,
+        operation: QueueOperation,
+    ) -> Result<Response<()>, Status> {
+        let key: DeviceKey = device(request.get_ref().end_device_ids.as_ref())?.key;
+        let needs = [Right::ApplicationTrafficDownWrite];
+        self.authorize(&request, &key.application_id, &needs).await?;
+        let items = request.get_ref().downlinks.iter().map(downlink_from_api);
+        let items = items.collect::<Result<Vec<_>, _>>()?;
+        let queued = self.0.queue_downlinks(&key, operation, items).await;
+        queued.map_err(|error| status(&error))?;
+        Ok(Response::new(()))
+    }
+}
+
+/// The next message of a reader as a message of the API; gaps are not told.
+async fn next_message(mut reader: Reader) -> Option<(Result<v3::ApplicationUp, Status>, Reader)> {
+    loop {
+        let item = match reader.next().await? {
+            Ok(Item::Message(message)) => json::from_slice(&message.json()),
+            Ok(Item::Gap { .. }) => continue,
+            Err(error) => return Some((Err(Status::unavailable(error.to_string())), reader)),
+        };
+        return Some((item.map_err(|error| Status::internal(error.to_string())), reader));
+    }
+}
