@@ -14,12 +14,15 @@ async fn calls_without_rights_are_refused_by_name() {
     let error = nobody.get(path).await.unwrap_err();
     assert_eq!(error.status.as_u16(), 401, "{error}");
     let key = client
-        .post(&format!("{path}/api-keys"), json!({ "name": "read", "rights": ["RIGHT_APPLICATION_INFO"] }))
+        .post(
+            &format!("{path}/api-keys"),
+            json!({ "name": "read", "rights": ["RIGHT_APPLICATION_INFO"] }),
+        )
         .await
         .unwrap();
     let weak = client.with_key(key["key"].as_str().unwrap());
     weak.get(path).await.unwrap();
-    let error = weak.get("/as/applications/test-app/devices/device/down").await.unwrap_err();
+    let error = weak.get("/as/applications/test-app/devices/sensor/down").await.unwrap_err();
     assert_eq!(error.status.as_u16(), 403, "{error}");
     assert_eq!(error.name(), "insufficient_application_rights");
     let error = weak.get("/applications/another-app").await.unwrap_err();
@@ -38,7 +41,7 @@ async fn unknown_ids_masks_and_bodies_answer_named_errors() {
     assert_eq!((error.status.as_u16(), error.name()), (400, "field_mask_paths"));
     assert_eq!(error.body["details"][0]["attributes"]["forbidden_paths"], json!(["nonsense"]));
     let eui = json!({ "end_device": { "ids": {
-        "application_ids": { "application_id": "test-app" }, "device_id": "device", "dev_eui": "70B3" } } });
+        "application_ids": { "application_id": "test-app" }, "device_id": "sensor", "dev_eui": "70B3" } } });
     let error = client.post("/applications/test-app/devices", eui).await.unwrap_err();
     assert_eq!(error.status.as_u16(), 400, "{error}");
     let huge = Value::String("x".repeat(17 << 20));
@@ -52,9 +55,15 @@ async fn unknown_ids_masks_and_bodies_answer_named_errors() {
 #[tokio::test(start_paused = true)]
 async fn malformed_datagrams_touch_nobody() {
     let mut net = Net::start(43, 1).await;
-    let device = net.abp("device", Kind::default()).await;
+    let device = net.abp("sensor", Kind::default()).await;
     let gateway = net.gateways[0];
-    for datagram in [&[][..], &[2], &[9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], b"\x02\0\0\0\0\xAA\0\0\0\0\0\x01{", b"\x02\0\0\0\0\xAA\0\0\0\0\0\x01{\"rxpk\":[{\"tmst\":\"1\"}]}"] {
+    for datagram in [
+        &[][..],
+        &[2],
+        &[9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+        b"\x02\0\0\0\0\xAA\0\0\0\0\0\x01{",
+        b"\x02\0\0\0\0\xAA\0\0\0\0\0\x01{\"rxpk\":[{\"tmst\":\"1\"}]}",
+    ] {
         net.sim.world.with(|world, now| world.send_raw(now, gateway, datagram));
     }
     net.wait(2).await;

@@ -15,7 +15,7 @@ use ttn::{
     },
     mac::{
         band::{self, BandId},
-        device::{Device, DeviceConfig, DeviceSession, DevNonces, ReceivedData, RootKeys},
+        device::{DevNonces, Device, DeviceConfig, DeviceSession, ReceivedData, RootKeys},
         session::NetworkKeys,
     },
     stack::{
@@ -96,7 +96,8 @@ impl Net {
         self.devices += 1;
         let dev_eui = DevEui::from_u64(0x70B3_D57E_D000_1000 + self.devices);
         let app_key = Aes128Key::new([self.devices as u8; 16]);
-        let nwk_key = kind.version.is_1_1().then(|| Aes128Key::new([0x80 + self.devices as u8; 16]));
+        let nwk_key =
+            kind.version.is_1_1().then(|| Aes128Key::new([0x80 + self.devices as u8; 16]));
         let root = RootKeys {
             join_eui: JOIN_EUI,
             dev_eui,
@@ -245,6 +246,12 @@ impl Net {
         let queue = self.sim.client().unwrap().get(&path).await.unwrap();
         let items = queue["downlinks"].as_array().cloned().unwrap_or_default();
         items.iter().map(|it| it["frm_payload"].as_str().unwrap_or("").to_owned()).collect()
+    }
+
+    /// The events that say that something was dropped or failed.
+    pub(crate) fn drops(&self) -> Vec<(String, Value)> {
+        let events = self.sim.events().unwrap().into_iter();
+        events.filter(|(name, _)| name.contains("drop") || name.contains("fail")).collect()
     }
 
     /// The MAC of a device in the world.

@@ -6,12 +6,12 @@ use crate::net::{Kind, Net};
 #[tokio::test(start_paused = true)]
 async fn a_restart_between_two_uplinks_keeps_sessions_and_queue() {
     let mut net = Net::start(31, 1).await;
-    let device = net.otaa("device", Kind::default()).await;
+    let device = net.otaa("sensor", Kind::default()).await;
     net.join(device).await;
     net.send(device, &[1], false).await;
-    net.push("device", "AQI=", false).await;
+    net.push("sensor", "AQI=", false).await;
     net.sim.restart().await.unwrap();
-    assert_eq!(net.queue("device").await, ["AQI="]);
+    assert_eq!(net.queue("sensor").await, ["AQI="]);
     net.wait(15).await;
     let heard = net.send(device, &[2], false).await;
     let down = heard.iter().find(|(_, data)| data.f_port == Some(2));
@@ -24,7 +24,7 @@ async fn a_restart_between_two_uplinks_keeps_sessions_and_queue() {
 #[tokio::test(start_paused = true)]
 async fn a_stack_is_dropped_and_rebuilt_five_times_on_the_same_directory() {
     let mut net = Net::start(32, 1).await;
-    let device = net.abp("device", Kind::default()).await;
+    let device = net.abp("sensor", Kind::default()).await;
     for _ in 0..5 {
         net.sim.restart().await.unwrap();
         net.wait(15).await;

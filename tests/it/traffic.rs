@@ -8,7 +8,7 @@ use crate::net::{Kind, Net};
 #[tokio::test(start_paused = true)]
 async fn three_gateways_make_one_message_with_three_receptions() {
     let mut net = Net::start(11, 3).await;
-    let device = net.abp("device", Kind::default()).await;
+    let device = net.abp("sensor", Kind::default()).await;
     net.send(device, &[1], false).await;
     let uplinks = net.messages("uplink_message").await;
     assert_eq!(uplinks.len(), 1);
@@ -20,7 +20,7 @@ async fn three_gateways_make_one_message_with_three_receptions() {
 #[tokio::test(start_paused = true)]
 async fn a_confirmed_uplink_is_acknowledged_once() {
     let mut net = Net::start(12, 2).await;
-    let device = net.abp("device", Kind::default()).await;
+    let device = net.abp("sensor", Kind::default()).await;
     let heard = net.send(device, &[1], true).await;
     assert_eq!(heard.len(), 1, "{:?}", net.sim.events().unwrap());
     assert!(heard[0].1.ack);
@@ -32,10 +32,10 @@ async fn a_confirmed_uplink_is_acknowledged_once() {
 #[tokio::test(start_paused = true)]
 async fn a_confirmed_downlink_is_queued_sent_and_acknowledged() {
     let mut net = Net::start(13, 1).await;
-    let device = net.otaa("device", Kind::default()).await;
+    let device = net.otaa("sensor", Kind::default()).await;
     net.join(device).await;
     net.send(device, &[1], false).await;
-    net.push("device", "AQI=", true).await;
+    net.push("sensor", "AQI=", true).await;
     assert_eq!(net.messages("downlink_queued").await.len(), 1);
     let heard = net.send(device, &[2], false).await;
     let down = heard.iter().find(|(_, data)| data.f_port == Some(2)).unwrap();
@@ -52,11 +52,11 @@ async fn a_confirmed_downlink_is_queued_sent_and_acknowledged() {
 #[tokio::test(start_paused = true)]
 async fn downlinks_reach_a_device_of_1_1() {
     let mut net = Net::start(14, 1).await;
-    let device = net.otaa("device", Kind { version: MacVersion::V1_1, ..Kind::default() }).await;
+    let device = net.otaa("sensor", Kind { version: MacVersion::V1_1, ..Kind::default() }).await;
     net.join(device).await;
     net.send(device, &[1], false).await;
     for (pushed, payload) in [("AQ==", 1_u8), ("Ag==", 2), ("Aw==", 3)] {
-        net.push("device", pushed, true).await;
+        net.push("sensor", pushed, true).await;
         let heard = net.send(device, &[1], true).await;
         let down = heard.iter().find(|(_, data)| data.f_port == Some(2));
         let (_, data) = down.unwrap_or_else(|| panic!("{heard:?} {:?}", net.sim.events().unwrap()));
@@ -72,7 +72,7 @@ async fn downlinks_reach_a_device_of_1_1() {
 async fn link_check_and_device_time_are_answered() {
     use ttn::mac::command::Command;
     let mut net = Net::start(15, 2).await;
-    let device = net.abp("device", Kind::default()).await;
+    let device = net.abp("sensor", Kind::default()).await;
     net.sim.world.act(device, Action::Request(Command::LinkCheckReq));
     net.sim.world.act(device, Action::Request(Command::DeviceTimeReq));
     let heard = net.send(device, &[1], false).await;
@@ -100,10 +100,10 @@ async fn the_same_seed_gives_the_same_run() {
 
 async fn run(seed: u64) -> (Vec<String>, Vec<ttn::testkit::Happened>) {
     let mut net = Net::start(seed, 2).await;
-    let device = net.otaa("device", Kind::default()).await;
+    let device = net.otaa("sensor", Kind::default()).await;
     net.join(device).await;
     for _ in 0..3 {
-        net.push("device", "AQ==", false).await;
+        net.push("sensor", "AQ==", false).await;
         net.send(device, &[7], true).await;
     }
     let events = net.sim.events().unwrap();

@@ -9,6 +9,7 @@ use ttn_core::{
 
 use super::{Engine, MatchKind, MatchedUplink, Reject, UplinkChannel, UplinkRadio};
 use crate::{
+    command::Command,
     session::{UplinkContext, full_f_cnt, verify_uplink},
     state::{Candidate, Channels, MacState, Session},
     version::MacRules as _,
@@ -42,7 +43,12 @@ impl Engine<'_> {
             (Candidate::Pending, Some(pending)) => &pending.channels,
             _ => &st.slow.current.channels,
         };
-        let channel = self.uplink_channel(channels, radio)?;
+        let channel = match self.uplink_channel(channels, radio) {
+            Err(Reject::UnknownChannel { .. }) if candidate == Candidate::Current => {
+                self.requested_channel(st, radio)?
+            }
+            found => found?,
+        };
         self.check_length(st, phy, channel)?;
         let attempt = Attempt { engine: self, st, phy, data, session, channel };
         let (kind, f_cnt) = match candidate {
@@ -61,6 +67,28 @@ impl Engine<'_> {
         let &UplinkRadio { frequency, data_rate } = radio;
         let channel_index =
             channels.index_of(self.band, frequency).ok_or(Reject::UnknownChannel { frequency })?;
+        let data_rate_index =
+            self.band.uplink_data_rate(&data_rate).ok_or(Reject::UnknownDataRate { data_rate })?;
+        Ok(UplinkChannel { channel_index, data_rate_index })
+    }
+
+    /// A channel that the device was just told of: it may send there at once, its answer comes with that uplink.
+    fn requested_channel(
+        &self,
+        st: &MacState,
+        radio: &UplinkRadio,
+    ) -> Result<UplinkChannel, Reject> {
+        let &UplinkRadio { frequency, data_rate } = radio;
+        let mut requests = st.slow.pending_requests.iter();
+        let requested = requests.find_map(|request| match request {
+            Command::NewChannelReq { channel_index, frequency: wanted, .. }
+                if *wanted == frequency =>
+            {
+                Some(*channel_index)
+            }
+            _ => None,
+        });
+        let channel_index = requested.ok_or(Reject::UnknownChannel { frequency })?;
         let data_rate_index =
             self.band.uplink_data_rate(&data_rate).ok_or(Reject::UnknownDataRate { data_rate })?;
         Ok(UplinkChannel { channel_index, data_rate_index })
