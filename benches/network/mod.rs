@@ -1,0 +1,294 @@
+//! A whole stack in virtual time, with devices and gateways that only make and read datagrams.
+//!
+//! On a paused, current-thread runtime nothing waits: the wall time of a batch is the CPU time that it takes.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use ttn::{
+    application_server::{
+        log::{Cursor, Item, MemoryLog, Reader, Start},
+        store::MemoryStore as MemoryApplicationStore,
+    },
+    core::{
+        addr::DevAddr,
+        clock::Clock as _,
+        eui::{DevEui, GatewayEui},
+        id::{ApplicationId, DeviceKey},
+        key::Aes128Key,
+        radio::DataRateIndex,
+        rand::OsEntropy,
+        task::Tasks,
+        version::{MacVersion, PhyVersion},
+    },
+    gateway_server::frontend::memory::{self, MemoryNetwork},
+    identity_server::store::MemoryIdentityStore,
+    join_server::store::MemoryStore as MemoryJoinStore,
+    mac::{
+        band::{self, BandId},
+        device::{DevNonces, Device, DeviceConfig, DeviceSession},
+        session::NetworkKeys,
+    },
+    network_server::store::MemoryNetworkStore,
+    stack::{
+        compose::{KEK_LABEL, Parts, Stack, Stores},
+        config::Config,
+        provision::{self, Activation, NewDevice},
+    },
+    store_embedded::{Commit, EmbeddedStore, LocalVault, Options, Survives},
+    testkit::{Emission, Gateway, GatewayModel, VirtualClock},
+};
+
+/// Where the stack keeps what it has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Backend {
+    /// In one directory; commits are handed to the operating system by the caller.
+    Embedded,
+    /// In memory.
+    Memory,
+}
+
+/// Datagrams and where they come from.
+pub(crate) type Datagrams = Vec<(SocketAddr, Vec<u8>)>;
+
+pub(crate) struct Network {
+    pub(crate) runtime: Runtime,
+    pub(crate) stack: Stack,
+    clock: Arc<VirtualClock>,
+    network: MemoryNetwork,
+    gateways: Vec<Gateway>,
+    devices: Vec<Device>,
+    reader: Reader,
+    _tasks: Tasks,
+    _directory: TempDir,
+}
+
+const PLAN: &str = "EU_863_870_TTN";
+const PAYLOAD: [u8; 20] = [7; 20];
+
+impl Network {
+    /// Registers gateways and activated devices. The devices are as the network wants them: nothing is to be said.
+    pub(crate) fn start(backend: Backend, gateways: usize, devices: usize) -> Self {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().start_paused(true).build().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let clock = {
+            let _guard = runtime.enter();
+            Arc::new(VirtualClock::starting_at(VirtualClock::DEFAULT_START))
+        };
+        let parts = Parts {
+            clock: clock.clone(),
+            entropy: Arc::new(OsEntropy::default()),
+            stores: stores(backend, &directory),
+            vault: Arc::new(LocalVault::new().with(KEK_LABEL, &[1; 16]).unwrap()),
+        };
+        let (transport, network) = memory::network("192.0.2.1:1700".parse().unwrap());
+        let mut tasks = Tasks::new();
+        let (stack, devices) = runtime.block_on(async {
+            let stack = Stack::build(&Config::default(), parts, transport).await.unwrap();
+            stack.start(&mut tasks);
+            let devices = register(&stack, gateways, devices).await;
+            (stack, devices)
+        });
+        let reader = stack.applications.read(&application(), Start::At(Cursor::start()));
+        let gateways = (0..gateways).map(|index| {
+            let (counter_start, backhaul) = (0, Duration::ZERO);
+            Gateway::new(GatewayModel { eui: gateway_eui(index), counter_start, backhaul })
+        });
+        let gateways = gateways.collect();
+        let _tasks = tasks;
+        Self {
+            runtime,
+            stack,
+            clock,
+            network,
+            gateways,
+            devices,
+            reader,
+            _tasks,
+            _directory: directory,
+        }
+    }
+
+    /// How many devices there are.
+    pub(crate) fn devices(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Lets virtual time pass, and keeps the ways of downlinks open.
+    pub(crate) fn wait(&mut self, duration: Duration) {
+        for (index, gateway) in self.gateways.iter_mut().enumerate() {
+            assert!(self.network.send(address(index), gateway.pull_data()));
+        }
+        let until = self.clock.monotonic().plus(duration);
+        self.runtime.block_on(self.clock.sleep_until(until));
+        while self.network.try_receive().is_some() {}
+    }
+
+    /// One uplink of each of some devices, received by every gateway now.
+    pub(crate) fn uplinks(&mut self, devices: std::ops::Range<usize>) -> Datagrams {
+        let (now, entropy) = (self.clock.monotonic(), OsEntropy::default());
+        let mut datagrams = Vec::new();
+        for device in &mut self.devices[devices] {
+            let tx = device.uplink(1, &PAYLOAD, false, &entropy).unwrap();
+            for (index, gateway) in self.gateways.iter_mut().enumerate() {
+                let rssi = -90.0 - index as f32;
+                let datagram =
+                    gateway.push_data(now, tx.frequency, &tx.data_rate, rssi, 7.0, &tx.bytes);
+                datagrams.push((address(index), datagram));
+            }
+        }
+        datagrams
+    }
+
+    /// Sends datagrams and waits until the application's reader has so many uplinks as JSON; gives their octets.
+    pub(crate) fn deliver(&mut self, datagrams: Datagrams, uplinks: usize) -> usize {
+        for (from, octets) in datagrams {
+            assert!(self.network.send(from, octets), "the queue of the transport is full");
+        }
+        let reader = &mut self.reader;
+        self.runtime.block_on(async {
+            let mut octets = 0;
+            for _ in 0..uplinks {
+                match reader.next().await {
+                    Some(Ok(Item::Message(message))) => octets += message.json().len(),
+                    other => panic!("{other:?}"),
+                }
+            }
+            octets
+        })
+    }
+
+    /// Sends datagrams and waits for a transmission; gives it and accepts it.
+    pub(crate) fn answer(&mut self, datagrams: Datagrams) -> Emission {
+        for (from, octets) in datagrams {
+            assert!(self.network.send(from, octets), "the queue of the transport is full");
+        }
+        let (network, gateways) = (&mut self.network, &mut self.gateways);
+        self.runtime.block_on(async {
+            loop {
+                let (to, datagram) = network.receive().await.unwrap();
+                let index = usize::from(to.port() - FIRST_PORT);
+                if let Some((emission, ack)) = gateways[index].receive(&datagram) {
+                    assert!(network.send(to, ack));
+                    return emission;
+                }
+            }
+        })
+    }
+}
+
+/// The name of a device.
+pub(crate) fn device_key(index: usize) -> DeviceKey {
+    DeviceKey::new(application(), format!("device-{index}").parse().unwrap())
+}
+
+fn application() -> ApplicationId {
+    "bench-app".parse().unwrap()
+}
+
+fn gateway_eui(index: usize) -> GatewayEui {
+    GatewayEui::from_u64(0x00AA_0000_0000_0001 + index as u64)
+}
+
+const FIRST_PORT: u16 = 50_000;
+
+fn address(gateway: usize) -> SocketAddr {
+    SocketAddr::from(([198, 18, 0, 1], FIRST_PORT + gateway as u16))
+}
+
+fn stores(backend: Backend, directory: &TempDir) -> Stores {
+    match backend {
+        Backend::Embedded => {
+            // Virtual time knows no other threads.
+            let (commit, survives) = (Commit::Inline, Survives::ProcessKill);
+            let options = Options { commit, survives, ..Options::default() };
+            Stores::embedded(&EmbeddedStore::open(directory.path().join("data"), options).unwrap())
+        }
+        Backend::Memory => {
+            let log = Arc::new(MemoryLog::new());
+            Stores {
+                network: Arc::new(MemoryNetworkStore::new()),
+                applications: Arc::new(MemoryApplicationStore::new(log.clone())),
+                log,
+                joins: Arc::new(MemoryJoinStore::new()),
+                identity: Arc::new(MemoryIdentityStore::new()),
+            }
+        }
+    }
+}
+
+async fn register(stack: &Stack, gateways: usize, devices: usize) -> Vec<Device> {
+    let admin = "admin".parse().unwrap();
+    let created = stack.identity.ensure_admin(&admin, "a password", "admin@example.com").await;
+    let client = stack.client().with_key(&created.unwrap().unwrap().api_key);
+    provision::create_application(&client, &application()).await.unwrap();
+    for index in 0..gateways {
+        let id = format!("gateway-{index}").parse().unwrap();
+        provision::create_gateway(&client, &id, gateway_eui(index), PLAN).await.unwrap();
+    }
+    let mut on_air = Vec::new();
+    for index in 0..devices {
+        let (registration, device) = device(index);
+        provision::create_device(&client, &registration).await.unwrap();
+        on_air.push(device);
+    }
+    on_air
+}
+
+/// A device as it is registered, and the same on the air.
+fn device(index: usize) -> (NewDevice, Device) {
+    let number = index as u32 + 1;
+    let key = |kind: u8| {
+        let mut octets = [kind; 16];
+        octets[..4].copy_from_slice(&number.to_be_bytes());
+        Aes128Key::new(octets)
+    };
+    let (dev_addr, nwk_s_key, app_s_key) = (DevAddr::from_u32(number), key(1), key(2));
+    let network_keys = [nwk_s_key.clone(), nwk_s_key.clone(), nwk_s_key.clone()];
+    let registration = NewDevice {
+        key: device_key(index),
+        dev_eui: DevEui::from_u64(0x70B3_D57E_D000_0000 + u64::from(number)),
+        lorawan_version: "MAC_V1_0_3",
+        lorawan_phy_version: "RP001_V1_0_3_REV_A",
+        frequency_plan_id: PLAN,
+        up_formatter: "FORMATTER_NONE",
+        mac_settings: settled(),
+        activation: Activation::Abp { dev_addr, network_keys, app_s_key: app_s_key.clone() },
+    };
+    let version = MacVersion::V1_0_3;
+    let config = DeviceConfig {
+        band: band::get(BandId::EU_863_870, PhyVersion::RP001_V1_0_3_REV_A).unwrap(),
+        version,
+        channels: None,
+        data_rate: DataRateIndex::from_low_bits(5),
+        adr: false,
+        dev_nonces: DevNonces::Random,
+        first_f_cnt_up: 0,
+    };
+    let session = DeviceSession {
+        version,
+        dev_addr,
+        keys: NetworkKeys::v1_0(nwk_s_key),
+        app_s_key,
+        next_f_cnt_up: 0,
+        last_n_f_cnt_down: None,
+        last_a_f_cnt_down: None,
+    };
+    (registration, Device::abp(config, session))
+}
+
+/// A device that is from the factory as the plan wants it.
+fn settled() -> Value {
+    let megahertz = [868.1, 868.3, 868.5, 867.1, 867.3, 867.5, 867.7, 867.9];
+    let frequencies: Vec<String> =
+        megahertz.iter().map(|it| format!("{}", (it * 1e6_f64).round() as u64)).collect();
+    json!({
+        "rx1_delay": 5,
+        "rx2_data_rate_index": 3,
+        "factory_preset_frequencies": frequencies,
+        "adr": { "disabled": {} },
+    })
+}

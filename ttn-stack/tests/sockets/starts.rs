@@ -1,0 +1,67 @@
+//! Starts that cannot succeed, and what they say.
+
+use std::{fs, net::TcpListener};
+
+use crate::server::{FREE_PORTS, Server, command, write_config};
+
+/// Runs a command that has to fail; gives what it says.
+fn failure(arguments: &[&str]) -> String {
+    let output = command(arguments).output().unwrap();
+    assert!(!output.status.success(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn assert_says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is missing in: {text}");
+    }
+}
+
+pub(crate) fn a_second_process_on_the_same_data_names_the_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let _first = Server::start(directory.path());
+    let config = write_config(directory.path(), FREE_PORTS);
+    let text = failure(&["start", "--config", config.to_str().unwrap()]);
+    assert_says(&text, &[directory.path().join("data").to_str().unwrap()]);
+}
+
+pub(crate) fn a_taken_port_names_its_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let ports = FREE_PORTS.replace("http: 0", &format!("http: {port}"));
+    let config = write_config(directory.path(), &ports);
+    let text = failure(&["start", "--config", config.to_str().unwrap()]);
+    assert_says(&text, &["ports.http", &port, "--port-offset"]);
+    assert!(!directory.path().join("data").exists(), "a start that fails leaves nothing behind");
+}
+
+pub(crate) fn an_unknown_key_in_the_file_names_file_key_and_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = write_config(directory.path(), "ports:\n  upd: 1700\n");
+    let config = config.to_str().unwrap();
+    for subcommand in ["start", "config"] {
+        assert_says(&failure(&[subcommand, "--config", config]), &[config, "upd", "4"]);
+    }
+}
+
+pub(crate) fn config_prints_what_is_in_force() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = write_config(directory.path(), "ports:\n  udp: 1701\n  http: 8080\n");
+    let arguments = ["config", "--config", config.to_str().unwrap(), "--port-offset", "7"];
+    let mut command = command(&arguments);
+    let output = command.env("TTN_PORTS_HTTP", "9090").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let data = directory.path().join("data");
+    // The flag over the environment over the file over the default.
+    assert_says(
+        &text,
+        &["offset: 7", "http: 9090", "udp: 1701", "mqtt: 1883", data.to_str().unwrap()],
+    );
+    // What it prints is a file that says the same.
+    let printed = directory.path().join("printed.yml");
+    fs::write(&printed, &text).unwrap();
+    let again = crate::server::command(&["config", "--config", printed.to_str().unwrap()]).output();
+    assert_eq!(String::from_utf8(again.unwrap().stdout).unwrap(), text);
+}
