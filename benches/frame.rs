@@ -3,7 +3,9 @@
 
 use divan::{Bencher, black_box};
 use ttn::{
-    core::{addr::DevAddr, frame::FCtrl, key::Aes128Key, radio::DataRateIndex, version::MacVersion},
+    core::{
+        addr::DevAddr, frame::FCtrl, key::Aes128Key, radio::DataRateIndex, version::MacVersion,
+    },
     mac::{
         command::Direction,
         crypto::payload::encrypt_frm_payload,

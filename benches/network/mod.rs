@@ -123,7 +123,9 @@ impl Network {
             assert!(self.network.send(address(index), gateway.pull_data()));
         }
         let until = self.clock.monotonic().plus(duration);
-        self.runtime.block_on(self.clock.sleep_until(until));
+        let clock = self.clock.clone();
+        // The timer is made within the runtime.
+        self.runtime.block_on(async move { clock.sleep_until(until).await });
         while self.network.try_receive().is_some() {}
     }
 
