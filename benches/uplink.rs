@@ -2,7 +2,14 @@
 //!
 //! A thousand devices send within one deduplication window (200 ms): 5,000 uplinks per second. An item is one unique
 //! uplink; the time per item is the CPU time that it takes, divided by the number of items of the batch.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a benchmark")]
+#![allow(
+    missing_docs,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a benchmark"
+)]
 
 mod network;
 

@@ -171,7 +171,9 @@ impl Network {
         let (network, gateways) = (&mut self.network, &mut self.gateways);
         self.runtime.block_on(async {
             loop {
-                let (to, datagram) = network.receive().await.unwrap();
+                let received =
+                    tokio::time::timeout(Duration::from_secs(10), network.receive()).await;
+                let (to, datagram) = received.expect("a PULL_RESP within ten seconds").unwrap();
                 let index = usize::from(to.port() - FIRST_PORT);
                 if let Some((emission, ack)) = gateways[index].receive(&datagram) {
                     assert!(network.send(to, ack));
