@@ -5,7 +5,7 @@ use ttn::{
     testkit::{Action, Happened, Link},
 };
 
-use crate::net::{Kind, NEAR, Net};
+use crate::net::{Kind, Net};
 
 // NS-24, NS-26, GS-62: to the microsecond
 #[tokio::test(start_paused = true)]

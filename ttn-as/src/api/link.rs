@@ -61,6 +61,5 @@ fn message(link: &Link) -> v3::ApplicationLink {
     v3::ApplicationLink {
         default_formatters: link.default_formatters.as_ref().map(formatters_to_api),
         skip_payload_crypto: link.skip_payload_crypto,
-        ..v3::ApplicationLink::default()
     }
 }

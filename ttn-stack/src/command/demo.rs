@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use data_encoding::HEXUPPER;
 use serde_json::{Value, json};
 use ttn_as::log::{Cursor, Item, Start};
 use ttn_core::{
@@ -18,7 +19,7 @@ use ttn_core::{
 };
 use ttn_mac::{
     band::{self, BandId},
-    device::{DevNonces, Device, DeviceConfig, DeviceSession, RootKeys},
+    device::{DevNonces, Device, DeviceConfig, DeviceSession, ReceivedData, RootKeys},
     session::NetworkKeys,
 };
 use ttn_testkit::{
@@ -253,19 +254,30 @@ async fn print_air(
                     );
                 }
                 Happened::Heard(device, window, Heard::Data(data)) => println!(
-                    "device {:<11} heard downlink {} in RX{}: port {:?}, {} octets, {} commands",
+                    "device {:<11} heard downlink {} in RX{}: {}",
                     name(device),
                     data.f_cnt,
                     window + 1,
-                    data.f_port,
-                    data.payload.len(),
-                    data.commands.len(),
+                    contents(&data),
                 ),
                 Happened::Violation(what) => println!("VIOLATION {what}"),
                 _ => {}
             }
         }
     }
+}
+
+/// What a downlink brought: payload, commands, an acknowledgement.
+fn contents(data: &ReceivedData) -> String {
+    let mut parts = Vec::new();
+    if let Some(port) = data.f_port.filter(|port| *port > 0) {
+        parts.push(format!("port {port} payload {}", HEXUPPER.encode(&data.payload)));
+    }
+    parts.extend(data.commands.iter().map(|command| command.name().to_owned()));
+    if data.ack {
+        parts.push("acknowledgement".to_owned());
+    }
+    if parts.is_empty() { "nothing but its header".to_owned() } else { parts.join(", ") }
 }
 
 /// Prints what the application gets, and pushes a downlink now and then.

@@ -61,9 +61,12 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
     if with_demo {
         let key = api_key.context("the demo starts with an empty store")?;
         let ports = demo::Ports { udp: udp_port, mqtt: mqtt_port, http: http_port };
-        demo::start(&stack, &key, ports, clock, &mut tasks).await?;
+        demo::start(&stack, &key, ports, clock.clone(), &mut tasks).await?;
     }
-    tasks.until_shutdown(stopped(), tokio::time::sleep(GRACE)).await?;
+    let waiting = clock.clone();
+    // Reckoned from the moment of stopping: it is polled for the first time then.
+    let grace = async move { waiting.sleep_until(waiting.monotonic().plus(GRACE)).await };
+    tasks.until_shutdown(stopped(), grace).await?;
     drop(stack);
     Ok(())
 }

@@ -93,12 +93,8 @@ impl Stack {
                 .events(events.clone())
                 .build()
                 .context("the Join Server")?;
-        let mut application_config = ttn_as::Config::default();
-        application_config.device_kek_label = KEK_LABEL.into();
-        application_config.mqtt.public_address =
-            format!("{}:{}", config.public_host, config.ports.mqtt + config.ports.offset);
         let applications = ttn_as::ApplicationServer::builder(
-            application_config,
+            application_config(config),
             clock.clone(),
             entropy.clone(),
             peers.clone(),
@@ -108,19 +104,14 @@ impl Stack {
         .vault(vault.clone())
         .events(events.clone())
         .build();
-        let network_config = ttn_ns::config::Config {
-            net_id: config.network.net_id,
-            dev_addr_prefixes: config.network.dev_addr_prefixes.clone(),
-            device_kek_label: KEK_LABEL.into(),
-            ..ttn_ns::config::Config::default()
-        };
-        let network = ttn_ns::NetworkServer::builder(network_config, clock.clone(), peers.clone())
-            .entropy(entropy.clone())
-            .store(stores.network)
-            .vault(vault)
-            .events(events.clone())
-            .build()
-            .context("the Network Server")?;
+        let network =
+            ttn_ns::NetworkServer::builder(network_config(config), clock.clone(), peers.clone())
+                .entropy(entropy.clone())
+                .store(stores.network)
+                .vault(vault)
+                .events(events.clone())
+                .build()
+                .context("the Network Server")?;
         let gateway_config = ttn_gs::Config {
             require_registered_gateways: config.gateways.require_registered,
             ..ttn_gs::Config::default()
@@ -178,6 +169,24 @@ impl Stack {
     #[must_use]
     pub const fn peers(&self) -> &Arc<Local> {
         &self.peers
+    }
+}
+
+fn application_config(config: &Config) -> ttn_as::Config {
+    let port = config.ports.mqtt.saturating_add(config.ports.offset);
+    let mqtt = ttn_as::config::MqttConfig {
+        public_address: format!("{}:{port}", config.public_host),
+        ..ttn_as::config::MqttConfig::default()
+    };
+    ttn_as::Config { device_kek_label: KEK_LABEL.into(), mqtt, ..ttn_as::Config::default() }
+}
+
+fn network_config(config: &Config) -> ttn_ns::config::Config {
+    ttn_ns::config::Config {
+        net_id: config.network.net_id,
+        dev_addr_prefixes: config.network.dev_addr_prefixes.clone(),
+        device_kek_label: KEK_LABEL.into(),
+        ..ttn_ns::config::Config::default()
     }
 }
 

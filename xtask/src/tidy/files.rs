@@ -55,7 +55,8 @@ fn check_document(root: &Path, path: &Path, text: &str, findings: &mut Vec<Findi
         for target in links(line) {
             let target = target.split('#').next().unwrap_or_default();
             let external = target.starts_with("http") || target.starts_with("mailto:");
-            let beside = path.parent().unwrap_or(Path::new("")).join(target);
+            let beside =
+                path.parent().map_or_else(|| PathBuf::from(target), |parent| parent.join(target));
             if !external && !target.is_empty() && !root.join(beside).exists() {
                 findings.push(Finding::new(path, number + 1, format!("dead link {target}")));
             }
