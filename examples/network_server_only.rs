@@ -122,27 +122,7 @@ async fn main() -> anyhow::Result<()> {
     ns.push_downlinks(&key, vec![downlink]).await?;
 
     // The device sends; the product's gateway has received it.
-    let band = band::get(BandId::EU_863_870, phy)?;
-    let data_rate = DataRateIndex::from_low_bits(5);
-    let config = DeviceConfig {
-        band,
-        version,
-        channels: None,
-        data_rate,
-        adr: false,
-        dev_nonces: DevNonces::Random,
-        first_f_cnt_up: 0,
-    };
-    let session = DeviceSession {
-        version,
-        dev_addr,
-        keys,
-        app_s_key: app_s_key.clone(),
-        next_f_cnt_up: 0,
-        last_n_f_cnt_down: None,
-        last_a_f_cnt_down: None,
-    };
-    let mut device = device::Device::abp(config, session);
+    let mut device = on_air(version, phy, dev_addr, keys, app_s_key.clone())?;
     let tx = device.uplink(1, b"23.5", false, &OsEntropy::default())?;
     let uplinks = vec![received(&tx, &*clock)?];
     ns.uplinks(UplinkBatch { uplinks })
@@ -173,6 +153,37 @@ async fn main() -> anyhow::Result<()> {
         String::from_utf8_lossy(&data.payload)
     );
     Ok(())
+}
+
+/// The device on the other side of the air.
+fn on_air(
+    version: MacVersion,
+    phy: PhyVersion,
+    dev_addr: DevAddr,
+    keys: NetworkKeys,
+    app_s_key: Aes128Key,
+) -> anyhow::Result<device::Device> {
+    let band = band::get(BandId::EU_863_870, phy)?;
+    let data_rate = DataRateIndex::from_low_bits(5);
+    let config = DeviceConfig {
+        band,
+        version,
+        channels: None,
+        data_rate,
+        adr: false,
+        dev_nonces: DevNonces::Random,
+        first_f_cnt_up: 0,
+    };
+    let session = DeviceSession {
+        version,
+        dev_addr,
+        keys,
+        app_s_key,
+        next_f_cnt_up: 0,
+        last_n_f_cnt_down: None,
+        last_a_f_cnt_down: None,
+    };
+    Ok(device::Device::abp(config, session))
 }
 
 /// What a gateway has received now. The token is what the product needs to answer on the same way.
