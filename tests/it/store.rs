@@ -12,6 +12,9 @@ async fn a_restart_between_two_uplinks_keeps_sessions_and_queue() {
     net.push("sensor", "AQI=", false).await;
     net.sim.restart().await.unwrap();
     assert_eq!(net.queue("sensor").await, ["AQI="]);
+    // What an application does before the first uplink is recorded too.
+    net.push("sensor", "AwQ=", false).await;
+    assert_eq!(net.messages("downlink_queued").await.len(), 2);
     net.wait(15).await;
     let heard = net.send(device, &[2], false).await;
     let down = heard.iter().find(|(_, data)| data.f_port == Some(2));

@@ -110,3 +110,17 @@ async fn run(seed: u64) -> (Vec<String>, Vec<ttn::testkit::Happened>) {
     let happened = net.sim.world.happened_since(0).into_iter().map(|(_, what)| what).collect();
     (events.into_iter().map(|(name, data)| format!("{name} {data}")).collect(), happened)
 }
+
+// AS-21, NS-31: a session without a session key id
+#[tokio::test(start_paused = true)]
+async fn an_abp_device_hears_a_downlink() {
+    let mut net = Net::start(16, 1).await;
+    let device = net.abp("sensor", Kind::default()).await;
+    net.push("sensor", "AQI=", false).await;
+    let mut heard = net.send(device, &[1], false).await;
+    heard.extend(net.send(device, &[1], false).await);
+    let down = heard.iter().find(|(_, data)| data.f_port == Some(2));
+    let (_, data) = down.unwrap_or_else(|| panic!("{heard:?} {:#?}", net.drops()));
+    assert_eq!(data.payload, [1, 2]);
+    assert_eq!(net.messages("downlink_sent").await.len(), 1);
+}

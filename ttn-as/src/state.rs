@@ -87,7 +87,7 @@ impl Entry {
         let ids = &device.ids;
         let partition = PartitionId::of_device(ids.dev_eui, &ids.key.to_string());
         Self {
-            owned: Owned { partition, epoch: Epoch(1) },
+            owned: Owned { partition, epoch: Epoch::LATEST },
             device: Arc::new(device),
             revision,
             hot: Arc::default(),
@@ -98,11 +98,12 @@ impl Entry {
         }
     }
 
-    /// Begins a change of the device.
+    /// Begins a change of the device. What the Network Server did not send is recorded whatever its epoch is: after a
+    /// restart nobody has told it yet.
     pub(crate) fn change(&self) -> Change {
         Change {
             key: self.device.ids.key.clone(),
-            owned: self.owned,
+            owned: Owned { epoch: Epoch::LATEST, ..self.owned },
             hot: (*self.hot).clone(),
             records: Vec::new(),
             keys: Vec::new(),

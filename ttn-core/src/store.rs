@@ -174,6 +174,12 @@ fn fnv1a(octets: &[u8]) -> u64 {
 #[expect(clippy::exhaustive_structs, reason = "built by stores")]
 pub struct Epoch(pub u64);
 
+impl Epoch {
+    /// Whatever the epoch is: for writes that do not stem from the owner's state and are not to be fenced, such as an
+    /// application's call that the Application Server records. Ports that only owners write to refuse it.
+    pub const LATEST: Self = Self(u64::MAX);
+}
+
 /// Who owns partitions: one per process and start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "built by other crates")]

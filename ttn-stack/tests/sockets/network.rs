@@ -31,7 +31,7 @@ pub(crate) const MAY_ANSWER: Duration = Duration::from_millis(1_200);
 /// How long the windows of an uplink may still take a downlink: RX2 opens after six seconds.
 const WINDOWS: Duration = Duration::from_millis(6_500);
 /// How long an answer may take that has to come: until RX1 of a join.
-const MUST_ANSWER: Duration = Duration::from_secs(5);
+pub(crate) const MUST_ANSWER: Duration = Duration::from_secs(6);
 
 pub(crate) struct Network {
     pub(crate) server: Server,
@@ -149,15 +149,26 @@ impl Network {
         exchange
     }
 
-    /// Lets a device send and hear the answer, if one comes.
+    /// Lets a device send and hear the answer, if one comes soon.
     pub(crate) fn send(
         &mut self,
         node: &mut Node,
         payload: &[u8],
     ) -> (Exchange, Option<ReceivedData>) {
+        self.send_within(node, payload, MAY_ANSWER)
+    }
+
+    /// Lets a device send and hear the answer, if one comes in time. Before its first TX_ACK a gateway gets its
+    /// transmissions as late as possible (GS-22).
+    pub(crate) fn send_within(
+        &mut self,
+        node: &mut Node,
+        payload: &[u8],
+        within: Duration,
+    ) -> (Exchange, Option<ReceivedData>) {
         let entropy = OsEntropy::default();
         let tx = node.mac.uplink(1, payload, false, &entropy).unwrap();
-        let exchange = self.transmit(tx, MAY_ANSWER);
+        let exchange = self.transmit(tx, within);
         let heard = exchange.answer.as_ref().map(|answer| match node.mac.hear(&answer.phy) {
             Ok(Received::Data(data)) => data,
             other => panic!("{}: {other:?}", answer.txpk),

@@ -10,7 +10,7 @@ use ttn_store_embedded::{EmbeddedStore, Options};
 
 use crate::{
     mqtt::{self, Subscriber},
-    network::{APPLICATION, Exchange, MAY_ANSWER, Network, Node},
+    network::{APPLICATION, Exchange, MUST_ANSWER, Network, Node},
     server::Server,
 };
 
@@ -98,9 +98,9 @@ fn with_session() -> (Network, Node) {
 fn assert_goes_on(network: &mut Network, node: &mut Node, old: &Exchange, next: u64) {
     let subscriber = Subscriber::start(network.server.mqtt, APPLICATION, &network.api_key, UPLINKS);
     // NS-12: the old frame is not delivered again.
-    network.transmit(old.uplink.clone(), MAY_ANSWER);
+    network.transmit(old.uplink.clone(), MUST_ANSWER);
     network.push(node, "BAUG");
-    let (exchange, heard) = network.send(node, &PAYLOAD);
+    let (exchange, heard) = network.send_within(node, &PAYLOAD, MUST_ANSWER);
     assert_rx1(&exchange, 5_000_000);
     assert_eq!(heard.unwrap().payload, [4, 5, 6]);
     assert_eq!(f_cnt(&subscriber.next()), next);
