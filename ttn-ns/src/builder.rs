@@ -124,6 +124,7 @@ impl Builder {
         let (inputs, receiver) = mpsc::channel(self.config.input_queue_length);
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryNetworkStore::new()));
         Ok(Arc::new(NetworkServer {
+            ready: Arc::default(),
             owner: OwnerId(self.entropy.next_u64()),
             config: self.config,
             defaults: self.defaults,

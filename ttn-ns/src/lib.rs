@@ -39,7 +39,13 @@ mod runner;
 pub mod shard;
 pub mod store;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -71,12 +77,19 @@ pub struct NetworkServer {
     owner: OwnerId,
     inputs: mpsc::Sender<Message>,
     receiver: Mutex<Option<mpsc::Receiver<Message>>>,
+    ready: Arc<AtomicBool>,
 }
 
 impl NetworkServer {
     /// Begins to put a Network Server together.
     pub fn builder(config: Config, clock: Arc<dyn Clock>, peers: Arc<dyn Peers>) -> Builder {
         Builder::new(config, clock, peers)
+    }
+
+    /// Whether every device is loaded, so that uplinks are matched and calls are answered at once.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
     }
 
     /// Its configuration.

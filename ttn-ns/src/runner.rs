@@ -4,12 +4,19 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     future::{pending, poll_fn},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
 
-use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use futures::{
+    StreamExt as _, TryFutureExt as _, TryStreamExt as _,
+    future::BoxFuture,
+    stream::{self, FuturesUnordered},
+};
 use tokio::sync::{mpsc, oneshot};
 use ttn_core::{
     msg::{ApplicationBatch, ApplicationUp, DownlinkPath, TxAck, TxRequest, UplinkBatch},
@@ -40,6 +47,8 @@ const DRAIN_MAX: usize = 256;
 const COMMITS_MAX: usize = 64;
 /// How many transmissions and joins are waited for; then no input is taken any more.
 const REQUESTS_MAX: usize = 4096;
+/// How many partitions are acquired at a time: the store writes them together.
+const ACQUIRE_MAX: usize = 128;
 /// When a refused commit is tried again.
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -83,6 +92,7 @@ struct Parts {
     store: Arc<dyn crate::store::NetworkStore>,
     events: ttn_core::event::Events,
     owner: ttn_core::store::OwnerId,
+    ready: Arc<AtomicBool>,
 }
 
 struct PendingCommit {
@@ -123,6 +133,7 @@ impl Runner {
                 store: ns.store.clone(),
                 events: ns.events.clone(),
                 owner: ns.owner,
+                ready: ns.ready.clone(),
             },
             shard,
             receiver,
@@ -148,8 +159,14 @@ impl Runner {
     /// Takes all partitions over and loads their devices.
     async fn load(&mut self) -> Result<(), StoreError> {
         let store = self.parts.store.clone();
-        for partition in PartitionId::all() {
-            let epoch = store.acquire(partition, self.parts.owner).await?;
+        let owner = self.parts.owner;
+        let acquired = stream::iter(PartitionId::all())
+            .map(|partition| {
+                store.acquire(partition, owner).map_ok(move |epoch| (partition, epoch))
+            })
+            .buffered(ACQUIRE_MAX);
+        let acquired: Vec<_> = acquired.try_collect().await?;
+        for (partition, epoch) in acquired {
             self.shard.own(partition, epoch);
             let mut pages = store.load(partition, epoch);
             while let Some(rows) = pages.try_next().await? {
@@ -162,6 +179,7 @@ impl Runner {
                 }
             }
         }
+        self.parts.ready.store(true, Ordering::Release);
         Ok(())
     }
 

@@ -150,12 +150,19 @@ impl Stack {
     /// Everything that the components serve over gRPC and HTTP.
     #[must_use]
     pub fn api(&self) -> Api {
+        let network = Arc::downgrade(&self.network);
+        let ready = move || match network.upgrade() {
+            Some(network) if network.is_ready() => Ok(()),
+            Some(_) => Err("the Network Server loads its devices".to_owned()),
+            None => Err("the stack is stopping".to_owned()),
+        };
         Api::builder(self.clock.clone(), self.entropy.clone())
             .methods(ttn_is::api::methods(&self.identity))
             .methods(ttn_js::api::methods(&self.joins))
             .methods(ttn_ns::api::methods(&self.network))
             .methods(ttn_as::api::methods(&self.applications))
             .methods(ttn_gs::api::methods(&self.gateways))
+            .readiness(Arc::new(ready))
             .build()
     }
 

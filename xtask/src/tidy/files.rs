@@ -62,11 +62,10 @@ fn check_document(root: &Path, path: &Path, text: &str, findings: &mut Vec<Findi
             }
         }
         for quoted in line.split('`').skip(1).step_by(2) {
+            let first = quoted.split('/').next().unwrap_or_default();
             let names_a_path = quoted.contains('/')
-                && (quoted.starts_with("ttn-")
-                    || quoted.starts_with("docs/")
-                    || quoted.starts_with("examples/")
-                    || quoted.starts_with("benches/"))
+                && !first.is_empty()
+                && root.join(first).is_dir()
                 && quoted.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
             if names_a_path && !root.join(quoted).exists() {
                 findings.push(Finding::new(path, number + 1, format!("`{quoted}` does not exist")));

@@ -110,24 +110,56 @@ fn is_store(path: &Path) -> bool {
     in_store || path.starts_with("examples")
 }
 
-/// A test without an assertion cannot fail for the right reason.
+/// A test without an assertion cannot fail for the right reason. One that calls a function of its file which asserts
+/// has one.
 fn check_tests(path: &Path, text: &str, findings: &mut Vec<Finding>) {
     let lines: Vec<&str> = text.lines().collect();
+    let mut asserting: Vec<String> = ASSERTIONS.iter().map(|word| (*word).to_owned()).collect();
+    // Helpers call helpers: three rounds find them in any order that occurs.
+    for _ in 0..3 {
+        for (number, line) in lines.iter().enumerate() {
+            let Some(name) = function_name(line) else { continue };
+            let call = format!("{name}(");
+            if !asserting.contains(&call) && contains_any(&body(&lines[number..]), &asserting) {
+                asserting.push(format!("{name}::<"));
+                asserting.push(call);
+            }
+        }
+    }
     for (number, line) in lines.iter().enumerate() {
         let attribute = line.trim();
-        if !(attribute == "#[test]" || attribute.starts_with("#[tokio::test")) {
-            continue;
-        }
-        let indent = line.len() - line.trim_start().len();
-        let end = format!("{}}}", " ".repeat(indent));
-        let body = lines[number..].iter().take_while(|line| **line != end);
-        let mut text = String::new();
-        body.for_each(|line| text.push_str(line));
-        let asserts = ["assert", "unwrap", "expect", "panic!", "check", "suite", "require", "?;"];
-        if !asserts.iter().any(|word| text.contains(word)) {
+        let is_test = attribute == "#[test]" || attribute.starts_with("#[tokio::test");
+        if is_test && !contains_any(&body(&lines[number..]), &asserting) {
             findings.push(Finding::new(path, number + 1, "a test without an assertion"));
         }
     }
+}
+
+/// Words that make a test fail.
+const ASSERTIONS: &[&str] =
+    &["assert", "unwrap", "expect", "panic!", "check", "suite", "require", "?;"];
+
+fn function_name(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("fn ")?;
+    rest.split(['(', '<']).next().filter(|name| !name.is_empty())
+}
+
+/// The lines of an item behind its first one, up to the brace that closes it.
+fn body(lines: &[&str]) -> String {
+    let first = lines.first().copied().unwrap_or_default();
+    let indent = first.len() - first.trim_start().len();
+    let end = format!("{}}}", " ".repeat(indent));
+    let rest = lines
+        .iter()
+        .skip(1)
+        .skip_while(|line| function_name(line).is_some() && first.contains("#["));
+    let mut text = String::new();
+    rest.take_while(|line| **line != end).for_each(|line| text.push_str(line));
+    text
+}
+
+fn contains_any(text: &str, words: &[String]) -> bool {
+    words.iter().any(|word| text.contains(word.as_str()))
 }
 
 #[cfg(test)]
