@@ -122,16 +122,20 @@ impl Network {
         for (index, gateway) in self.gateways.iter_mut().enumerate() {
             assert!(self.network.send(address(index), gateway.pull_data()));
         }
-        let until = self.clock.monotonic().plus(duration);
         let clock = self.clock.clone();
-        // The timer is made within the runtime.
-        self.runtime.block_on(async move { clock.sleep_until(until).await });
+        // Virtual time is that of the runtime: outside of it the clock would be the system's.
+        self.runtime
+            .block_on(async move { clock.sleep_until(clock.monotonic().plus(duration)).await });
         while self.network.try_receive().is_some() {}
     }
 
     /// One uplink of each of some devices, received by every gateway now.
     pub(crate) fn uplinks(&mut self, devices: std::ops::Range<usize>) -> Datagrams {
-        let (now, entropy) = (self.clock.monotonic(), OsEntropy::default());
+        let entropy = OsEntropy::default();
+        let now = {
+            let _guard = self.runtime.enter();
+            self.clock.monotonic()
+        };
         let mut datagrams = Vec::new();
         for device in &mut self.devices[devices] {
             let tx = device.uplink(1, &PAYLOAD, false, &entropy).unwrap();

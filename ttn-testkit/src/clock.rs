@@ -7,7 +7,7 @@ use ttn_core::{
 };
 
 /// Reads tokio's clock, which in a paused runtime moves only when every task waits. The wall clock starts at
-/// a fixed date and moves with it.
+/// a fixed date and moves with it. Read it within the runtime: outside of one tokio gives the time of the system.
 #[derive(Clone, Debug)]
 pub struct VirtualClock {
     start: tokio::time::Instant,
