@@ -2,7 +2,7 @@
 //!
 //! * [`log`]: the durable log of all applications, its port, readers with cursors;
 //! * [`store`]: devices, links and sessions, and their port;
-//! * [`format`]: payload formatters;
+//! * [`mod@format`]: payload formatters;
 //! * [`integration`]: what hands messages to applications, and takes downlinks from them.
 //!
 //! The Network Server hands messages over through [`ttn_core::peer::NsAs`]: they are matched, decrypted and appended

@@ -1,4 +1,4 @@
-//! What every [`ApplicationStore`] promises, as tests. A backend is a backend when it passes.
+//! What every [`crate::store::ApplicationStore`] promises, as tests. A backend is a backend when it passes.
 #![expect(clippy::expect_used, reason = "a broken promise ends the test that calls the suite")]
 
 use std::sync::Arc;
