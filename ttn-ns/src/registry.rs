@@ -72,7 +72,7 @@ impl NetworkServer {
     ///
     /// # Errors
     ///
-    /// Those of the closure, and [`Error::Conflict`] if others were faster sixteen times.
+    /// Those of the closure, and [`Error::Conflict`] if others were faster eight times.
     pub async fn update_device<F>(
         &self,
         key: &DeviceKey,
