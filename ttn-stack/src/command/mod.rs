@@ -28,7 +28,7 @@ pub enum Command {
         /// What to configure.
         #[command(flatten)]
         options: Options,
-        /// Add a virtual gateway and three virtual devices, and print what they send.
+        /// Add a virtual gateway and three virtual devices, and print what they send; on a temporary store.
         #[arg(long)]
         demo: bool,
     },

@@ -110,7 +110,8 @@ async fn stopped() {
     let _ = interrupt.await;
 }
 
-/// A directory for one demo, unless `--data` names one. It is removed at the end.
+/// A directory of its own for one demo, whatever the configuration names: a demo needs an empty store. It is removed at the
+/// end.
 struct DemoStore(PathBuf);
 
 impl DemoStore {
