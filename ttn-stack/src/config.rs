@@ -210,8 +210,16 @@ const KEYS: &[(&str, Set)] = &[
     }),
 ];
 
-/// Variables with our prefix that tests read and that set no key.
-const NOT_KEYS: &[&str] = &["TTN_VECTORS", "TTN_REQUIRE", "TTN_LOG", "TTN_CONFIG"];
+/// Variables with our prefix that tests and the command-line client read and that set no key.
+const NOT_KEYS: &[&str] = &[
+    "TTN_VECTORS",
+    "TTN_REQUIRE",
+    "TTN_LOG",
+    "TTN_CONFIG",
+    "TTN_SERVER",
+    "TTN_API_KEY",
+    "TTN_CLI_CONFIG",
+];
 
 fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: T::Err| error.to_string())

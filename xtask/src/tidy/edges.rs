@@ -24,7 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 const COMPONENT: &[&str] = &["ttn-core", "ttn-mac", "ttn-proto", "ttn-rpc"];
 /// Know everything.
-const TOP: &[&str] = &["ttn", "ttn-stack"];
+const TOP: &[&str] = &["ttn", "ttn-cli", "ttn-stack"];
 
 pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();

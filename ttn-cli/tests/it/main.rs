@@ -1,0 +1,10 @@
+//! The client against the API of a whole stack in this process.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
+mod usage;
