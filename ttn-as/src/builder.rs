@@ -21,6 +21,7 @@ use ttn_core::{
 use crate::{
     Config, Error,
     format::{Formatter, Formatters},
+    integrations::Integrations,
     last_seen::LastSeen,
     log::{
         ApplicationLog, Cursor, Live, LogBatch, LogEntry, LogFilter, Reader, RecordState, Start,
@@ -46,6 +47,7 @@ pub struct ApplicationServer {
     pub(crate) state: Mutex<State>,
     pub(crate) work: Notify,
     pub(crate) last_seen: LastSeen,
+    pub(crate) integrations: Integrations,
     pub(crate) started_at: Timestamp,
 }
 
@@ -78,7 +80,7 @@ impl ApplicationServer {
         Builder { config, clock, entropy, peers, log, store, events, vault: None, formatters }
     }
 
-    /// Loads devices, links, sessions and what was pending. To be called once, before [`Self::start`] and before
+    /// Loads devices, links, integrations, sessions and what was pending. To be called once, before [`Self::start`] and before
     /// the first message.
     ///
     /// # Errors
@@ -100,8 +102,12 @@ impl ApplicationServer {
                             let id = link.application_id.clone();
                             state.links.insert(id, (record.revision, Arc::new(link)));
                         }
+                        RegistryRecord::Integration(integration) => {
+                            self.integrations.load(integration, record.revision);
+                        }
                     }
                 }
+                Loaded::Reader(key, state) => self.integrations.load_reader(key, state),
                 Loaded::Sessions(key, hot) => {
                     sessions.insert(key, hot);
                 }
@@ -133,6 +139,8 @@ impl ApplicationServer {
         tasks.spawn_fallible("as-publish", async move { server.publish_durable().await });
         let server = self.clone();
         tasks.spawn("as-complete", async move { server.work_pending().await });
+        let server = self.clone();
+        tasks.spawn("as-retention", async move { server.retain().await });
         if !self.config.last_seen_interval.is_zero() {
             let server = self.clone();
             tasks.spawn("as-last-seen", async move { server.report_last_seen().await });
@@ -304,6 +312,7 @@ impl Builder {
             state: Mutex::default(),
             work: Notify::new(),
             last_seen: LastSeen::default(),
+            integrations: Integrations::default(),
             started_at,
         })
     }

@@ -23,6 +23,8 @@ pub struct Config {
     pub last_seen_interval: Duration,
     /// The MQTT server.
     pub mqtt: MqttConfig,
+    /// How long the log keeps messages.
+    pub retention: RetentionConfig,
 }
 
 impl Default for Config {
@@ -35,6 +37,29 @@ impl Default for Config {
             pending_max: 256,
             last_seen_interval: Duration::from_secs(10),
             mqtt: MqttConfig::default(),
+            retention: RetentionConfig::default(),
+        }
+    }
+}
+
+/// How long the log keeps messages. A reader whose cursor falls behind gets one message that counts the gap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// How old a message may become; zero: as old as it likes.
+    pub age: Duration,
+    /// How many octets the messages of all applications may take; zero: as many as they like.
+    pub bytes_max: u64,
+    /// How often the log is looked at.
+    pub interval: Duration,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self {
+            age: Duration::from_secs(30 * 24 * 3600),
+            bytes_max: 8 << 30,
+            interval: Duration::from_secs(60),
         }
     }
 }

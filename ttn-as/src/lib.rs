@@ -1,7 +1,7 @@
 //! Application Server: payload cryptography, formatters, the log and the integrations that read it.
 //!
 //! * [`log`]: the durable log of all applications, its port, readers with cursors;
-//! * [`store`]: devices, links and sessions, and their port;
+//! * [`store`]: devices, links, integrations and sessions, and their port;
 //! * [`mod@format`]: payload formatters;
 //! * [`integration`]: what hands messages to applications, and takes downlinks from them.
 //!
@@ -51,10 +51,12 @@ mod convert;
 mod downlink;
 mod error;
 mod event;
+mod integrations;
 mod json;
 mod last_seen;
 mod peer;
 mod registry;
+mod retention;
 mod state;
 mod uplink;
 

@@ -37,6 +37,8 @@ pub struct Config {
     pub gateways: Gateways,
     /// Joins.
     pub join: Join,
+    /// The application log.
+    pub log: Log,
 }
 
 /// The ports of the listeners, as in The Things Stack; `--port-offset` shifts all.
@@ -87,6 +89,17 @@ pub struct Join {
     pub default_join_eui: JoinEui,
 }
 
+/// The application log: how long messages are kept for readers that are away and for the storage API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Log {
+    /// How many days; 0: as long as there is room.
+    pub retention_days: u32,
+    /// How many MiB the messages of all applications may take; 0: as many as they like.
+    pub retention_mib: u32,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -98,6 +111,7 @@ impl Default for Config {
             network: Network::default(),
             gateways: Gateways::default(),
             join: Join::default(),
+            log: Log::default(),
         }
     }
 }
@@ -124,6 +138,12 @@ impl Default for Gateways {
 impl Default for Join {
     fn default() -> Self {
         Self { default_join_eui: JoinEui::from_u64(0) }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { retention_days: 30, retention_mib: 8192 }
     }
 }
 
@@ -208,6 +228,10 @@ const KEYS: &[(&str, Set)] = &[
     ("join.default_join_eui", |config, text| {
         parse(text).map(|value| config.join.default_join_eui = value)
     }),
+    ("log.retention_days", |config, text| {
+        parse(text).map(|value| config.log.retention_days = value)
+    }),
+    ("log.retention_mib", |config, text| parse(text).map(|value| config.log.retention_mib = value)),
 ];
 
 /// Variables with our prefix that tests and the command-line client read and that set no key.

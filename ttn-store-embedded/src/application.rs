@@ -1,10 +1,13 @@
-//! The Application Server's log, registry and sessions.
+//! The Application Server's log, registry, sessions and readers.
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream, stream::BoxStream};
 use ttn_as::{
     log::{ApplicationLog, Cursor, LogBatch, LogEntry, LogFilter, LogRecord, Record, Retention},
-    store::{ApplicationStore, Loaded, RegistryKey, RegistryRecord, SessionRecord},
+    store::{
+        ApplicationStore, IntegrationKey, Loaded, ReaderState, RegistryKey, RegistryRecord,
+        SessionRecord,
+    },
 };
 use ttn_core::{
     id::{ApplicationId, DeviceKey},
@@ -176,8 +179,31 @@ impl ApplicationStore for EmbeddedStore {
             }
             check(key, replaces, current)?;
             change.delete(Space::State, registry_key(key));
-            if let RegistryKey::Device(device) = key {
-                change.delete(Space::State, session_key(device));
+            match key {
+                RegistryKey::Device(device) => change.delete(Space::State, session_key(device)),
+                RegistryKey::Integration(_) => change.delete(Space::State, reader_key(key)),
+                _ => {}
+            }
+            Ok(())
+        });
+        written.await?;
+        Ok(())
+    }
+
+    async fn put_readers(
+        &self,
+        readers: &[(IntegrationKey, ReaderState)],
+    ) -> Result<(), StoreError> {
+        let rows = readers.iter().map(|(key, state)| {
+            let key = RegistryKey::Integration(key.clone());
+            (registry_key(&key), reader_key(&key), state.encode())
+        });
+        let rows: Vec<_> = rows.collect();
+        let written = self.lanes.write(|change| {
+            for (integration, reader, state) in &rows {
+                if change.get(Space::State, integration)?.is_some() {
+                    change.put(Space::State, reader.clone(), state.clone());
+                }
             }
             Ok(())
         });
@@ -198,7 +224,17 @@ impl ApplicationStore for EmbeddedStore {
             let device = parse_uid(key.get(1..).unwrap_or_default())?;
             Ok(Loaded::Sessions(device, SessionRecord::decode(&value)?.into()))
         });
-        stream::iter(registry.chain(sessions)).boxed()
+        let (from, to) = Table::ApplicationReader.prefix(&[]);
+        let readers = self.lanes.range(Space::State, from, to).map(|row| {
+            let (key, value) = row?;
+            match RegistryKey::decode(key.get(1..).unwrap_or_default())? {
+                RegistryKey::Integration(key) => {
+                    Ok(Loaded::Reader(key, ReaderState::decode(&value)?))
+                }
+                _ => Err(corrupt("the key of an integration's place in the log")),
+            }
+        });
+        stream::iter(registry.chain(sessions).chain(readers)).boxed()
     }
 }
 
@@ -317,6 +353,10 @@ fn check(
 
 fn registry_key(key: &RegistryKey) -> Vec<u8> {
     Table::ApplicationRegistry.key(&[&key.encode()])
+}
+
+fn reader_key(integration: &RegistryKey) -> Vec<u8> {
+    Table::ApplicationReader.key(&[&integration.encode()])
 }
 
 fn session_key(device: &DeviceKey) -> Vec<u8> {

@@ -23,6 +23,8 @@ pub(crate) enum Table {
     ApplicationRegistry = 0x12,
     #[cfg(feature = "application")]
     ApplicationSession = 0x13,
+    #[cfg(feature = "application")]
+    ApplicationReader = 0x19,
     #[cfg(feature = "join")]
     JoinDevice = 0x14,
     #[cfg(feature = "join")]

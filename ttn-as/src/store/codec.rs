@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `ApplicationDevice`, `ApplicationLink` | registry records |
 //! | `ApplicationSessions` | session records |
+//! | `ApplicationReader` | how far integrations have read |
 
+use bytes::Bytes;
 use prost::Message as _;
 use ttn_core::{
     id::DeviceKey,
@@ -14,8 +16,8 @@ use ttn_core::{
 
 use self::wire::{dev_addr_of, key_id_of};
 use super::{
-    Device, FormatterKind, Formatters, LastUplink, Link, RegistryKey, RegistryRecord, Session,
-    SessionRecord,
+    Device, FormatterKind, Formatters, Integration, IntegrationKey, IntegrationKind, LastUplink,
+    Link, ReaderState, RegistryKey, RegistryRecord, Session, SessionRecord,
 };
 
 /// What several messages of the package share.
@@ -181,6 +183,14 @@ struct SessionWire {
     last_checksum: u64,
 }
 
+#[derive(Clone, PartialEq, prost::Message)]
+struct ApplicationReader {
+    #[prost(string, tag = "1")]
+    cursor: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    progress: Bytes,
+}
+
 impl RegistryKey {
     /// The key as octets: the keys of one kind and application share a prefix.
     #[must_use]
@@ -188,6 +198,9 @@ impl RegistryKey {
         match self {
             Self::Device(key) => format!("d/{}/{}", key.application_id, key.device_id),
             Self::Link(application) => format!("l/{application}"),
+            Self::Integration(key) => {
+                format!("i/{}/{}/{}", key.kind.letter(), key.application_id, key.id)
+            }
         }
         .into_bytes()
     }
@@ -208,6 +221,13 @@ impl RegistryKey {
                     Self::Device(DeviceKey::new(application, device))
                 }
                 "l" => Self::Link(rest.parse().ok()?),
+                "i" => {
+                    let (letter, rest) = rest.split_once('/')?;
+                    let (application, id) = rest.split_once('/')?;
+                    let mut kinds = IntegrationKind::ALL.into_iter();
+                    let kind = kinds.find(|kind| letter.chars().eq([kind.letter()]))?;
+                    Self::Integration(IntegrationKey::new(kind, application.parse().ok()?, id))
+                }
                 _ => return None,
             })
         };
@@ -234,6 +254,7 @@ impl RegistryRecord {
                 skip_payload_crypto: link.skip_payload_crypto,
             }
             .encode_to_vec(),
+            Self::Integration(integration) => integration.settings.to_vec(),
         }
     }
 
@@ -262,6 +283,10 @@ impl RegistryRecord {
                     skip_payload_crypto: wire.skip_payload_crypto,
                 }))
             }
+            RegistryKey::Integration(key) => Ok(Self::Integration(Integration {
+                key: key.clone(),
+                settings: Bytes::copy_from_slice(octets),
+            })),
         }
     }
 }
@@ -297,6 +322,27 @@ impl SessionRecord {
             pending_since: wire.pending_since.map(Timestamp::from_unix_nanos),
             lane: LaneId(u16::try_from(wire.lane).map_err(|_| wire::corrupt("a stored lane"))?),
         })
+    }
+}
+
+impl ReaderState {
+    /// The state as octets.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        ApplicationReader { cursor: self.cursor.to_string(), progress: self.progress.clone() }
+            .encode_to_vec()
+    }
+
+    /// The state of octets that [`Self::encode`] gave.
+    ///
+    /// # Errors
+    ///
+    /// The octets are no such state.
+    pub fn decode(octets: &[u8]) -> Result<Self, StoreError> {
+        let wire = ApplicationReader::decode(octets)
+            .map_err(|error| undecodable(&"an integration's place in the log", error))?;
+        let cursor = wire.cursor.parse().map_err(|_| wire::corrupt("a stored cursor"))?;
+        Ok(Self { cursor, progress: wire.progress })
     }
 }
 
@@ -357,6 +403,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::log::Cursor;
 
     #[test]
     fn registry_records_survive_encoding() {
@@ -369,11 +416,27 @@ mod tests {
         });
         let mut link = Link::new("my-app".parse().unwrap());
         link.skip_payload_crypto = Some(true);
-        for record in [RegistryRecord::Device(device), RegistryRecord::Link(link)] {
+        let application: ttn_core::id::ApplicationId = "my-app".parse().unwrap();
+        let integrations = IntegrationKind::ALL.map(|kind| {
+            // A client id may be anything.
+            let key = IntegrationKey::new(kind, application.clone(), "a/b c/\u{e4}");
+            RegistryRecord::Integration(Integration { key, settings: Bytes::from_static(b"x") })
+        });
+        let others = [RegistryRecord::Device(device), RegistryRecord::Link(link)];
+        for record in others.into_iter().chain(integrations) {
             let key = record.key();
             assert_eq!(RegistryKey::decode(&key.encode()).unwrap(), key);
             assert_eq!(RegistryRecord::decode(&key, &record.encode()).unwrap(), record);
         }
+    }
+
+    #[test]
+    fn places_in_the_log_survive_encoding() {
+        for cursor in [Cursor::start(), Cursor::behind(7)] {
+            let state = ReaderState { cursor, progress: Bytes::from_static(&[1, 2]) };
+            assert_eq!(ReaderState::decode(&state.encode()).unwrap(), state);
+        }
+        assert!(ReaderState::decode(&[0xFF]).is_err());
     }
 
     #[test]

@@ -9,10 +9,13 @@ use ttn_core::{
     time::Timestamp,
 };
 
-use super::{Device, Link, Loaded, RegistryRecord, SessionRecord};
+use super::{
+    ApplicationStore, Device, Integration, IntegrationKey, IntegrationKind, Link, Loaded,
+    ReaderState, RegistryRecord, SessionRecord,
+};
 use crate::{
     log::{
-        LogBatch,
+        Cursor, LogBatch,
         conformance::{Backend, Check, Fixture},
     },
     testing,
@@ -23,6 +26,7 @@ pub const SUITE: &[(&str, Check)] = &[
     ("a_write_against_another_revision_changes_nothing", |f| Box::pin(revisions(f))),
     ("records_are_there_after_a_reopening", |f| Box::pin(reopening(f))),
     ("deleting_a_device_deletes_its_sessions", |f| Box::pin(deletion(f))),
+    ("places_in_the_log_live_with_their_integration", |f| Box::pin(readers(f))),
 ];
 
 /// Makes one test of every check of both suites. `$fixture` is an expression that makes a new, empty
@@ -87,7 +91,7 @@ async fn reopening(fixture: &dyn Fixture) {
         .into_iter()
         .filter_map(|loaded| match loaded.expect("a readable record") {
             Loaded::Registry(record) => Some(record.value),
-            Loaded::Sessions(..) => None,
+            Loaded::Reader(..) | Loaded::Sessions(..) => None,
         })
         .collect::<Vec<_>>();
     found.sort_by_key(RegistryRecord::key);
@@ -106,4 +110,40 @@ async fn deletion(fixture: &dyn Fixture) {
     assert_eq!(store.load().count().await, 2);
     store.delete(&record.key(), Replaces::Any).await.expect("a deletion");
     assert_eq!(store.load().count().await, 0);
+}
+
+async fn readers(fixture: &dyn Fixture) {
+    let application = testing::ids("an-app.dev").key.application_id;
+    let key = |id: &str| IntegrationKey::new(IntegrationKind::Webhook, application.clone(), id);
+    let place = |number| ReaderState {
+        cursor: Cursor::behind(number),
+        progress: bytes::Bytes::from_static(b"in flight"),
+    };
+    let backend = fixture.open().await;
+    let settings = bytes::Bytes::from_static(b"settings");
+    let integration = RegistryRecord::Integration(Integration { key: key("hook"), settings });
+    backend.store.put(&integration, Replaces::Nothing).await.expect("a new record");
+    let both = [(key("hook"), place(1)), (key("unknown"), place(1))];
+    backend.store.put_readers(&both).await.expect("places");
+    backend.store.put_readers(&[(key("hook"), place(2))]).await.expect("a later place");
+    drop(backend);
+
+    let Backend { store, .. } = fixture.open().await;
+    assert_eq!(store.get(&integration.key()).await.expect("it is there").value, integration);
+    assert_eq!(places(&*store).await, [(key("hook"), place(2))]);
+    store.delete(&integration.key(), Replaces::Any).await.expect("a deletion");
+    assert_eq!(places(&*store).await, []);
+    store.put_readers(&[(key("hook"), place(3))]).await.expect("nothing to keep");
+    assert_eq!(places(&*store).await, []);
+}
+
+async fn places(store: &dyn ApplicationStore) -> Vec<(IntegrationKey, ReaderState)> {
+    let loaded = store.load().map(|loaded| loaded.expect("a readable record"));
+    let places = loaded.filter_map(|loaded| async move {
+        match loaded {
+            Loaded::Reader(key, state) => Some((key, state)),
+            Loaded::Registry(_) | Loaded::Sessions(..) => None,
+        }
+    });
+    places.collect().await
 }

@@ -1,4 +1,4 @@
-//! Devices, links and sessions in memory.
+//! Devices, links, integrations and sessions in memory.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,13 +7,15 @@ use futures::{StreamExt as _, stream::BoxStream};
 use parking_lot::Mutex;
 use ttn_core::store::{Replaces, Revision, StoreError, StoreErrorKind, Versioned};
 
-use super::{ApplicationStore, Loaded, RegistryKey, RegistryRecord};
+use super::{ApplicationStore, IntegrationKey, Loaded, ReaderState, RegistryKey, RegistryRecord};
 use crate::log::MemoryLog;
 
 /// A store without a disk. Session records are those of the [`MemoryLog`] beside it.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     registry: Mutex<BTreeMap<RegistryKey, Versioned<RegistryRecord>>>,
+    // Locked after `registry`.
+    readers: Mutex<BTreeMap<IntegrationKey, ReaderState>>,
     log: Arc<MemoryLog>,
 }
 
@@ -21,7 +23,7 @@ impl MemoryStore {
     /// Makes an empty store beside a log.
     #[must_use]
     pub fn new(log: Arc<MemoryLog>) -> Self {
-        Self { registry: Mutex::default(), log }
+        Self { registry: Mutex::default(), readers: Mutex::default(), log }
     }
 }
 
@@ -53,8 +55,24 @@ impl ApplicationStore for MemoryStore {
         }
         check(key, replaces, current)?;
         registry.remove(key);
-        if let RegistryKey::Device(device) = key {
-            self.log.forget(device);
+        match key {
+            RegistryKey::Device(device) => self.log.forget(device),
+            RegistryKey::Integration(key) => drop(self.readers.lock().remove(key)),
+            RegistryKey::Link(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn put_readers(
+        &self,
+        readers: &[(IntegrationKey, ReaderState)],
+    ) -> Result<(), StoreError> {
+        let registry = self.registry.lock();
+        let mut stored = self.readers.lock();
+        for (key, state) in readers {
+            if registry.contains_key(&RegistryKey::Integration(key.clone())) {
+                stored.insert(key.clone(), state.clone());
+            }
         }
         Ok(())
     }
@@ -64,7 +82,9 @@ impl ApplicationStore for MemoryStore {
             self.registry.lock().values().cloned().map(|r| Ok(Loaded::Registry(r))).collect();
         let sessions = self.log.sessions();
         let sessions = sessions.into_iter().map(|(key, s)| Ok(Loaded::Sessions(key, s)));
-        futures::stream::iter(registry.into_iter().chain(sessions)).boxed()
+        let readers = self.readers.lock().clone();
+        let readers = readers.into_iter().map(|(key, state)| Ok(Loaded::Reader(key, state)));
+        futures::stream::iter(registry.into_iter().chain(sessions).chain(readers)).boxed()
     }
 }
 

@@ -8,6 +8,8 @@ use ttn_core::{
     time::Timestamp,
 };
 
+use super::{Integration, IntegrationKey};
+
 /// The key of a registry record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -16,6 +18,8 @@ pub enum RegistryKey {
     Device(DeviceKey),
     /// The link of an application.
     Link(ApplicationId),
+    /// An integration of an application.
+    Integration(IntegrationKey),
 }
 
 /// A registry record.
@@ -26,6 +30,8 @@ pub enum RegistryRecord {
     Device(Device),
     /// The link of an application.
     Link(Link),
+    /// An integration of an application.
+    Integration(Integration),
 }
 
 impl RegistryRecord {
@@ -35,6 +41,7 @@ impl RegistryRecord {
         match self {
             Self::Device(device) => RegistryKey::Device(device.ids.key.clone()),
             Self::Link(link) => RegistryKey::Link(link.application_id.clone()),
+            Self::Integration(integration) => RegistryKey::Integration(integration.key.clone()),
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod conformance;
 mod downlinks;
+mod integrations;
 #[cfg(feature = "proto")]
 mod json;
 mod mqtt;

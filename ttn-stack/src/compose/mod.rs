@@ -7,7 +7,7 @@ mod stores;
 pub use listeners::{BindError, Listeners};
 pub use stores::Stores;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -185,7 +185,17 @@ fn application_config(config: &Config) -> ttn_as::Config {
         public_address: format!("{}:{port}", config.public_host),
         ..ttn_as::config::MqttConfig::default()
     };
-    ttn_as::Config { device_kek_label: KEK_LABEL.into(), mqtt, ..ttn_as::Config::default() }
+    let retention = ttn_as::config::RetentionConfig {
+        age: Duration::from_secs(u64::from(config.log.retention_days) * 24 * 3600),
+        bytes_max: u64::from(config.log.retention_mib) << 20,
+        ..ttn_as::config::RetentionConfig::default()
+    };
+    ttn_as::Config {
+        device_kek_label: KEK_LABEL.into(),
+        mqtt,
+        retention,
+        ..ttn_as::Config::default()
+    }
 }
 
 fn network_config(config: &Config) -> ttn_ns::config::Config {
