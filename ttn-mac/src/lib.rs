@@ -9,6 +9,8 @@
 //! * [`adr`]: policies for data rate, power and repetitions;
 //! * [`device`]: the other side of the air, for tests and simulations.
 //!
+//! Feature `std` adds `plan::load`, which reads frequency plans in the public YAML format.
+//!
 //! Time, randomness and keys are arguments, decisions are values; the crate is `no_std` with `alloc`, so that it cannot
 //! read a clock or open a socket. What is stored, sent or published is the business of its callers.
 //!
@@ -41,6 +43,8 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 pub mod adr;
 pub mod band;

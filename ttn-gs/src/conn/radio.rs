@@ -6,11 +6,10 @@ use ttn_core::{
     id::{FrequencyPlanId, GatewayId},
     peer::GatewayInfo,
     radio::{DataRate, Frequency},
-    version::PhyVersion,
 };
 use ttn_mac::{
     band::{self, Band, SubBand},
-    plan::{self, FrequencyPlan},
+    plan::{self, FrequencyPlan, PlanSubBand},
 };
 
 use crate::{
@@ -42,7 +41,7 @@ impl RadioPlan {
         if plans.iter().any(|plan| plan.band_id != main.band_id) {
             return Err(Error::FrequencyPlansOfSeveralBands);
         }
-        let band = latest_band(main).ok_or_else(|| no_plan(&info.ids.gateway_id))?;
+        let band = band::latest(main.band_id).ok_or_else(|| no_plan(&info.ids.gateway_id))?;
         Ok(Self {
             band,
             gains: info.antennas.iter().map(|(gain, _)| *gain).collect(),
@@ -62,9 +61,7 @@ impl RadioPlan {
         }
         let mut sub_bands: Vec<SubBandRule> = Vec::new();
         for plan in &self.plans {
-            let own =
-                if plan.sub_bands.is_empty() { self.band.sub_bands } else { &*plan.sub_bands };
-            for rule in own.iter().map(sub_band_rule) {
+            for rule in self.sub_bands(plan) {
                 let from_others = sub_bands.iter().filter(|known| overlap(known, &rule));
                 let mut from_others = from_others.peekable();
                 if from_others.peek().is_none() {
@@ -78,6 +75,21 @@ impl RadioPlan {
             }
         }
         Ok(Rules { sub_bands, time_off_air: Duration::ZERO })
+    }
+
+    /// The sub-bands of a plan; those of the band where it has none.
+    fn sub_bands(&self, plan: &FrequencyPlan) -> Vec<SubBandRule> {
+        if plan.sub_bands.is_empty() {
+            let own =
+                |sub: &SubBand| sub_band_rule(sub.min_frequency, sub.max_frequency, sub.duty_cycle);
+            return self.band.sub_bands.iter().map(own).collect();
+        }
+        // A plan may name a sub-band without saying anything about its duty cycle.
+        let own = |sub: &PlanSubBand| {
+            let duty_cycle = sub.duty_cycle.filter(|part| *part > 0.0).unwrap_or(1.0);
+            sub_band_rule(sub.min_frequency, sub.max_frequency, duty_cycle)
+        };
+        plan.sub_bands.iter().map(own).collect()
     }
 
     /// The plan of a request: it must be known and of the gateway's band (GS-74).
@@ -109,7 +121,7 @@ impl RadioPlan {
         if matches!(data_rate, DataRate::LrFhss { .. }) {
             return Err(unknown);
         }
-        let dwell = plan.dwell_time.is_some_and(|limit| limit.downlinks);
+        let dwell = plan.dwell_time_limit(true).is_some();
         let index = self.band.downlink_data_rate(&data_rate).ok_or_else(|| unknown.clone())?;
         let payload = self.band.max_mac_payload(index, dwell).ok_or(unknown)?;
         let max = usize::from(payload) + PHY_OVERHEAD;
@@ -120,15 +132,11 @@ impl RadioPlan {
     /// less the gain of the antenna (GS-73).
     #[must_use]
     pub fn tx_power(&self, plan: &FrequencyPlan, frequency: Frequency, antenna: u32) -> f32 {
-        let within = |sub_bands: &[SubBand]| {
-            let range =
-                |sub: &&SubBand| sub.min_frequency <= frequency && frequency <= sub.max_frequency;
-            sub_bands.iter().find(range).map(|sub| sub.max_eirp).filter(|eirp| *eirp > 0.0)
-        };
-        let eirp = within(&plan.sub_bands)
-            .or(plan.max_eirp)
-            .or_else(|| within(self.band.sub_bands))
-            .unwrap_or(self.band.default_max_eirp);
+        let of_plan = plan.sub_bands.iter();
+        let of_plan = of_plan.filter(|sub| sub.min_frequency <= frequency);
+        let of_plan = of_plan.filter(|sub| frequency <= sub.max_frequency).find_map(|s| s.max_eirp);
+        let of_band = || self.band.sub_band(frequency).map(|(_, sub)| sub.max_eirp);
+        let eirp = of_plan.or(plan.max_eirp).or_else(of_band).unwrap_or(self.band.default_max_eirp);
         let antenna = usize::try_from(antenna).unwrap_or(usize::MAX);
         eirp - self.gains.get(antenna).copied().unwrap_or_default()
     }
@@ -136,7 +144,7 @@ impl RadioPlan {
     /// The longest transmission that a plan allows, if it limits it (GS-72).
     #[must_use]
     pub fn dwell_time(plan: &FrequencyPlan) -> Option<Duration> {
-        plan.dwell_time.filter(|limit| limit.downlinks).map(|limit| limit.duration)
+        plan.dwell_time_limit(true)
     }
 }
 
@@ -144,16 +152,10 @@ fn no_plan(gateway: &GatewayId) -> Error {
     Error::NoFrequencyPlan { gateway_id: gateway.clone() }
 }
 
-fn latest_band(plan: &FrequencyPlan) -> Option<&'static Band> {
-    PhyVersion::ALL.iter().rev().find_map(|version| band::get(plan.band_id, *version).ok())
-}
-
-fn sub_band_rule(sub_band: &SubBand) -> SubBandRule {
-    // A plan may name a sub-band without saying anything about its duty cycle.
-    let duty_cycle = if sub_band.duty_cycle > 0.0 { sub_band.duty_cycle } else { 1.0 };
+fn sub_band_rule(min: Frequency, max: Frequency, duty_cycle: f32) -> SubBandRule {
     SubBandRule {
-        min_frequency: sub_band.min_frequency,
-        max_frequency: sub_band.max_frequency,
+        min_frequency: min,
+        max_frequency: max,
         duty_cycle_ppm: (f64::from(duty_cycle.min(1.0)) * 1e6).round() as u32,
     }
 }

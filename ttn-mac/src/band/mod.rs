@@ -9,11 +9,22 @@
 //! ```
 #![expect(clippy::exhaustive_structs, reason = "tables: complete by definition of the documents")]
 
+mod as_923;
+mod au_915_928;
+mod base;
 mod ch_mask;
+mod cn_470_510;
+mod cn_779_787;
 mod eirp;
+mod eu_433;
 mod eu_863_870;
 mod id;
+mod in_865_867;
+mod ism_2400;
+mod kr_920_923;
 mod lookup;
+mod ma_869_870;
+mod ru_864_870;
 mod us_902_928;
 
 use core::{fmt, time::Duration};
@@ -140,8 +151,10 @@ pub struct BandDataRate {
     pub rate: DataRate,
     /// The largest MACPayload without dwell time limit.
     pub max_mac_payload: u8,
-    /// The largest MACPayload with dwell time limit.
+    /// The largest MACPayload with dwell time limit; zero where the data rate may not be used then.
     pub max_mac_payload_dwell: u8,
+    /// The largest MACPayload behind a repeater, without dwell time limit.
+    pub max_mac_payload_repeater: u8,
 }
 
 /// The form of a CFList.
@@ -219,7 +232,7 @@ pub struct RelayWorChannel {
     pub data_rate: DataRateIndex,
 }
 
-/// A band that has no table in this version of the Regional Parameters, or whose tables are not built yet.
+/// A band that this version of the Regional Parameters does not define.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnknownBand {
@@ -227,17 +240,12 @@ pub struct UnknownBand {
     pub id: BandId,
     /// The version that was asked for.
     pub phy_version: PhyVersion,
-    /// Versions of this band that are there.
-    pub known: &'static [PhyVersion],
 }
 
 impl fmt::Display for UnknownBand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no band {} in {}; known versions:", self.id, self.phy_version.name())?;
-        if self.known.is_empty() {
-            return f.write_str(" none");
-        }
-        self.known.iter().try_for_each(|version| write!(f, " {}", version.name()))
+        versions(self.id).iter().try_for_each(|band| write!(f, " {}", band.phy_version.name()))
     }
 }
 
@@ -249,57 +257,86 @@ impl core::error::Error for UnknownBand {}
 ///
 /// The band has no table in that version.
 pub fn get(id: BandId, phy_version: PhyVersion) -> Result<&'static Band, UnknownBand> {
-    let (bands, known) = versions(id);
-    bands.iter().find(|band| band.phy_version == phy_version).ok_or(UnknownBand {
-        id,
-        phy_version,
-        known,
-    })
+    let found = versions(id).iter().find(|band| band.phy_version == phy_version);
+    found.ok_or(UnknownBand { id, phy_version })
 }
 
-/// Every table of every band that is built.
+/// A band in its newest version.
+#[must_use]
+pub const fn latest(id: BandId) -> Option<&'static Band> {
+    versions(id).last()
+}
+
+/// Every table of every band.
 pub fn all() -> impl Iterator<Item = &'static Band> {
-    BandId::ALL.iter().flat_map(|id| versions(*id).0)
+    BandId::ALL.iter().flat_map(|id| versions(*id))
 }
 
-const fn versions(id: BandId) -> (&'static [Band], &'static [PhyVersion]) {
+/// The tables of a band, oldest version first.
+#[must_use]
+pub const fn versions(id: BandId) -> &'static [Band] {
     match id {
-        BandId::EU_863_870 => (&eu_863_870::BANDS, &PhyVersion::ALL),
-        BandId::US_902_928 => (&us_902_928::BANDS, &us_902_928::VERSIONS),
-        _ => (&[], &[]),
+        BandId::AS_923 => &as_923::GROUP_1,
+        BandId::AS_923_2 => &as_923::GROUP_2,
+        BandId::AS_923_3 => &as_923::GROUP_3,
+        BandId::AS_923_4 => &as_923::GROUP_4,
+        BandId::AU_915_928 => &au_915_928::BANDS,
+        BandId::CN_470_510 => &cn_470_510::BANDS,
+        BandId::CN_470_510_20_A => &cn_470_510::TYPE_20_A,
+        BandId::CN_470_510_20_B => &cn_470_510::TYPE_20_B,
+        BandId::CN_470_510_26_A => &cn_470_510::TYPE_26_A,
+        BandId::CN_470_510_26_B => &cn_470_510::TYPE_26_B,
+        BandId::CN_779_787 => &cn_779_787::BANDS,
+        BandId::EU_433 => &eu_433::BANDS,
+        BandId::EU_863_870 => &eu_863_870::BANDS,
+        BandId::IN_865_867 => &in_865_867::BANDS,
+        BandId::ISM_2400 => &ism_2400::BANDS,
+        BandId::KR_920_923 => &kr_920_923::BANDS,
+        BandId::MA_869_870_DRAFT => &ma_869_870::BANDS,
+        BandId::RU_864_870 => &ru_864_870::BANDS,
+        BandId::US_902_928 => &us_902_928::BANDS,
     }
 }
 
-/// A frequency, for tables.
-const fn hz(value: u64) -> Frequency {
-    Frequency::from_hz(value)
-}
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
 
-/// A data rate index, for tables.
-const fn dr(index: u8) -> DataRateIndex {
-    DataRateIndex::from_low_bits(index)
-}
+    use super::*;
 
-const fn channel(frequency: u64, min: u8, max: u8) -> BandChannel {
-    BandChannel { frequency: hz(frequency), min_data_rate: dr(min), max_data_rate: dr(max) }
-}
+    // NS-105, NS-106
+    #[test]
+    fn versions_of_a_band_are_named_by_it_and_in_order() {
+        for id in BandId::ALL {
+            let bands = versions(*id);
+            assert!(!bands.is_empty(), "{id}");
+            assert!(bands.iter().all(|band| band.id == *id), "{id}");
+            assert!(bands.is_sorted_by(|a, b| a.phy_version < b.phy_version), "{id}");
+            assert_eq!(latest(*id).unwrap().phy_version, bands[bands.len() - 1].phy_version);
+        }
+    }
 
-const fn sub_band(min: u64, max: u64, duty_cycle: f32, max_eirp: f32) -> SubBand {
-    SubBand { min_frequency: hz(min), max_frequency: hz(max), duty_cycle, max_eirp }
-}
+    #[test]
+    fn tables_fit_together() {
+        for band in all() {
+            let name = (band.id, band.phy_version);
+            for channel in band.uplink_channels {
+                assert!(band.data_rate(channel.min_data_rate).is_some(), "{name:?} {channel:?}");
+                assert!(band.data_rate(channel.max_data_rate).is_some(), "{name:?} {channel:?}");
+                assert!(band.sub_band(channel.frequency).is_some(), "{name:?} {channel:?}");
+            }
+            for rate in band.data_rates.iter().flatten() {
+                assert!(rate.max_mac_payload_dwell <= rate.max_mac_payload, "{name:?}");
+                assert!(rate.max_mac_payload_repeater <= rate.max_mac_payload, "{name:?}");
+            }
+            assert!(band.uplink_channels.len() <= band.uplink_channels_max.into(), "{name:?}");
+            assert!(band.ch_mask.channels() >= band.uplink_channels_max, "{name:?}");
+        }
+    }
 
-/// A LoRa data rate whose payload is not limited by dwell time.
-const fn lora(spreading_factor: u8, bandwidth: u32, max: u8) -> Option<BandDataRate> {
-    rate(DataRate::lora(spreading_factor, bandwidth), max)
+    #[test]
+    fn a_version_that_does_not_have_a_band_is_told_with_those_that_do() {
+        let missing = get(BandId::AS_923_4, PhyVersion::RP002_V1_0_0).unwrap_err();
+        assert!(missing.to_string().ends_with("known versions: RP002_V1_0_3 RP002_V1_0_4"));
+    }
 }
-
-const fn lr_fhss(width: u32, coding_rate: CodingRate, max: u8) -> Option<BandDataRate> {
-    rate(DataRate::LrFhss { modulation_type: 0, operating_channel_width: width, coding_rate }, max)
-}
-
-const fn rate(rate: DataRate, max: u8) -> Option<BandDataRate> {
-    Some(BandDataRate { rate, max_mac_payload: max, max_mac_payload_dwell: max })
-}
-
-const NA: u8 = NO_DATA_RATE;
-const NO_ROW: [u8; 8] = [NA; 8];

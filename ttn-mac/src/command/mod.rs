@@ -1,20 +1,25 @@
 //! MAC commands: one enum for both directions, its octets, and the stream of commands that FOpts or FRMPayload carry.
-//!
-//! Commands of class B (0x10 to 0x13) and of the relay (0x40 to 0x46) are not read yet: they end the stream as
-//! [`CommandError::Unknown`], because without their length nothing behind them can be found.
 
 mod channel;
+mod class_b;
 mod device;
 mod link;
+pub(crate) mod relay;
 mod session;
 mod table;
 
 pub use device::DeviceModeClass;
+pub use relay::{
+    RelayActivation, RelayFilterEui, RelayLimit, RelayLimits, RelaySecondChannel, RootWorSKey,
+};
 
 use alloc::vec::Vec;
 use core::fmt;
 
-use ttn_core::radio::{DataRateIndex, Frequency};
+use ttn_core::{
+    addr::DevAddr,
+    radio::{DataRateIndex, Frequency},
+};
 
 use crate::frame::{BuildError, FrequencyStep};
 
@@ -224,6 +229,46 @@ pub enum Command {
         /// The device can measure the time.
         max_time_exponent_ack: bool,
     },
+    /// CID 0x10, uplink: how often the device listens in class B.
+    PingSlotInfoReq {
+        /// Every 2 to this power seconds, 0 to 7.
+        period: u8,
+    },
+    /// CID 0x10, downlink.
+    PingSlotInfoAns,
+    /// CID 0x11, downlink: where the device listens in class B.
+    PingSlotChannelReq {
+        /// The frequency of ping slots; zero for that of the band.
+        frequency: Frequency,
+        /// The data rate of ping slots.
+        data_rate_index: DataRateIndex,
+    },
+    /// CID 0x11, uplink.
+    PingSlotChannelAns {
+        /// The frequency was accepted.
+        frequency_ack: bool,
+        /// The data rate was accepted.
+        data_rate_index_ack: bool,
+    },
+    /// CID 0x12, uplink: when is the next beacon? Deprecated: DeviceTimeReq says it.
+    BeaconTimingReq,
+    /// CID 0x12, downlink. Deprecated.
+    BeaconTimingAns {
+        /// The time to the beacon: 30 ms × (this + 1) from the end of the downlink, at the latest.
+        delay: u16,
+        /// The channel of the beacon, where it changes.
+        channel_index: u8,
+    },
+    /// CID 0x13, downlink: where the beacon is.
+    BeaconFreqReq {
+        /// The frequency of the beacon; zero for that of the band.
+        frequency: Frequency,
+    },
+    /// CID 0x13, uplink.
+    BeaconFreqAns {
+        /// The frequency was accepted.
+        frequency_ack: bool,
+    },
     /// CID 0x20, uplink: the device changes its class.
     DeviceModeInd {
         /// The class from now on.
@@ -233,6 +278,114 @@ pub enum Command {
     DeviceModeConf {
         /// The class of the indication.
         class: DeviceModeClass,
+    },
+    /// CID 0x40, downlink: how a relay listens (TS011).
+    RelayConfReq {
+        /// Whether it relays.
+        start: bool,
+        /// How often it looks for wake-on-radio frames: every 1000, 500, 250, 100, 50 or 20 ms; 0 to 5.
+        cad_periodicity: u8,
+        /// Which of the band's wake-on-radio channels it uses, 0 or 1.
+        default_channel_index: u8,
+        /// The second channel.
+        second_channel: RelaySecondChannel,
+    },
+    /// CID 0x40, uplink.
+    RelayConfAns {
+        /// The frequency of the second channel was accepted.
+        second_channel_frequency_ack: bool,
+        /// The place of its acknowledgement was accepted.
+        second_channel_ack_offset_ack: bool,
+        /// Its data rate was accepted.
+        second_channel_data_rate_index_ack: bool,
+        /// Its index was accepted.
+        second_channel_index_ack: bool,
+        /// The default channel was accepted.
+        default_channel_index_ack: bool,
+        /// The periodicity was accepted.
+        cad_periodicity_ack: bool,
+    },
+    /// CID 0x41, downlink: how a device uses relays (TS011).
+    RelayEndDeviceConfReq {
+        /// When it does.
+        activation: RelayActivation,
+        /// After 8, 16, 32 or 64 uplinks without downlink, if `activation` is dynamic; 0 to 3.
+        smart_enable_level: u8,
+        /// After how many wake-on-radio frames without acknowledgement it sends all the same, 0 to 63; 0 for always.
+        backoff: u8,
+        /// The second channel.
+        second_channel: RelaySecondChannel,
+    },
+    /// CID 0x41, uplink.
+    RelayEndDeviceConfAns {
+        /// The frequency of the second channel was accepted.
+        second_channel_frequency_ack: bool,
+        /// Its data rate was accepted.
+        second_channel_data_rate_index_ack: bool,
+        /// Its index was accepted.
+        second_channel_index_ack: bool,
+        /// The back-off was accepted.
+        backoff_ack: bool,
+    },
+    /// CID 0x42, downlink: which join-requests a relay forwards (TS011).
+    RelayFilterListReq {
+        /// The rule, 0 to 15; rule 0 is for what no other matches.
+        index: u8,
+        /// 0: no rule; 1: forward; 2: do not forward; 3 is reserved.
+        action: u8,
+        /// What it matches.
+        eui: RelayFilterEui,
+    },
+    /// CID 0x42, uplink.
+    RelayFilterListAns {
+        /// The action was accepted.
+        action_ack: bool,
+        /// The length was accepted.
+        length_ack: bool,
+        /// The rule agrees with the others.
+        combined_rules_ack: bool,
+    },
+    /// CID 0x43, downlink: a device that a relay serves (TS011).
+    RelayUpdateUplinkListReq {
+        /// The rule, 0 to 15.
+        rule_index: u8,
+        /// How fast its frames are forwarded; a reload rate of 63 means no limit.
+        limit: RelayLimit,
+        /// Its address.
+        dev_addr: DevAddr,
+        /// Its wake-on-radio counter.
+        w_f_cnt: u32,
+        /// The root of its wake-on-radio keys.
+        root_wor_s_key: RootWorSKey,
+    },
+    /// CID 0x43, uplink.
+    RelayUpdateUplinkListAns,
+    /// CID 0x44, downlink: asks for the counter of a rule, or removes the rule (TS011).
+    RelayCtrlUplinkListReq {
+        /// The rule, 0 to 15.
+        rule_index: u8,
+        /// Whether the rule is removed.
+        remove: bool,
+    },
+    /// CID 0x44, uplink.
+    RelayCtrlUplinkListAns {
+        /// There was such a rule.
+        rule_index_ack: bool,
+        /// Its wake-on-radio counter.
+        w_f_cnt: u32,
+    },
+    /// CID 0x45, downlink: how much a relay forwards (TS011). A reload rate of 127 means no limit.
+    RelayConfigureFwdLimitReq(RelayLimits),
+    /// CID 0x45, uplink.
+    RelayConfigureFwdLimitAns,
+    /// CID 0x46, uplink: a relay heard a device that it does not serve (TS011).
+    RelayNotifyNewEndDeviceReq {
+        /// Its address.
+        dev_addr: DevAddr,
+        /// The SNR of its frame in dB, -20 to 11.
+        snr: i8,
+        /// The level of its frame in dBm, -142 to -15.
+        rssi: i16,
     },
 }
 
@@ -253,28 +406,12 @@ impl Command {
     }
 
     fn encode_fields(&self, step: FrequencyStep, out: &mut Vec<u8>) -> Result<(), BuildError> {
-        match self {
-            Self::DevStatusReq
-            | Self::DevStatusAns { .. }
-            | Self::DeviceTimeReq
-            | Self::DeviceTimeAns { .. }
-            | Self::DeviceModeInd { .. }
-            | Self::DeviceModeConf { .. } => device::encode(self, out),
-            Self::LinkCheckReq
-            | Self::LinkCheckAns { .. }
-            | Self::LinkAdrReq { .. }
-            | Self::LinkAdrAns { .. }
-            | Self::DutyCycleReq { .. }
-            | Self::DutyCycleAns
-            | Self::AdrParamSetupReq { .. }
-            | Self::AdrParamSetupAns => link::encode(self, out),
-            Self::ResetInd { .. }
-            | Self::ResetConf { .. }
-            | Self::RekeyInd { .. }
-            | Self::RekeyConf { .. }
-            | Self::ForceRejoinReq { .. }
-            | Self::RejoinParamSetupReq { .. }
-            | Self::RejoinParamSetupAns { .. } => session::encode(self, out),
+        match self.cid() {
+            0x02..=0x04 | 0x0C => link::encode(self, out),
+            0x06 | 0x0D | 0x20 => device::encode(self, out),
+            0x01 | 0x0B | 0x0E | 0x0F => session::encode(self, out),
+            0x10..=0x13 => class_b::encode(self, step, out),
+            0x40..=0x46 => relay::encode(self, step, out),
             _ => channel::encode(self, step, out),
         }
     }
@@ -282,7 +419,12 @@ impl Command {
     /// How many octets it has, command identifier included.
     #[must_use]
     pub fn encoded_length(&self) -> usize {
-        self.entry().map_or(0, |entry| usize::from(entry.length)).saturating_add(1)
+        let variable = match self {
+            Self::RelayFilterListReq { eui, .. } => eui.as_slice().len(),
+            _ => 0,
+        };
+        let fields = self.entry().map_or(0, |entry| usize::from(entry.length));
+        fields.saturating_add(variable).saturating_add(1)
     }
 
     /// The name that the specification gives it, such as `LinkADRReq`.
@@ -322,8 +464,9 @@ impl Iterator for Commands<'_> {
         let Some(entry) = table::find(self.direction, cid) else {
             return Some(Err(CommandError::Unknown { cid, skipped: rest.len() }));
         };
-        let Some((fields, rest)) = rest.split_at_checked(usize::from(entry.length)) else {
-            let (name, wanted) = (entry.name, entry.length);
+        let wanted = entry.length_of(rest);
+        let Some((fields, rest)) = rest.split_at_checked(usize::from(wanted)) else {
+            let name = entry.name;
             return Some(Err(CommandError::CutOff { name, wanted, got: rest.len() }));
         };
         self.rest = rest;
@@ -341,6 +484,8 @@ fn decode(direction: Direction, cid: u8, fields: &[u8], step: FrequencyStep) -> 
         0x02..=0x04 | 0x0C => link::decode(direction, cid, fields),
         0x06 | 0x0D | 0x20 => device::decode(direction, cid, fields),
         0x01 | 0x0B | 0x0E | 0x0F => session::decode(direction, cid, fields),
+        0x10..=0x13 => class_b::decode(direction, cid, fields, step),
+        0x40..=0x46 => relay::decode(direction, cid, fields, step),
         _ => channel::decode(direction, cid, fields, step),
     }
 }

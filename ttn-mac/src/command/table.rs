@@ -1,6 +1,9 @@
 //! The table of commands: identifier, direction, length of the fields, name.
 
-use super::{Command, Direction};
+use super::{
+    Command, Direction,
+    relay::{FILTER_LIST_HEADER, filter_list_eui_length},
+};
 
 /// One command in one direction.
 #[derive(Debug)]
@@ -10,6 +13,21 @@ pub(super) struct Entry {
     /// The octets behind the command identifier.
     pub(super) length: u8,
     pub(super) name: &'static str,
+}
+
+/// The only command whose length depends on its fields.
+const FILTER_LIST: u8 = 0x42;
+
+impl Entry {
+    /// The octets behind the command identifier, as the first of them says.
+    pub(super) fn length_of(&self, rest: &[u8]) -> u8 {
+        match (self.cid, self.direction, rest.first()) {
+            (FILTER_LIST, Direction::Downlink, Some(first)) => {
+                self.length.saturating_add(filter_list_eui_length(*first))
+            }
+            _ => self.length,
+        }
+    }
 }
 
 pub(super) fn find(direction: Direction, cid: u8) -> Option<&'static Entry> {
@@ -60,8 +78,29 @@ impl Command {
             Self::ForceRejoinReq { .. } => (0x0E, Direction::Downlink),
             Self::RejoinParamSetupReq { .. } => (0x0F, Direction::Downlink),
             Self::RejoinParamSetupAns { .. } => (0x0F, Direction::Uplink),
+            Self::PingSlotInfoReq { .. } => (0x10, Direction::Uplink),
+            Self::PingSlotInfoAns => (0x10, Direction::Downlink),
+            Self::PingSlotChannelReq { .. } => (0x11, Direction::Downlink),
+            Self::PingSlotChannelAns { .. } => (0x11, Direction::Uplink),
+            Self::BeaconTimingReq => (0x12, Direction::Uplink),
+            Self::BeaconTimingAns { .. } => (0x12, Direction::Downlink),
+            Self::BeaconFreqReq { .. } => (0x13, Direction::Downlink),
+            Self::BeaconFreqAns { .. } => (0x13, Direction::Uplink),
             Self::DeviceModeInd { .. } => (0x20, Direction::Uplink),
             Self::DeviceModeConf { .. } => (0x20, Direction::Downlink),
+            Self::RelayConfReq { .. } => (0x40, Direction::Downlink),
+            Self::RelayConfAns { .. } => (0x40, Direction::Uplink),
+            Self::RelayEndDeviceConfReq { .. } => (0x41, Direction::Downlink),
+            Self::RelayEndDeviceConfAns { .. } => (0x41, Direction::Uplink),
+            Self::RelayFilterListReq { .. } => (0x42, Direction::Downlink),
+            Self::RelayFilterListAns { .. } => (0x42, Direction::Uplink),
+            Self::RelayUpdateUplinkListReq { .. } => (0x43, Direction::Downlink),
+            Self::RelayUpdateUplinkListAns => (0x43, Direction::Uplink),
+            Self::RelayCtrlUplinkListReq { .. } => (0x44, Direction::Downlink),
+            Self::RelayCtrlUplinkListAns { .. } => (0x44, Direction::Uplink),
+            Self::RelayConfigureFwdLimitReq(_) => (0x45, Direction::Downlink),
+            Self::RelayConfigureFwdLimitAns => (0x45, Direction::Uplink),
+            Self::RelayNotifyNewEndDeviceReq { .. } => (0x46, Direction::Uplink),
         }
     }
 }
@@ -74,7 +113,7 @@ const fn down(cid: u8, length: u8, name: &'static str) -> Entry {
     Entry { cid, direction: Direction::Downlink, length, name }
 }
 
-static TABLE: [Entry; 31] = [
+static TABLE: [Entry; 52] = [
     up(0x01, 1, "ResetInd"),
     down(0x01, 1, "ResetConf"),
     up(0x02, 0, "LinkCheckReq"),
@@ -104,8 +143,29 @@ static TABLE: [Entry; 31] = [
     down(0x0E, 2, "ForceRejoinReq"),
     up(0x0F, 1, "RejoinParamSetupAns"),
     down(0x0F, 1, "RejoinParamSetupReq"),
+    up(0x10, 1, "PingSlotInfoReq"),
+    down(0x10, 0, "PingSlotInfoAns"),
+    up(0x11, 1, "PingSlotChannelAns"),
+    down(0x11, 4, "PingSlotChannelReq"),
+    up(0x12, 0, "BeaconTimingReq"),
+    down(0x12, 3, "BeaconTimingAns"),
+    up(0x13, 1, "BeaconFreqAns"),
+    down(0x13, 3, "BeaconFreqReq"),
     up(0x20, 1, "DeviceModeInd"),
     down(0x20, 1, "DeviceModeConf"),
+    up(0x40, 1, "RelayConfAns"),
+    down(0x40, 5, "RelayConfReq"),
+    up(0x41, 1, "RelayEndDeviceConfAns"),
+    down(0x41, 6, "RelayEndDeviceConfReq"),
+    up(0x42, 1, "RelayFilterListAns"),
+    down(FILTER_LIST, FILTER_LIST_HEADER, "RelayFilterListReq"),
+    up(0x43, 0, "RelayUpdateUplinkListAns"),
+    down(0x43, 26, "RelayUpdateUplinkListReq"),
+    up(0x44, 5, "RelayCtrlUplinkListAns"),
+    down(0x44, 1, "RelayCtrlUplinkListReq"),
+    up(0x45, 0, "RelayConfigureFwdLimitAns"),
+    down(0x45, 5, "RelayConfigureFwdLimitReq"),
+    up(0x46, 6, "RelayNotifyNewEndDeviceReq"),
 ];
 
 #[cfg(test)]

@@ -60,7 +60,11 @@ impl Engine<'_> {
         };
         let request = wanted(&slow.desired);
         // What the device does at boot is not known where the band leaves it open.
-        let unknown = slow.current.uplink_dwell_time.is_none();
+        let unknown =
+            |current: Option<bool>, desired: Option<bool>| current.is_none() && desired.is_some();
+        let (current, desired) = (&slow.current, &slow.desired);
+        let unknown = unknown(current.uplink_dwell_time, desired.uplink_dwell_time)
+            || unknown(current.downlink_dwell_time, desired.downlink_dwell_time);
         (unknown || request != wanted(&slow.current)).then_some(request)
     }
 

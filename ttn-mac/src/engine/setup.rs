@@ -110,6 +110,8 @@ impl Engine<'_> {
     pub(super) fn desired_parameters(&self) -> Parameters {
         let (boot, plan) = (self.boot_parameters(), self.plan);
         let plan_dwell = plan.dwell_time;
+        // Where the network sets it, whatever the device does at boot.
+        let has_dwell_time = self.band.supports_tx_param_setup;
         Parameters {
             max_eirp: self
                 .setting(|set| set.desired_max_eirp)
@@ -140,13 +142,13 @@ impl Engine<'_> {
                 .unwrap_or(boot.max_duty_cycle),
             uplink_dwell_time: self
                 .setting(|set| set.desired_uplink_dwell_time)
-                .or_else(|| plan_dwell.map(|limit| limit.uplinks))
-                .filter(|_| boot.uplink_dwell_time.is_some())
+                .or_else(|| plan_dwell.and_then(|limit| limit.uplinks))
+                .filter(|_| has_dwell_time || boot.uplink_dwell_time.is_some())
                 .or(boot.uplink_dwell_time),
             downlink_dwell_time: self
                 .setting(|set| set.desired_downlink_dwell_time)
-                .or_else(|| plan_dwell.map(|limit| limit.downlinks))
-                .filter(|_| boot.downlink_dwell_time.is_some())
+                .or_else(|| plan_dwell.and_then(|limit| limit.downlinks))
+                .filter(|_| has_dwell_time || boot.downlink_dwell_time.is_some())
                 .or(boot.downlink_dwell_time),
             channels: self.desired_channels(),
             ..boot

@@ -7,11 +7,13 @@
 mod data;
 mod join;
 mod rejoin;
+mod relay;
 mod step;
 
 pub use data::{DataFrame, F_OPTS_LENGTH_MAX, decode_f_ctrl, encode_f_ctrl};
 pub use join::{CfList, DlSettings, JoinAccept, encode_join_request};
 pub use rejoin::encode_rejoin_request;
+pub use relay::{RELAY_F_PORT, RelayForwardUplink};
 pub use step::FrequencyStep;
 
 use alloc::sync::Arc;

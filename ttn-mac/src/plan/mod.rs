@@ -12,15 +12,29 @@
     reason = "built by other crates: plans can come from elsewhere"
 )]
 
-mod eu_863_870;
-mod us_902_928;
+mod asia;
+mod australia;
+mod builtin;
+mod china;
+mod europe;
+mod others;
+mod table;
+mod united_states;
+mod validate;
+#[cfg(feature = "std")]
+mod yaml;
 
 use alloc::{borrow::Cow, string::String};
 use core::{fmt, time::Duration};
 
 use ttn_core::radio::{DataRateIndex, Frequency};
 
-use crate::band::{BandChannel, BandId, SubBand};
+use crate::band::{BandChannel, BandId};
+
+pub use builtin::ALL;
+pub use validate::{PLAN_ENTRIES_MAX, PlanError, PlanProblem};
+#[cfg(feature = "std")]
+pub use yaml::{PLANS_MAX, load};
 
 /// A frequency plan, base plans already merged.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +60,8 @@ pub struct FrequencyPlan {
     /// The channel of the FSK receiver.
     pub fsk_channel: Option<SingleRateChannel>,
     /// Sub-bands in place of the band's; empty to use those of the band.
-    pub sub_bands: Cow<'static, [SubBand]>,
-    /// The limit of a transmission's length.
+    pub sub_bands: Cow<'static, [PlanSubBand]>,
+    /// The limit of a transmission's length; where it says nothing, the band holds.
     pub dwell_time: Option<PlanDwellTime>,
     /// Gateways listen before they talk.
     pub listen_before_talk: Option<ListenBeforeTalk>,
@@ -90,12 +104,25 @@ pub struct SingleRateChannel {
 /// The limit of a transmission's length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanDwellTime {
-    /// Whether it holds for uplinks.
-    pub uplinks: bool,
-    /// Whether it holds for downlinks.
-    pub downlinks: bool,
-    /// The limit.
-    pub duration: Duration,
+    /// Whether it holds for uplinks; `None` leaves it to the band.
+    pub uplinks: Option<bool>,
+    /// Whether it holds for downlinks; `None` leaves it to the band.
+    pub downlinks: Option<bool>,
+    /// The limit; there is one if it holds for either.
+    pub duration: Option<Duration>,
+}
+
+/// A part of a plan with its limits, in place of the band's. Both ends belong to it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlanSubBand {
+    /// The lowest frequency.
+    pub min_frequency: Frequency,
+    /// The highest frequency.
+    pub max_frequency: Frequency,
+    /// The part of the time that a transmitter may be on air, 0 to 1; `None` does not limit it.
+    pub duty_cycle: Option<f32>,
+    /// The maximum EIRP in dBm; `None` leaves it to the plan or the band.
+    pub max_eirp: Option<f32>,
 }
 
 /// Parameters of listen before talk.
@@ -110,12 +137,12 @@ pub struct ListenBeforeTalk {
 }
 
 /// A radio of a gateway.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Radio {
     /// Whether it is used.
     pub enable: bool,
     /// The chip.
-    pub chip_type: &'static str,
+    pub chip_type: Cow<'static, str>,
     /// Its centre frequency.
     pub frequency: Frequency,
     /// What is added to the measured level, in dB.
@@ -136,29 +163,20 @@ pub struct RadioTx {
 }
 
 impl FrequencyPlan {
+    /// The limit of transmissions in one direction, if the plan sets one.
+    #[must_use]
+    pub fn dwell_time_limit(&self, downlink: bool) -> Option<Duration> {
+        let limit = self.dwell_time?;
+        let holds = if downlink { limit.downlinks } else { limit.uplinks };
+        limit.duration.filter(|_| holds == Some(true))
+    }
+
     /// Whether a transmission of this length keeps the dwell time. The limit itself is allowed.
     #[must_use]
     pub fn respects_dwell_time(&self, downlink: bool, duration: Duration) -> bool {
-        self.dwell_time.is_none_or(|limit| {
-            let holds = if downlink { limit.downlinks } else { limit.uplinks };
-            !holds || duration <= limit.duration
-        })
+        self.dwell_time_limit(downlink).is_none_or(|limit| duration <= limit)
     }
 }
-
-/// The plans that are built in.
-pub static ALL: [&FrequencyPlan; 10] = [
-    &eu_863_870::EU_863_870,
-    &eu_863_870::EU_863_870_TTN,
-    &us_902_928::FSB[0],
-    &us_902_928::FSB[1],
-    &us_902_928::FSB[2],
-    &us_902_928::FSB[3],
-    &us_902_928::FSB[4],
-    &us_902_928::FSB[5],
-    &us_902_928::FSB[6],
-    &us_902_928::FSB[7],
-];
 
 /// Finds a built-in plan.
 ///
@@ -167,7 +185,7 @@ pub static ALL: [&FrequencyPlan; 10] = [
 /// There is none with this id.
 pub fn get(id: &str) -> Result<&'static FrequencyPlan, UnknownPlan> {
     let unknown = || UnknownPlan { id: id.chars().take(UnknownPlan::ID_LENGTH_MAX).collect() };
-    ALL.iter().copied().find(|plan| plan.id == id).ok_or_else(unknown)
+    ALL.iter().find(|plan| plan.id == id).ok_or_else(unknown)
 }
 
 /// There is no plan with this id.
@@ -192,57 +210,20 @@ impl fmt::Display for UnknownPlan {
 
 impl core::error::Error for UnknownPlan {}
 
-const fn radio(frequency: u64, tx: Option<RadioTx>) -> Radio {
-    Radio {
-        enable: true,
-        chip_type: "SX1257",
-        frequency: Frequency::from_hz(frequency),
-        rssi_offset: -166.0,
-        tx,
-    }
-}
-
-const fn tx(min: u64, max: u64) -> Option<RadioTx> {
-    Some(RadioTx {
-        min_frequency: Frequency::from_hz(min),
-        max_frequency: Frequency::from_hz(max),
-        notch_frequency: None,
-    })
-}
-
-const fn channel(frequency: u64, min: u8, max: u8, radio: u8) -> PlanChannel {
-    PlanChannel {
-        frequency: Frequency::from_hz(frequency),
-        min_data_rate: DataRateIndex::from_low_bits(min),
-        max_data_rate: DataRateIndex::from_low_bits(max),
-        radio,
-    }
-}
-
-const fn single_rate(frequency: u64, data_rate: u8, radio: u8) -> Option<SingleRateChannel> {
-    Some(SingleRateChannel {
-        frequency: Frequency::from_hz(frequency),
-        data_rate: DataRateIndex::from_low_bits(data_rate),
-        radio,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::string::ToString as _;
 
     use super::*;
-    use crate::{band, version::PhyVersion};
 
     // NS-107
     #[test]
-    fn every_plan_has_a_band_that_contains_its_channels() {
-        for plan in ALL {
-            let band = band::get(plan.band_id, PhyVersion::RP002_V1_0_4).unwrap();
-            for channel in plan.uplink_channels.iter() {
-                assert!(band.sub_band(channel.frequency).is_some(), "{} {channel:?}", plan.id);
-            }
+    fn every_plan_is_valid_and_found_by_its_id() {
+        for plan in &ALL {
+            assert_eq!(plan.validate(), Ok(()));
             assert_eq!(get(&plan.id), Ok(plan));
+            let base = plan.base_id.as_deref().map(|id| get(id).unwrap().band_id);
+            assert_eq!(base.unwrap_or(plan.band_id), plan.band_id, "{}", plan.id);
         }
     }
 

@@ -82,7 +82,7 @@ proptest! {
     #[test]
     fn random_octets_with_known_identifiers_never_panic(
         uplink in any::<bool>(),
-        octets in vec(prop_oneof![0_u8..0x21, any::<u8>()], 0..16),
+        octets in vec(prop_oneof![0_u8..0x21, 0x40_u8..0x47, any::<u8>()], 0..16),
     ) {
         check_stream(Direction::of_uplink(uplink), &octets);
     }

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use ttn_mac::{command::Direction, frame};
+use ttn_mac::{
+    command::Direction,
+    frame::{self, FrequencyStep, RelayForwardUplink},
+};
 
 use crate::{command::check_stream, frame::check_rebuilt, join::check_payload};
 
@@ -37,4 +40,28 @@ fn seeds_of_mac_commands_are_parsed_and_built_again() {
 #[test]
 fn seeds_of_joins_are_parsed_and_built_again() {
     replay("join", check_payload);
+}
+
+#[test]
+fn seeds_of_relayed_frames_are_read_as_they_were_written() {
+    replay("relay", |octets| {
+        let step = FrequencyStep::Hz100;
+        let Some(forwarded) = RelayForwardUplink::decode(step, octets) else { return };
+        if let Ok(built) = forwarded.encode(step) {
+            assert_eq!(RelayForwardUplink::decode(step, &built), Some(forwarded));
+        }
+    });
+}
+
+// NS-107
+#[cfg(feature = "std")]
+#[test]
+fn seeds_of_frequency_plans_are_valid_or_refused() {
+    replay("plan", |octets| {
+        let Ok(text) = core::str::from_utf8(octets) else { return };
+        let (index, file) = text.split_once("----\n").unwrap_or((text, ""));
+        for plan in ttn_mac::plan::load(index, |_| Some(file)).unwrap_or_default() {
+            assert_eq!(plan.validate(), Ok(()));
+        }
+    });
 }

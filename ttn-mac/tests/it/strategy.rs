@@ -10,7 +10,10 @@ use ttn_core::{
     version::MacVersion,
 };
 use ttn_mac::{
-    command::{Command, DeviceModeClass},
+    command::{
+        Command, DeviceModeClass, RelayActivation, RelayFilterEui, RelayLimit, RelayLimits,
+        RelaySecondChannel, RootWorSKey,
+    },
     frame::{CfList, DataFrame, DlSettings, JoinAccept},
     session::NetworkKeys,
 };
@@ -120,6 +123,134 @@ pub(crate) fn join_accept() -> impl Strategy<Value = JoinAccept> {
 }
 
 pub(crate) fn uplink_command() -> impl Strategy<Value = Command> {
+    prop_oneof![first_uplink_command(), class_b_uplink(), relay_uplink()]
+}
+
+pub(crate) fn downlink_command() -> impl Strategy<Value = Command> {
+    prop_oneof![first_downlink_command(), class_b_downlink(), relay_downlink()]
+}
+
+fn class_b_uplink() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        (0..=7_u8).prop_map(|period| Command::PingSlotInfoReq { period }),
+        any::<[bool; 2]>().prop_map(|[frequency_ack, data_rate_index_ack]| {
+            Command::PingSlotChannelAns { frequency_ack, data_rate_index_ack }
+        }),
+        Just(Command::BeaconTimingReq),
+        any::<bool>().prop_map(|frequency_ack| Command::BeaconFreqAns { frequency_ack }),
+    ]
+}
+
+fn class_b_downlink() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        Just(Command::PingSlotInfoAns),
+        (frequency(), data_rate()).prop_map(|(frequency, data_rate_index)| {
+            Command::PingSlotChannelReq { frequency, data_rate_index }
+        }),
+        any::<(u16, u8)>()
+            .prop_map(|(delay, channel_index)| Command::BeaconTimingAns { delay, channel_index }),
+        frequency().prop_map(|frequency| Command::BeaconFreqReq { frequency }),
+    ]
+}
+
+fn relay_uplink() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        any::<[bool; 6]>().prop_map(|[a, b, c, d, e, f]| Command::RelayConfAns {
+            second_channel_frequency_ack: a,
+            second_channel_ack_offset_ack: b,
+            second_channel_data_rate_index_ack: c,
+            second_channel_index_ack: d,
+            default_channel_index_ack: e,
+            cad_periodicity_ack: f,
+        }),
+        any::<[bool; 4]>().prop_map(|[a, b, c, d]| Command::RelayEndDeviceConfAns {
+            second_channel_frequency_ack: a,
+            second_channel_data_rate_index_ack: b,
+            second_channel_index_ack: c,
+            backoff_ack: d,
+        }),
+        any::<[bool; 3]>().prop_map(|[action_ack, length_ack, combined_rules_ack]| {
+            Command::RelayFilterListAns { action_ack, length_ack, combined_rules_ack }
+        }),
+        Just(Command::RelayUpdateUplinkListAns),
+        any::<(bool, u32)>().prop_map(|(rule_index_ack, w_f_cnt)| {
+            Command::RelayCtrlUplinkListAns { rule_index_ack, w_f_cnt }
+        }),
+        Just(Command::RelayConfigureFwdLimitAns),
+        (dev_addr(), -20..=11_i8, -142..=-15_i16).prop_map(|(dev_addr, snr, rssi)| {
+            Command::RelayNotifyNewEndDeviceReq { dev_addr, snr, rssi }
+        }),
+    ]
+}
+
+fn relay_downlink() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        (any::<bool>(), 0..=5_u8, 0..=1_u8, second_channel()).prop_map(
+            |(start, cad_periodicity, default_channel_index, second_channel)| {
+                Command::RelayConfReq {
+                    start,
+                    cad_periodicity,
+                    default_channel_index,
+                    second_channel,
+                }
+            }
+        ),
+        (any::<u8>(), 0..=3_u8, 0..=63_u8, second_channel()).prop_map(
+            |(activation, smart_enable_level, backoff, second_channel)| {
+                Command::RelayEndDeviceConfReq {
+                    activation: RelayActivation::from_low_bits(activation),
+                    smart_enable_level,
+                    backoff,
+                    second_channel,
+                }
+            }
+        ),
+        (0..=15_u8, 0..=3_u8, vec(any::<u8>(), 0..=16)).prop_map(|(index, action, eui)| {
+            Command::RelayFilterListReq { index, action, eui: RelayFilterEui::new(&eui).unwrap() }
+        }),
+        (0..=15_u8, limit(63), dev_addr(), any::<u32>(), any::<[u8; 16]>()).prop_map(
+            |(rule_index, limit, dev_addr, w_f_cnt, key)| Command::RelayUpdateUplinkListReq {
+                rule_index,
+                limit,
+                dev_addr,
+                w_f_cnt,
+                root_wor_s_key: RootWorSKey::new(key),
+            }
+        ),
+        (0..=15_u8, any::<bool>()).prop_map(|(rule_index, remove)| {
+            Command::RelayCtrlUplinkListReq { rule_index, remove }
+        }),
+        (0..=3_u8, prop::array::uniform4(limit(127))).prop_map(
+            |(reset_limit_counter, [join_request, notify, global_uplink, overall])| {
+                Command::RelayConfigureFwdLimitReq(RelayLimits {
+                    reset_limit_counter,
+                    join_request,
+                    notify,
+                    global_uplink,
+                    overall,
+                })
+            }
+        ),
+    ]
+}
+
+fn second_channel() -> impl Strategy<Value = RelaySecondChannel> {
+    (0..=1_u8, data_rate(), 0..=5_u8, frequency()).prop_map(
+        |(index, data_rate_index, ack_offset, frequency)| RelaySecondChannel {
+            index,
+            data_rate_index,
+            ack_offset,
+            frequency,
+        },
+    )
+}
+
+fn limit(reload_rate_max: u8) -> impl Strategy<Value = RelayLimit> {
+    (0..=reload_rate_max, 0..=3_u8)
+        .prop_map(|(reload_rate, bucket_size)| RelayLimit { reload_rate, bucket_size })
+}
+
+fn first_uplink_command() -> impl Strategy<Value = Command> {
     let version = 0..=15_u8;
     prop_oneof![
         version.clone().prop_map(|minor_version| Command::ResetInd { minor_version }),
@@ -165,7 +296,7 @@ pub(crate) fn uplink_command() -> impl Strategy<Value = Command> {
     ]
 }
 
-pub(crate) fn downlink_command() -> impl Strategy<Value = Command> {
+fn first_downlink_command() -> impl Strategy<Value = Command> {
     let nibble = 0..=15_u8;
     prop_oneof![
         Just(Command::DevStatusReq),

@@ -14,7 +14,7 @@ use ttn_mac::{
 
 use crate::{
     regions::band_of,
-    support::{Case, Fields, Kind, Outcome, checked, later},
+    support::{Case, Fields, Kind, checked, later},
 };
 
 pub(crate) const KINDS: &[Kind] = &[
@@ -30,38 +30,29 @@ pub(crate) const KINDS: &[Kind] = &[
     checked("tts_loss_rate", tts_loss_rate),
 ];
 
-fn floor(case: &Case) -> Outcome {
+fn floor(case: &Case) {
     let input = case.input();
     let rate = DataRate::lora(input.int("spreading_factor"), input.int("bandwidth"));
     assert_eq!(demodulation_floor(&rate), Some(decimal(case.expected(), "snr_db")));
-    Outcome::Checked
 }
 
-fn floor_step(case: &Case) -> Outcome {
-    let band = match band_of(case.input()) {
-        Ok(band) => band,
-        Err(later) => return later,
-    };
+fn floor_step(case: &Case) {
+    let band = band_of(case.input());
     let floor = |name| {
         let index = data_rate(case.input().number(name));
         demodulation_floor(&band.data_rate(index).unwrap().rate).unwrap()
     };
     assert_eq!(floor("from") - floor("to"), decimal(case.expected(), "step_db"));
-    Outcome::Checked
 }
 
-fn tts_loss_rate(case: &Case) -> Outcome {
+fn tts_loss_rate(case: &Case) {
     let rate = loss_rate(f_cnts(case.input()));
     assert!((rate - decimal(case.expected(), "loss_rate")).abs() < 1e-6, "{rate}");
-    Outcome::Checked
 }
 
-fn tts_adr(case: &Case) -> Outcome {
+fn tts_adr(case: &Case) {
     let (input, expected) = (case.input(), case.expected());
-    let band = match band_of(input) {
-        Ok(band) => band,
-        Err(later) => return later,
-    };
+    let band = band_of(input);
     let current = parameters(input.object("current"));
     let uplinks: Vec<AdrUplink> = input
         .value("uplinks")
@@ -97,15 +88,11 @@ fn tts_adr(case: &Case) -> Outcome {
         _ => parameters(input.object("desired")),
     };
     assert_eq!(decided, parameters(expected), "{decision:?}");
-    Outcome::Checked
 }
 
-fn tts_adr_sequence(case: &Case) -> Outcome {
+fn tts_adr_sequence(case: &Case) {
     let (input, expected) = (case.input(), case.expected());
-    let band = match band_of(input) {
-        Ok(band) => band,
-        Err(later) => return later,
-    };
+    let band = band_of(input);
     let mut current = parameters(input.object("start"));
     let base = decimal(input, "base_snr_db");
     let mut uplinks = Vec::new();
@@ -134,22 +121,18 @@ fn tts_adr_sequence(case: &Case) -> Outcome {
     }
     assert_eq!(i64::from(current.data_rate.get()), expected.number("data_rate_index"));
     assert_eq!(i64::from(current.nb_trans), expected.number("nb_trans"));
-    Outcome::Checked
 }
 
-fn tts_adr_step(case: &Case) -> Outcome {
+fn tts_adr_step(case: &Case) {
     let (input, expected) = (case.input(), case.expected());
     if input.text("step") == "nb_trans" {
         let f_cnts: Vec<u32> = f_cnts(input).collect();
         let (count, loss) = (f_cnts.len(), loss_rate(f_cnts));
         let nb_trans = adapt_nb_trans(input.int("current_nb_trans"), count, loss);
         assert_eq!(nb_trans, expected.int::<u8>("nb_trans"));
-        return Outcome::Checked;
+        return;
     }
-    let band = match band_of(input) {
-        Ok(band) => band,
-        Err(later) => return later,
-    };
+    let band = band_of(input);
     match input.text("step") {
         "tx_power" => {
             let range = PowerRange { min: input.int("min"), max: input.int("max"), rejected: 0 };
@@ -188,7 +171,6 @@ fn tts_adr_step(case: &Case) -> Outcome {
         }
         other => panic!("unknown step {other}"),
     }
-    Outcome::Checked
 }
 
 fn data_rate_step(band: &Band, input: Fields<'_>, expected: Fields<'_>) {

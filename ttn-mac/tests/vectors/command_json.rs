@@ -2,20 +2,18 @@
 
 use ttn_core::radio::{DataRateIndex, Frequency};
 use ttn_mac::{
-    command::{Command, DeviceModeClass},
+    command::{
+        Command, DeviceModeClass, RelayActivation, RelayFilterEui, RelayLimit, RelayLimits,
+        RelaySecondChannel, RootWorSKey,
+    },
     frame::FrequencyStep,
 };
 
 use crate::support::Fields;
 
-/// A command that cannot be made.
+/// A type does not have the value: refused before it could be encoded.
 #[derive(Debug)]
-pub(crate) enum NoCommand {
-    /// It belongs to a later issue.
-    Later,
-    /// A type does not have the value: refused before it could be encoded.
-    Refused,
-}
+pub(crate) struct Refused;
 
 pub(crate) fn step(input: Fields<'_>) -> FrequencyStep {
     match input.number("freq_multiplier") {
@@ -25,15 +23,7 @@ pub(crate) fn step(input: Fields<'_>) -> FrequencyStep {
     }
 }
 
-/// Whether a command of this name is read by a later issue.
-pub(crate) fn is_later(name: &str) -> bool {
-    ["PingSlot", "Beacon", "Relay"].iter().any(|family| name.starts_with(family))
-}
-
-pub(crate) fn command(name: &str, f: Fields<'_>) -> Result<Command, NoCommand> {
-    if is_later(name) {
-        return Err(NoCommand::Later);
-    }
+pub(crate) fn command(name: &str, f: Fields<'_>) -> Result<Command, Refused> {
     Ok(match name {
         "ResetInd" => Command::ResetInd { minor_version: octet(f, "minor_version")? },
         "ResetConf" => Command::ResetConf { minor_version: octet(f, "minor_version")? },
@@ -69,7 +59,7 @@ pub(crate) fn command(name: &str, f: Fields<'_>) -> Result<Command, NoCommand> {
         "DevStatusReq" => Command::DevStatusReq,
         "DevStatusAns" => Command::DevStatusAns {
             battery: octet(f, "battery")?,
-            margin: i8::try_from(f.number("margin")).map_err(|_| NoCommand::Refused)?,
+            margin: i8::try_from(f.number("margin")).map_err(|_| Refused)?,
         },
         "NewChannelReq" => Command::NewChannelReq {
             channel_index: octet(f, "channel_index")?,
@@ -124,26 +114,127 @@ pub(crate) fn command(name: &str, f: Fields<'_>) -> Result<Command, NoCommand> {
         }
         "DeviceModeInd" => Command::DeviceModeInd { class: class(f)? },
         "DeviceModeConf" => Command::DeviceModeConf { class: class(f)? },
+        "PingSlotInfoReq" => Command::PingSlotInfoReq { period: octet(f, "period")? },
+        "PingSlotInfoAns" => Command::PingSlotInfoAns,
+        "PingSlotChannelReq" => Command::PingSlotChannelReq {
+            frequency: frequency(f, "frequency"),
+            data_rate_index: data_rate(f, "data_rate_index")?,
+        },
+        "PingSlotChannelAns" => Command::PingSlotChannelAns {
+            frequency_ack: f.flag("frequency_ack"),
+            data_rate_index_ack: f.flag("data_rate_index_ack"),
+        },
+        "BeaconTimingReq" => Command::BeaconTimingReq,
+        "BeaconTimingAns" => Command::BeaconTimingAns {
+            delay: f.int("delay"),
+            channel_index: octet(f, "channel_index")?,
+        },
+        "BeaconFreqReq" => Command::BeaconFreqReq { frequency: frequency(f, "frequency") },
+        "BeaconFreqAns" => Command::BeaconFreqAns { frequency_ack: f.flag("frequency_ack") },
+        _ => return relay_command(name, f),
+    })
+}
+
+fn relay_command(name: &str, f: Fields<'_>) -> Result<Command, Refused> {
+    Ok(match name {
+        "RelayConfReq" => Command::RelayConfReq {
+            start: octet(f, "start_stop")? != 0,
+            cad_periodicity: octet(f, "cad_periodicity")?,
+            default_channel_index: octet(f, "default_channel_index")?,
+            second_channel: second_channel(f)?,
+        },
+        "RelayConfAns" => Command::RelayConfAns {
+            second_channel_frequency_ack: f.flag("second_channel_frequency_ack"),
+            second_channel_ack_offset_ack: f.flag("second_channel_ack_offset_ack"),
+            second_channel_data_rate_index_ack: f.flag("second_channel_data_rate_index_ack"),
+            second_channel_index_ack: f.flag("second_channel_index_ack"),
+            default_channel_index_ack: f.flag("default_channel_index_ack"),
+            cad_periodicity_ack: f.flag("cad_periodicity_ack"),
+        },
+        "RelayEndDeviceConfReq" => Command::RelayEndDeviceConfReq {
+            activation: RelayActivation::from_low_bits(octet(f, "relay_mode_activation")?),
+            smart_enable_level: octet(f, "smart_enable_level")?,
+            backoff: octet(f, "backoff")?,
+            second_channel: second_channel(f)?,
+        },
+        "RelayEndDeviceConfAns" => Command::RelayEndDeviceConfAns {
+            second_channel_frequency_ack: f.flag("second_channel_frequency_ack"),
+            second_channel_data_rate_index_ack: f.flag("second_channel_data_rate_index_ack"),
+            second_channel_index_ack: f.flag("second_channel_index_ack"),
+            backoff_ack: f.flag("backoff_ack"),
+        },
+        "RelayFilterListReq" => Command::RelayFilterListReq {
+            index: octet(f, "filter_list_index")?,
+            action: octet(f, "filter_list_action")?,
+            eui: RelayFilterEui::new(&f.bytes("filter_list_eui")).ok_or(Refused)?,
+        },
+        "RelayUpdateUplinkListReq" => Command::RelayUpdateUplinkListReq {
+            rule_index: octet(f, "rule_index")?,
+            limit: RelayLimit {
+                reload_rate: octet(f, "reload_rate")?,
+                bucket_size: octet(f, "bucket_size")?,
+            },
+            dev_addr: f.dev_addr("dev_addr"),
+            w_f_cnt: f.int("w_f_cnt"),
+            root_wor_s_key: RootWorSKey::new(f.array("root_wor_s_key")),
+        },
+        "RelayUpdateUplinkListAns" => Command::RelayUpdateUplinkListAns,
+        "RelayCtrlUplinkListReq" => Command::RelayCtrlUplinkListReq {
+            rule_index: octet(f, "rule_index")?,
+            remove: octet(f, "action")? != 0,
+        },
+        "RelayCtrlUplinkListAns" => Command::RelayCtrlUplinkListAns {
+            rule_index_ack: f.flag("rule_index_ack"),
+            w_f_cnt: f.int("w_f_cnt"),
+        },
+        "RelayConfigureFwdLimitReq" => Command::RelayConfigureFwdLimitReq(RelayLimits {
+            reset_limit_counter: octet(f, "reset_limit_counter")?,
+            join_request: limit(f, "join_request")?,
+            notify: limit(f, "notify")?,
+            global_uplink: limit(f, "global_uplink")?,
+            overall: limit(f, "overall")?,
+        }),
+        "RelayNotifyNewEndDeviceReq" => Command::RelayNotifyNewEndDeviceReq {
+            dev_addr: f.dev_addr("dev_addr"),
+            snr: f.int("snr"),
+            rssi: f.int("rssi"),
+        },
         other => panic!("unknown command {other}"),
     })
 }
 
-fn octet(f: Fields<'_>, name: &str) -> Result<u8, NoCommand> {
-    u8::try_from(f.number(name)).map_err(|_| NoCommand::Refused)
+fn second_channel(f: Fields<'_>) -> Result<RelaySecondChannel, Refused> {
+    Ok(RelaySecondChannel {
+        index: octet(f, "second_channel_index")?,
+        data_rate_index: data_rate(f, "second_channel_data_rate_index")?,
+        ack_offset: octet(f, "second_channel_ack_offset")?,
+        frequency: frequency(f, "second_channel_frequency"),
+    })
 }
 
-fn data_rate(f: Fields<'_>, name: &str) -> Result<DataRateIndex, NoCommand> {
-    DataRateIndex::new(octet(f, name)?).ok_or(NoCommand::Refused)
+fn limit(f: Fields<'_>, name: &str) -> Result<RelayLimit, Refused> {
+    Ok(RelayLimit {
+        reload_rate: octet(f, &format!("{name}_reload_rate"))?,
+        bucket_size: octet(f, &format!("{name}_bucket_size"))?,
+    })
+}
+
+fn octet(f: Fields<'_>, name: &str) -> Result<u8, Refused> {
+    u8::try_from(f.number(name)).map_err(|_| Refused)
+}
+
+fn data_rate(f: Fields<'_>, name: &str) -> Result<DataRateIndex, Refused> {
+    DataRateIndex::new(octet(f, name)?).ok_or(Refused)
 }
 
 fn frequency(f: Fields<'_>, name: &str) -> Frequency {
     Frequency::from_hz(f.int(name))
 }
 
-fn class(f: Fields<'_>) -> Result<DeviceModeClass, NoCommand> {
+fn class(f: Fields<'_>) -> Result<DeviceModeClass, Refused> {
     match f.number("class") {
         0 => Ok(DeviceModeClass::A),
         2 => Ok(DeviceModeClass::C),
-        _ => Err(NoCommand::Refused),
+        _ => Err(Refused),
     }
 }

@@ -24,7 +24,7 @@ use ttn_mac::{
 
 use crate::{
     command_json,
-    support::{Case, Fields, Kind, Outcome, checked},
+    support::{Case, Fields, Kind, checked},
 };
 
 pub(crate) const KINDS: &[Kind] = &[
@@ -43,7 +43,7 @@ pub(crate) const KINDS: &[Kind] = &[
 
 const STEP: FrequencyStep = FrequencyStep::Hz100;
 
-fn codec_frame(case: &Case) -> Outcome {
+fn codec_frame(case: &Case) {
     let (phy, expected) = (parse(case), case.expected());
     check_form(&phy, expected);
     if expected.has("mic") {
@@ -67,10 +67,9 @@ fn codec_frame(case: &Case) -> Outcome {
         }
         Form::JoinAccept => panic!("no case has one"),
     }
-    Outcome::Checked
 }
 
-fn data_frame(case: &Case) -> Outcome {
+fn data_frame(case: &Case) {
     let (phy, input, expected) = (parse(case), case.input(), case.expected());
     let data = phy.data().expect("a data message");
     check_form(&phy, expected);
@@ -107,7 +106,6 @@ fn data_frame(case: &Case) -> Outcome {
     };
     assert_eq!(sealed.unwrap(), *phy.bytes);
     check_commands(&keys, version, &phy, case);
-    Outcome::Checked
 }
 
 fn check_commands(keys: &NetworkKeys, version: MacVersion, phy: &PhyPayload, case: &Case) {
@@ -122,7 +120,7 @@ fn check_commands(keys: &NetworkKeys, version: MacVersion, phy: &PhyPayload, cas
     assert_eq!(commands, wanted);
 }
 
-fn f_ctrl(case: &Case) -> Outcome {
+fn f_ctrl(case: &Case) {
     let (input, expected) = (case.input(), case.expected());
     let ([octet], direction) = (input.array("byte"), Direction::of_uplink(input.flag("uplink")));
     let f_ctrl = decode_f_ctrl(direction, octet);
@@ -130,10 +128,9 @@ fn f_ctrl(case: &Case) -> Outcome {
     assert_eq!(octet & 0x0F, expected.int::<u8>("f_opts_len"));
     let reserved = if input.flag("uplink") { 0 } else { 0x40 };
     assert_eq!(encode_f_ctrl(direction, f_ctrl), octet & 0xF0 & !reserved);
-    Outcome::Checked
 }
 
-fn join_accept_payload(case: &Case) -> Outcome {
+fn join_accept_payload(case: &Case) {
     let (payload, expected) = (case.input().bytes("payload"), case.expected());
     let accept = JoinAccept::decode(&payload, STEP).unwrap();
     check_accept(&accept, expected);
@@ -154,10 +151,9 @@ fn join_accept_payload(case: &Case) -> Outcome {
         (got, _) => panic!("CFList {got:?}"),
     }
     assert_eq!(accept.encode(STEP).unwrap(), payload);
-    Outcome::Checked
 }
 
-fn join_exchange(case: &Case) -> Outcome {
+fn join_exchange(case: &Case) {
     let (input, expected) = (case.input(), case.expected());
     let (keys, phy) = (input.object("keys"), input.bytes("join_accept_phy"));
     let is_1_1 = version(input).is_1_1();
@@ -210,10 +206,9 @@ fn join_exchange(case: &Case) -> Outcome {
         assert_eq!(js.js_int_key, expected.key("js_int_key"));
         assert_eq!(js.js_enc_key, expected.key("js_enc_key"));
     }
-    Outcome::Checked
 }
 
-fn rejoin_request(case: &Case) -> Outcome {
+fn rejoin_request(case: &Case) {
     let (phy, expected) = (parse(case), case.expected());
     let Form::RejoinRequest(request) = phy.form else { panic!("no rejoin-request") };
     check_form(&phy, expected);
@@ -227,23 +222,20 @@ fn rejoin_request(case: &Case) -> Outcome {
         }
     };
     assert_eq!(join::rejoin_request_mic(&key, phy.without_mic()), Ok(phy.mic()));
-    Outcome::Checked
 }
 
-fn malformed(case: &Case) -> Outcome {
+fn malformed(case: &Case) {
     frame::parse(case.input().bytes("phy_payload")).expect_err("must be refused");
-    Outcome::Checked
 }
 
-fn semantic_reject(case: &Case) -> Outcome {
+fn semantic_reject(case: &Case) {
     let (phy, input) = (parse(case), case.input());
     let keys = network_keys(input.object("keys"));
     let commands_twice = phy.data().map(CommandPlace::of) == Some(CommandPlace::Both);
     assert!(commands_twice || !verify(&keys, MacVersion::V1_0_4, &phy, input));
-    Outcome::Checked
 }
 
-fn uplink_identifiers(case: &Case) -> Outcome {
+fn uplink_identifiers(case: &Case) {
     let expected = case.expected();
     let (join_eui, dev_eui) = match parse(case).form {
         Form::JoinRequest(request) => (Some(request.join_eui), request.dev_eui),
@@ -255,24 +247,21 @@ fn uplink_identifiers(case: &Case) -> Outcome {
     };
     assert_eq!(join_eui, expected.has("join_eui").then(|| expected.join_eui("join_eui")));
     assert_eq!(dev_eui, expected.dev_eui("dev_eui"));
-    Outcome::Checked
 }
 
-fn net_id(case: &Case) -> Outcome {
+fn net_id(case: &Case) {
     let (net_id, expected) = (case.input().net_id("net_id"), case.expected());
     assert_eq!(net_id.net_id_type(), expected.int::<u8>("type"));
     assert_eq!(net_id.id(), u32::from_str_radix(expected.text("id"), 16).unwrap());
     let prefix = net_id.dev_addr_prefix();
     assert_eq!(prefix.addr(), expected.dev_addr("dev_addr_prefix"));
     assert_eq!(prefix.length(), expected.int::<u8>("prefix_length"));
-    Outcome::Checked
 }
 
-fn dev_addr_prefix_subset(case: &Case) -> Outcome {
+fn dev_addr_prefix_subset(case: &Case) {
     let prefix = |name| case.input().text(name).parse::<DevAddrPrefix>().unwrap();
     let is_subset = case.expected().flag("a_is_subset_of_b");
     assert_eq!(prefix("a").is_subset_of(prefix("b")), is_subset);
-    Outcome::Checked
 }
 
 fn parse(case: &Case) -> PhyPayload {

@@ -15,7 +15,7 @@ pub(crate) struct Kind {
 }
 
 /// Checks one case and panics if it fails.
-pub(crate) type Check = fn(&Case) -> Outcome;
+pub(crate) type Check = fn(&Case);
 
 pub(crate) const fn checked(name: &'static str, check: Check) -> Kind {
     Kind { name, check: Some(check) }
@@ -23,13 +23,6 @@ pub(crate) const fn checked(name: &'static str, check: Check) -> Kind {
 
 pub(crate) const fn later(name: &'static str) -> Kind {
     Kind { name, check: None }
-}
-
-/// What became of a case that did not fail.
-pub(crate) enum Outcome {
-    Checked,
-    /// It waits for what this names.
-    Later(String),
 }
 
 pub(crate) struct Case(pub(crate) Value);
