@@ -6,6 +6,7 @@
 //! * [`session`]: frame counters, verification, sealing and opening of data frames;
 //! * [`band`], [`plan`]: the Regional Parameters and frequency plans as data;
 //! * [`state`], [`engine`]: what the network knows of a device, and the state machine over it;
+//! * [`package`]: packages of the application layer;
 //! * [`adr`]: policies for data rate, power and repetitions;
 //! * [`device`]: the other side of the air, for tests and simulations.
 //!
@@ -53,6 +54,7 @@ pub mod crypto;
 pub mod device;
 pub mod engine;
 pub mod frame;
+pub mod package;
 pub mod plan;
 pub mod session;
 pub mod state;

@@ -9,6 +9,7 @@
 )]
 
 mod allocation;
+mod clock_sync;
 mod command;
 mod corpus;
 mod frame;
