@@ -118,6 +118,7 @@ async fn main() -> anyhow::Result<()> {
         priority: TxPriority::Normal,
         class_b_c: None,
         correlation_ids: Vec::new(),
+        confirmed_retry: None,
     };
     ns.push_downlinks(&key, vec![downlink]).await?;
 

@@ -20,6 +20,7 @@ use ttn_core::{
 
 use crate::{
     Config, Error,
+    directory::Errands,
     format::{Formatter, Formatters},
     integrations::Integrations,
     last_seen::LastSeen,
@@ -28,6 +29,7 @@ use crate::{
         Tail,
     },
     state::{Change, Entry, State, Waiting},
+    stats::Stats,
     store::{ApplicationStore, FormatterKind, Loaded, RegistryRecord},
 };
 
@@ -48,6 +50,8 @@ pub struct ApplicationServer {
     pub(crate) work: Notify,
     pub(crate) last_seen: LastSeen,
     pub(crate) integrations: Integrations,
+    pub(crate) errands: Errands,
+    pub(crate) stats: Stats,
     pub(crate) started_at: Timestamp,
 }
 
@@ -141,6 +145,8 @@ impl ApplicationServer {
         tasks.spawn("as-complete", async move { server.work_pending().await });
         let server = self.clone();
         tasks.spawn("as-retention", async move { server.retain().await });
+        let server = self.clone();
+        tasks.spawn("as-errands", async move { server.run_errands().await });
         if !self.config.last_seen_interval.is_zero() {
             let server = self.clone();
             tasks.spawn("as-last-seen", async move { server.report_last_seen().await });
@@ -313,6 +319,8 @@ impl Builder {
             work: Notify::new(),
             last_seen: LastSeen::default(),
             integrations: Integrations::default(),
+            errands: Errands::default(),
+            stats: Stats::default(),
             started_at,
         })
     }

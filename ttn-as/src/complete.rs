@@ -3,24 +3,25 @@
 //! Messages of one device are completed in order, devices beside each other. A second record in the device's lane
 //! carries the result; until then the first one says that something is missing, also after a restart.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use serde_json::json;
 use ttn_core::{
     addr::DevAddr,
-    error::{ApiError, ErrorBody, ErrorKind},
+    error::{ApiError, ErrorKind},
     id::{DeviceIds, DeviceKey},
     key::{KeyEnvelope, SessionKeyId},
-    msg::{ApplicationUp, Downlink, Up, UplinkUp},
-    peer::PeerError,
+    msg::{ApplicationUp, ConfirmedRetry, Downlink, Location, LocationSolved, Up, UplinkUp},
+    peer::{DeviceInfo, PeerError},
     store::{Refusal, durable},
 };
 
 use crate::{
     ApplicationServer, Error, QueueOperation, event,
     format::Payload,
-    log::{Record, RecordState},
+    location,
+    log::{Record, RecordState, Sealed},
     state::{Entry, Waiting},
     store::{FormatterKind, Formatters},
     uplink::{complete, open_uplink, seal_downlink},
@@ -35,6 +36,12 @@ pub(crate) const LOG_FULL_PAUSE: Duration = Duration::from_millis(10);
 
 /// Something is not available now.
 struct Retry;
+
+/// What is set for a device.
+struct Settings {
+    formatters: Option<Formatters>,
+    skips_crypto: bool,
+}
 
 impl ApplicationServer {
     pub(crate) async fn work_pending(&self) {
@@ -55,12 +62,12 @@ impl ApplicationServer {
     async fn complete_device(&self, key: DeviceKey) {
         let mut pause = RETRY.0;
         let mut attempt = 0;
-        while let Some((waiting, formatters)) = self.next_waiting(&key) {
+        while let Some((waiting, settings)) = self.next_waiting(&key) {
             if durable(&*self.log, waiting.position).await.is_err() {
                 return;
             }
             let mut record = (*waiting.record).clone();
-            if self.complete_one(&mut record, formatters.as_ref(), attempt).await.is_err() {
+            if self.complete_one(&mut record, &settings, attempt).await.is_err() {
                 attempt += 1;
                 self.sleep(pause).await;
                 pause = (pause * 2).min(RETRY.1);
@@ -73,7 +80,7 @@ impl ApplicationServer {
         }
     }
 
-    fn next_waiting(&self, key: &DeviceKey) -> Option<(Waiting, Option<Formatters>)> {
+    fn next_waiting(&self, key: &DeviceKey) -> Option<(Waiting, Settings)> {
         let mut state = self.state.lock();
         let entry = state.devices.get_mut(key)?;
         let Some(waiting) = entry.queue.front().cloned() else {
@@ -81,33 +88,45 @@ impl ApplicationServer {
             return None;
         };
         let entry = state.devices.get(key)?;
-        Some((waiting, state.formatters(entry)))
+        let formatters = state.formatters(entry);
+        Some((waiting, Settings { formatters, skips_crypto: state.skips_crypto(entry) }))
     }
 
     async fn complete_one(
         &self,
         record: &mut Record,
-        formatters: Option<&Formatters>,
+        settings: &Settings,
         attempt: u32,
     ) -> Result<(), Retry> {
+        if matches!(record.up.up, Up::Uplink(_)) && record.context.device.is_none() {
+            record.context.device = self.known_info(&record.up.ids.key).await;
+        }
         if record.encrypted {
-            if let Err(error) = self.open(record).await {
-                if error.kind() == ErrorKind::Unavailable {
-                    return Err(Retry);
+            match self.open(record).await {
+                Ok(()) => record.encrypted = false,
+                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(Retry),
+                // AS-05: the application decrypts it.
+                Err(Error::NoAppSKey) if settings.skips_crypto => {
+                    record.context.sealed = self.sealed(&record.up);
+                    record.state = RecordState::Deliver;
+                    return Ok(());
                 }
-                record.state = RecordState::Drop;
-                record.reason = Some(error.to_body());
-                return Ok(());
+                Err(error) => {
+                    record.state = RecordState::Drop;
+                    record.reason = Some(error.to_body());
+                    return Ok(());
+                }
             }
-            record.encrypted = false;
         }
         match &record.up.up {
             Up::Uplink(uplink) => {
+                let formatters = settings.formatters.as_ref();
                 let formatters = formatters.filter(|f| f.up != FormatterKind::None);
                 if let Some(formatters) = formatters {
                     record.decoded = self.decode(&record.up, uplink, formatters).await;
                 }
             }
+            Up::DownlinkNack(downlink) => self.send_again(&record.up, downlink, attempt).await?,
             Up::JoinAccept(join) if !join.invalidated_downlinks.is_empty() => {
                 let downlinks = join.invalidated_downlinks.clone();
                 self.requeue(&record.up, QueueOperation::Push, downlinks, attempt).await?;
@@ -126,6 +145,54 @@ impl ApplicationServer {
         }
         record.state = RecordState::Deliver;
         Ok(())
+    }
+
+    /// What is registered about a device, from memory if it is there.
+    async fn known_info(&self, key: &DeviceKey) -> Option<Arc<DeviceInfo>> {
+        let now = self.clock.monotonic();
+        let known = {
+            let state = self.state.lock();
+            let known = state.devices.get(key).and_then(|entry| entry.info.as_ref());
+            known.filter(|known| known.expires_at > now).map(|known| known.info.clone())
+        };
+        let info = match known {
+            Some(info) => info,
+            None if self.peers.directory().is_err() => return None,
+            None => self.device_info(key).await,
+        };
+        (*info != DeviceInfo::default()).then_some(info)
+    }
+
+    /// What the application needs to decrypt a message itself.
+    fn sealed(&self, up: &ApplicationUp) -> Option<Box<Sealed>> {
+        let id = match &up.up {
+            Up::JoinAccept(join) => &join.session_key_id,
+            Up::Uplink(uplink) => &uplink.session_key_id,
+            _ => return None,
+        };
+        let state = self.state.lock();
+        self.seal(true, &state.devices.get(&up.ids.key)?.change(), id)
+    }
+
+    /// Queues a downlink again that the device did not acknowledge (AS-26), behind what waits already.
+    async fn send_again(
+        &self,
+        up: &ApplicationUp,
+        downlink: &Downlink,
+        attempt: u32,
+    ) -> Result<(), Retry> {
+        let retry = downlink.confirmed_retry.unwrap_or_default();
+        let max_retries = retry.max_attempts.unwrap_or(self.config.confirmed_retries);
+        if retry.attempt >= max_retries {
+            let body = Error::MaxRetriesReached { max_retries }.to_body();
+            self.report(&event::DOWN_DROP, up, || {
+                json!({ "reason": body.name, "message": body.message, "max_retries": max_retries })
+            });
+            return Ok(());
+        }
+        let attempts = ConfirmedRetry { attempt: retry.attempt + 1, ..retry };
+        let again = Downlink { confirmed_retry: Some(attempts), ..downlink.clone() };
+        self.requeue(up, QueueOperation::Push, vec![again], attempt).await
     }
 
     /// Decrypts a message, fetching the key if need be (AS-03).
@@ -152,6 +219,11 @@ impl ApplicationServer {
                 }
                 invalidated.downlinks = opened;
             }
+            Up::JoinAccept(join) => {
+                self.session_key(&ids, &join.session_key_id).await?;
+                // Their session is over, and nobody here can read them.
+                join.invalidated_downlinks.clear();
+            }
             _ => {}
         }
         Ok(())
@@ -166,34 +238,33 @@ impl ApplicationServer {
         let known = |entry: &Entry| {
             let session = entry.hot.session(id);
             let dev_addr = session.map(|s| s.dev_addr).or(ids.dev_addr).unwrap_or_default();
-            (entry.key(id).cloned(), dev_addr, entry.device.ids.clone())
+            let kept = session.and_then(|session| session.app_s_key.as_ref());
+            let key = entry.key(id).cloned().or_else(|| self.unwrap(kept?));
+            (key, kept.is_some(), dev_addr, entry.device.ids.clone())
         };
-        let (key, dev_addr, registered) = {
+        let (key, is_sealed, dev_addr, registered) = {
             let state = self.state.lock();
             let entry = state.devices.get(&ids.key);
-            known(entry.ok_or_else(|| Error::DeviceNotFound(ids.key.clone()))?)
+            let entry = entry.ok_or_else(|| Error::DeviceNotFound(ids.key.clone()))?;
+            let (key, is_kept, dev_addr, registered) = known(entry);
+            (key, is_kept && state.skips_crypto(entry), dev_addr, registered)
         };
-        if let Some(key) = key {
-            return Ok((key, dev_addr));
+        match key {
+            Some(key) => return Ok((key, dev_addr)),
+            None if is_sealed => return Err(Error::NoAppSKey),
+            None => {}
         }
         let envelope = self.fetch_key(ids, &registered, id).await?;
-        let key = self.unwrap(&envelope).ok_or_else(|| Error::AppSKey {
-            source: PeerError::Rejected(Box::new(ErrorBody::new(
-                "pkg/applicationserver",
-                "no_app_s_key",
-                ErrorKind::FailedPrecondition,
-                "the AppSKey is wrapped with a key encryption key that this server lacks",
-            ))),
-        })?;
+        let key = self.unwrap(&envelope);
         let mut state = self.state.lock();
         if let Some(entry) = state.devices.get_mut(&ids.key) {
-            entry.remember(vec![(id.clone(), key.clone())]);
+            entry.remember(key.iter().map(|key| (id.clone(), key.clone())).collect());
             // It is stored with the next record of the device.
             if let Some(session) = Arc::make_mut(&mut entry.hot).session_mut(id) {
                 session.app_s_key = Some(self.wrap(envelope));
             }
         }
-        Ok((key, dev_addr))
+        Ok((key.ok_or(Error::NoAppSKey)?, dev_addr))
     }
 
     async fn fetch_key(
@@ -265,7 +336,12 @@ impl ApplicationServer {
     }
 
     /// Changes the last counter of a session.
-    fn count_from(&self, key: &DeviceKey, id: &SessionKeyId, change: impl FnOnce(&mut u32)) {
+    pub(crate) fn count_from(
+        &self,
+        key: &DeviceKey,
+        id: &SessionKeyId,
+        change: impl FnOnce(&mut u32),
+    ) {
         let mut state = self.state.lock();
         let Some(entry) = state.devices.get_mut(key) else { return };
         if let Some(session) = Arc::make_mut(&mut entry.hot).session_mut(id) {
@@ -286,7 +362,30 @@ impl ApplicationServer {
         let mut completed = complete(record, change.next_number());
         completed.state = record.state;
         change.records.push(completed);
+        let place = location_of(record);
+        if let Some(place) = place {
+            self.add_own(entry, &mut change, Record::deliver(0, solved(&record.up, place)));
+        }
         let lane = change.hot.lane;
-        self.commit(&mut state, lane, vec![change]).map(|_| ())
+        self.commit(&mut state, lane, vec![change])?;
+        drop(state);
+        if let Some(place) = place.filter(|_| !record.up.simulated) {
+            self.note_location(key, place);
+        }
+        Ok(())
     }
+}
+
+/// The place in a decoded uplink (AS-17).
+fn location_of(record: &Record) -> Option<Location> {
+    let is_uplink = matches!(record.up.up, Up::Uplink(_));
+    let delivered = is_uplink && record.state == RecordState::Deliver;
+    location::of_payload(&record.decoded.as_ref().filter(|_| delivered)?.payload)
+}
+
+/// The message that tells a place.
+fn solved(up: &ApplicationUp, location: Location) -> ApplicationUp {
+    let service = location::SERVICE.to_owned();
+    let solved = LocationSolved { service, location, attributes: BTreeMap::new() };
+    ApplicationUp { up: Up::LocationSolved(solved), ..up.clone() }
 }

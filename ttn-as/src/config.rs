@@ -21,6 +21,10 @@ pub struct Config {
     pub pending_max: usize,
     /// How often devices' last activity is reported to the Identity Server (AS-08); zero: never.
     pub last_seen_interval: Duration,
+    /// How often a confirmed downlink is sent again, unless the application says so (AS-26).
+    pub confirmed_retries: u32,
+    /// The most that an application may say.
+    pub confirmed_retries_max: u32,
     /// The MQTT server.
     pub mqtt: MqttConfig,
     /// How long the log keeps messages.
@@ -36,6 +40,8 @@ impl Default for Config {
             workers: 64,
             pending_max: 256,
             last_seen_interval: Duration::from_secs(10),
+            confirmed_retries: 8,
+            confirmed_retries_max: 32,
             mqtt: MqttConfig::default(),
             retention: RetentionConfig::default(),
         }

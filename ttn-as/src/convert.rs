@@ -1,16 +1,21 @@
 //! The records of the Application Server to and from messages of the API.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tonic::Status;
 use ttn_core::{
-    addr::DevAddr,
+    addr::{DevAddr, NetId},
     error::{ErrorBody, ErrorKind},
+    id::DeviceIds,
     key::{Aes128Key, KeyEnvelope, SessionKeyId},
+    msg::{ApplicationUp, LocationSolved, RxMetadata, ServiceData, TxSettings, Up, UplinkUp},
+    radio::{DataRate, DataRateIndex, Frequency},
+    time::Timestamp,
 };
-use ttn_proto::{convert, json, v3};
+use ttn_proto::{convert, json, v3, v3::application_up::Up as ApiUp};
 
 use crate::{
+    Error,
     downlink::DownlinkItem,
     store::{Device, FormatterKind, Formatters, Session, SessionRecord},
 };
@@ -123,5 +128,78 @@ pub(crate) fn downlink_from_api(message: &v3::ApplicationDownlink) -> Result<Dow
         priority: convert::priority(message.priority).map_err(|error| wrong("priority", error))?,
         class_b_c: class_b_c.map_err(|error| wrong("class_b_c", error))?,
         correlation_ids: message.correlation_ids.iter().map(|id| Arc::from(id.as_str())).collect(),
+        retries_max: message.confirmed_retry.as_ref().and_then(|retry| retry.max_attempts),
+        session_key_id: SessionKeyId::new(&message.session_key_id)
+            .filter(|id| !id.as_bytes().is_empty()),
+        f_cnt: message.f_cnt,
+    })
+}
+
+/// A message to be simulated (AS-19). What an uplink does not say about its transmission is taken to be SF7BW125.
+pub(crate) fn simulated_from_api(
+    ids: DeviceIds,
+    message: v3::ApplicationUp,
+    now: Timestamp,
+) -> Result<ApplicationUp, Status> {
+    let refused = || wrong("up", Error::NotSimulated);
+    let up = match message.up.ok_or_else(refused)? {
+        ApiUp::UplinkMessage(uplink) => Up::Uplink(Box::new(uplink_from_api(&uplink, now)?)),
+        ApiUp::LocationSolved(solved) => Up::LocationSolved(LocationSolved {
+            location: solved.location.as_ref().map(Into::into).ok_or_else(refused)?,
+            service: solved.service,
+            attributes: solved.attributes,
+        }),
+        ApiUp::ServiceData(data) => {
+            let fields = data.data.unwrap_or_default().fields.into_iter();
+            let data_of = |(name, value)| (name, json::from_proto_value(value));
+            Up::ServiceData(ServiceData {
+                service: data.service,
+                data: fields.map(data_of).collect(),
+            })
+        }
+        _ => return Err(refused()),
+    };
+    let correlation_ids = message.correlation_ids.iter().map(|id| Arc::from(id.as_str())).collect();
+    Ok(ApplicationUp {
+        ids,
+        correlation_ids,
+        received_at: now,
+        up,
+        simulated: true,
+        repeated: false,
+    })
+}
+
+fn uplink_from_api(message: &v3::ApplicationUplink, now: Timestamp) -> Result<UplinkUp, Status> {
+    let rx_metadata = message.rx_metadata.iter().map(|metadata| {
+        let mut metadata = metadata.clone();
+        metadata.received_at.get_or_insert_with(|| convert::timestamp(now));
+        RxMetadata::try_from(&metadata).map_err(|error| wrong("uplink_message.rx_metadata", error))
+    });
+    let settings = message.settings.clone().unwrap_or_default();
+    let data_rate = settings.data_rate.as_ref().map(DataRate::try_from).transpose();
+    let data_rate = data_rate.map_err(|error| wrong("uplink_message.settings", error))?;
+    Ok(UplinkUp {
+        session_key_id: SessionKeyId::new(&message.session_key_id)
+            .ok_or_else(|| wrong("uplink_message.session_key_id", "too long"))?,
+        f_port: u8::try_from(message.f_port).ok().filter(|port| *port != 0),
+        f_cnt: message.f_cnt,
+        frm_payload: message.frm_payload.as_slice().into(),
+        rx_metadata: rx_metadata.collect::<Result<_, _>>()?,
+        settings: TxSettings {
+            data_rate: data_rate.unwrap_or_else(|| DataRate::lora(7, 125_000)),
+            frequency: Frequency::from_hz(settings.frequency),
+            timestamp: settings.timestamp,
+            time: settings.time.as_ref().map(convert::to_timestamp),
+            concentrator_time: None,
+        },
+        data_rate_index: DataRateIndex::ZERO,
+        confirmed: message.confirmed,
+        consumed_airtime: message
+            .consumed_airtime
+            .as_ref()
+            .map_or(Duration::ZERO, convert::to_duration),
+        packet_error_rate: (message.packet_error_rate > 0.0).then_some(message.packet_error_rate),
+        net_id: NetId::default(),
     })
 }

@@ -7,7 +7,10 @@ use ttn_core::{
     error::ApiError,
     id::{DeviceIds, DeviceKey, EntityId},
     key::SessionKeyId,
-    msg::{ApplicationUp, ClassBC, CorrelationIds, Downlink, TxPriority, Up, correlation_id},
+    msg::{
+        ApplicationUp, ClassBC, ConfirmedRetry, CorrelationIds, Downlink, TxPriority, Up,
+        correlation_id,
+    },
     peer::{PeerError, QueueMismatch, QueueMismatchSession},
     store::Refusal,
 };
@@ -40,6 +43,12 @@ pub struct DownlinkItem {
     pub class_b_c: Option<ClassBC>,
     /// What it belongs to.
     pub correlation_ids: CorrelationIds,
+    /// How often it is sent again if the device does not acknowledge it (AS-26).
+    pub retries_max: Option<u32>,
+    /// The session that the application encrypted it for; only if the server lacks the key (AS-27).
+    pub session_key_id: Option<SessionKeyId>,
+    /// The counter that the application encrypted it under; only if the server lacks the key (AS-27).
+    pub f_cnt: u32,
 }
 
 /// What happens to a queue.
@@ -96,12 +105,19 @@ impl ApplicationServer {
             || json!({ "downlinks": items.len() }),
         );
         let done = async {
+            check_count(&items)?;
+            if self.is_sealed(device).await? {
+                let sealed = self.send_sealed(device, operation, items, &cause).await?;
+                let decoded = vec![None; sealed.len()];
+                return Ok((sealed, decoded));
+            }
             let prepared = self.prepare(&ids, items, &cause).await?;
             let sent = self.send_downlinks(device, operation, &prepared.downlinks).await?;
             Ok((sent, prepared.decoded))
         };
         match done.await {
             Ok((sent, decoded)) => {
+                self.stats.down(&device.application_id, sent.len(), self.clock.utc());
                 self.log_queued(device, sent, decoded).await;
                 Ok(())
             }
@@ -122,6 +138,7 @@ impl ApplicationServer {
     }
 
     /// Lists a device's queue in clear octets: what is encrypted for the session in use, else for the pending one.
+    /// What only the application can decrypt is listed as it is (AS-27).
     ///
     /// # Errors
     ///
@@ -137,7 +154,7 @@ impl ApplicationServer {
         };
         let mut queue = self.peers.as_ns()?.list_downlinks(device).await?;
         queue.retain(|downlink| downlink.session_key_id == wanted);
-        if !queue.is_empty() {
+        if !queue.is_empty() && !self.is_sealed(device).await? {
             let (key, dev_addr) = self.session_key(&ids, &wanted).await?;
             queue.iter_mut().for_each(|downlink| seal_downlink(&key, dev_addr, downlink));
         }
@@ -175,10 +192,6 @@ impl ApplicationServer {
         items: Vec<DownlinkItem>,
         cause: &CorrelationIds,
     ) -> Result<Prepared, Error> {
-        if items.len() > DOWNLINKS_MAX {
-            let (field, size) = ("downlinks", items.len());
-            return Err(Error::TooLarge { field, size, max: DOWNLINKS_MAX });
-        }
         let mut prepared = Prepared { downlinks: Vec::new(), decoded: Vec::new() };
         for item in items {
             let (downlink, decoded) = self.prepare_one(ids, item, cause).await?;
@@ -240,6 +253,7 @@ impl ApplicationServer {
                 Err(error) => self.report_format(ids, &error, false),
             }
         }
+        let confirmed_retry = self.retry(item.confirmed, item.retries_max)?;
         let mut correlation_ids = item.correlation_ids;
         correlation_ids.extend(cause.iter().cloned());
         let downlink = Downlink {
@@ -251,8 +265,87 @@ impl ApplicationServer {
             priority: item.priority,
             class_b_c: item.class_b_c,
             correlation_ids,
+            confirmed_retry,
         };
         Ok((downlink, decoded))
+    }
+
+    /// How often a downlink is sent again (AS-26).
+    fn retry(
+        &self,
+        confirmed: bool,
+        max_attempts: Option<u32>,
+    ) -> Result<Option<ConfirmedRetry>, Error> {
+        let max = self.config.confirmed_retries_max;
+        if max_attempts.is_some_and(|wanted| wanted == 0 || wanted > max) {
+            return Err(Error::MaxRetriesInvalid { max });
+        }
+        Ok(confirmed.then_some(ConfirmedRetry { attempt: 0, max_attempts }))
+    }
+
+    /// Whether only the application can encrypt for the device (AS-27).
+    async fn is_sealed(&self, device: &DeviceKey) -> Result<bool, Error> {
+        let skips = {
+            let state = self.state.lock();
+            state.devices.get(device).is_some_and(|entry| state.skips_crypto(entry))
+        };
+        if !skips {
+            return Ok(false);
+        }
+        match self.require_keys(device).await {
+            Err(Error::NoAppSKey) => Ok(true),
+            Err(error) => Err(error),
+            Ok(()) => Ok(false),
+        }
+    }
+
+    /// Hands downlinks to the Network Server that the application has encrypted (AS-27).
+    async fn send_sealed(
+        &self,
+        device: &DeviceKey,
+        operation: QueueOperation,
+        items: Vec<DownlinkItem>,
+        cause: &CorrelationIds,
+    ) -> Result<Vec<Downlink>, Error> {
+        let hot = self.device(device)?.1;
+        let seal = |item: DownlinkItem| {
+            let session = item.session_key_id.and_then(|id| hot.session(&id));
+            let session_key_id = session.ok_or(Error::UnknownSession)?.session_key_id.clone();
+            let f_port = item.f_port;
+            let port = u8::try_from(f_port).ok().filter(|_| (1..=F_PORT_MAX).contains(&f_port));
+            let f_port = port.ok_or(Error::NoFPort { f_port })?;
+            let (size, max) = (item.frm_payload.len(), PAYLOAD_MAX);
+            match size {
+                0 => return Err(Error::NoPayload),
+                _ if size > max => return Err(Error::TooLarge { field: "frm_payload", size, max }),
+                _ => {}
+            }
+            let mut correlation_ids = item.correlation_ids;
+            correlation_ids.extend(cause.iter().cloned());
+            Ok(Downlink {
+                session_key_id,
+                f_port,
+                f_cnt: item.f_cnt,
+                frm_payload: item.frm_payload.into(),
+                confirmed: item.confirmed,
+                priority: item.priority,
+                class_b_c: item.class_b_c,
+                correlation_ids,
+                confirmed_retry: self.retry(item.confirmed, item.retries_max)?,
+            })
+        };
+        let sealed = items.into_iter().map(seal).collect::<Result<Vec<_>, Error>>()?;
+        let network = self.peers.as_ns()?;
+        match operation {
+            QueueOperation::Push => network.push_downlinks(device, sealed.clone()).await?,
+            QueueOperation::Replace => network.replace_downlinks(device, sealed.clone()).await?,
+        }
+        for downlink in &sealed {
+            self.count_from(device, &downlink.session_key_id, |last| {
+                *last = downlink.f_cnt.max(*last);
+            });
+        }
+        Ok(sealed)
     }
 
     fn report_format(&self, ids: &DeviceIds, error: &crate::format::FormatError, encode: bool) {
@@ -393,6 +486,11 @@ impl ApplicationServer {
         let entry = entry.ok_or_else(|| Error::DeviceNotFound(device.clone()))?;
         Ok(entry.device.ids.clone())
     }
+}
+
+fn check_count(items: &[DownlinkItem]) -> Result<(), Error> {
+    let (field, size, max) = ("downlinks", items.len(), DOWNLINKS_MAX);
+    if size > max { Err(Error::TooLarge { field, size, max }) } else { Ok(()) }
 }
 
 /// The id of a session that is not chosen yet.

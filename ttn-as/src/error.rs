@@ -38,6 +38,23 @@ pub enum Error {
     /// The link does not exist.
     #[error("the application has no link")]
     LinkNotFound,
+    /// More retries of a confirmed downlink than the server allows.
+    #[error("a confirmed downlink is sent again at most {max} times; 1 to {max} may be asked for")]
+    MaxRetriesInvalid {
+        /// The limit.
+        max: u32,
+    },
+    /// A confirmed downlink was never acknowledged.
+    #[error(
+        "the device did not acknowledge the downlink, and it was sent again {max_retries} times"
+    )]
+    MaxRetriesReached {
+        /// How often it was sent again.
+        max_retries: u32,
+    },
+    /// The AppSKey is wrapped with a key that this server lacks.
+    #[error("the AppSKey is wrapped with a key encryption key that this server lacks")]
+    NoAppSKey,
     /// The device has no DevEUI, so that its keys cannot be asked for.
     #[error("the device has no DevEUI: its AppSKey cannot be fetched")]
     NoDevEui,
@@ -53,6 +70,9 @@ pub enum Error {
         /// The port.
         f_port: u32,
     },
+    /// A message that cannot be simulated.
+    #[error("only `uplink_message`, `location_solved` and `service_data` are simulated")]
+    NotSimulated,
     /// A downlink has neither octets nor a structure.
     #[error("a downlink has no payload: give `frm_payload` or `decoded_payload`")]
     NoPayload,
@@ -78,6 +98,9 @@ pub enum Error {
     /// The log takes nothing now.
     #[error("the application log takes nothing now: {0}; try again")]
     Refused(Refusal),
+    /// A downlink names a session that the device does not have.
+    #[error("the device has no session with these keys; read its sessions and encrypt again")]
+    UnknownSession,
     /// The store failed.
     #[error("{0}")]
     Store(#[source] StoreError),
@@ -119,6 +142,9 @@ impl ApiError for Error {
             Self::Format(error) => error.name(),
             Self::JoinServerUnavailable { .. } => "join_server_unavailable",
             Self::LinkNotFound => "link_not_found",
+            Self::MaxRetriesInvalid { .. } => "downlink_max_retries_invalid",
+            Self::MaxRetriesReached { .. } => "max_retries_reached",
+            Self::NoAppSKey => "no_app_s_key",
             Self::NoDevEui => "no_dev_eui",
             Self::NoDeviceSession => "no_device_session",
             Self::NoFPort { .. } => "no_f_port",
@@ -127,7 +153,8 @@ impl ApiError for Error {
             Self::Peer(_) => "peer",
             Self::Rebuild { .. } => "rebuild",
             Self::Refused(_) | Self::Store(_) => "store",
-            Self::TooLarge { .. } => "field_value",
+            Self::NotSimulated | Self::TooLarge { .. } => "field_value",
+            Self::UnknownSession => "unknown_session",
         }
     }
 
@@ -137,15 +164,22 @@ impl ApiError for Error {
             Self::Conflict(error) if error.kind == StoreErrorKind::AlreadyExists => {
                 ErrorKind::AlreadyExists
             }
-            Self::Conflict(_) | Self::Rebuild { .. } => ErrorKind::Aborted,
-            Self::DeviceNotFound(_) | Self::LinkNotFound => ErrorKind::NotFound,
+            Self::Conflict(_) | Self::MaxRetriesReached { .. } | Self::Rebuild { .. } => {
+                ErrorKind::Aborted
+            }
+            Self::DeviceNotFound(_) | Self::LinkNotFound | Self::UnknownSession => {
+                ErrorKind::NotFound
+            }
             Self::Format(error) => error.kind(),
             Self::JoinServerUnavailable { .. } | Self::Refused(_) => ErrorKind::Unavailable,
             Self::NoDeviceSession => ErrorKind::FailedPrecondition,
-            Self::NoDevEui
+            Self::NoAppSKey => ErrorKind::DataLoss,
+            Self::MaxRetriesInvalid { .. }
+            | Self::NoDevEui
             | Self::NoFPort { .. }
             | Self::NoJoinEui
             | Self::NoPayload
+            | Self::NotSimulated
             | Self::TooLarge { .. } => ErrorKind::InvalidArgument,
             Self::Peer(error) => error.kind(),
             Self::Store(_) => ErrorKind::Internal,
@@ -159,7 +193,12 @@ impl ApiError for Error {
             Self::JoinServerUnavailable { join_eui } => {
                 Attributes::from([("join_eui", join_eui.to_string().into())])
             }
+            Self::MaxRetriesInvalid { max } => Attributes::from([("max", (*max).into())]),
+            Self::MaxRetriesReached { max_retries } => {
+                Attributes::from([("max_retries", (*max_retries).into())])
+            }
             Self::NoFPort { f_port } => Attributes::from([("f_port", (*f_port).into())]),
+            Self::NotSimulated => Attributes::from([("field", "up".into())]),
             Self::TooLarge { field, .. } => Attributes::from([("field", (*field).into())]),
             _ => Attributes::new(),
         }

@@ -29,6 +29,7 @@ events! {
     DOWN_NACK_FORWARD = "as.down.data.nack.forward", ApplicationTrafficRead;
     DOWN_RECEIVE = "as.down.data.receive", ApplicationTrafficRead;
     DOWN_SENT_FORWARD = "as.down.data.sent.forward", ApplicationTrafficRead;
+    END_DEVICE_BATCH_DELETE = "as.end_device.batch.delete", ApplicationDevicesRead;
     END_DEVICE_CREATE = "as.end_device.create", ApplicationDevicesRead;
     END_DEVICE_DELETE = "as.end_device.delete", ApplicationDevicesRead;
     END_DEVICE_UPDATE = "as.end_device.update", ApplicationDevicesRead;
@@ -40,7 +41,9 @@ events! {
     UP_JOIN_DROP = "as.up.join.drop", ApplicationTrafficRead;
     UP_JOIN_FORWARD = "as.up.join.forward", ApplicationTrafficRead;
     UP_JOIN_RECEIVE = "as.up.join.receive", ApplicationTrafficRead;
+    UP_LOCATION_FORWARD = "as.up.location.forward", ApplicationTrafficRead;
     UP_RECEIVE = "as.up.data.receive", ApplicationTrafficRead;
+    UP_SERVICE_FORWARD = "as.up.service.forward", ApplicationTrafficRead;
 }
 
 /// Publishes an event if anybody reads; `data` is made only then.

@@ -8,10 +8,13 @@ use serde_json::{Map, Value};
 use ttn_core::{
     error::ErrorBody,
     id::DeviceIds,
+    key::KeyEnvelope,
     msg::{
-        ClassBC, Downlink, JoinAcceptUp, Location, LocationSource, PathConstraint,
-        QueueInvalidated, RxMetadata, TxPriority, TxSettings, Up, UplinkUp,
+        ClassBC, ConfirmedRetry, Downlink, JoinAcceptUp, Location, LocationSolved, LocationSource,
+        PathConstraint, QueueInvalidated, RxMetadata, ServiceData, TxPriority, TxSettings, Up,
+        UplinkUp,
     },
+    peer::{DeviceInfo, DeviceVersionIds},
     radio::DataRate,
 };
 
@@ -41,7 +44,9 @@ pub(crate) fn application_up(record: &Record) -> Vec<u8> {
         Up::DownlinkQueued(of) => down(&mut w, "downlink_queued", of, record.decoded.as_ref()),
         Up::DownlinkQueueInvalidated(of) => invalidated(&mut w, of),
         Up::DownlinkSent(of) => down(&mut w, "downlink_sent", of, record.decoded.as_ref()),
-        Up::JoinAccept(of) => join(&mut w, of),
+        Up::JoinAccept(of) => join(&mut w, record, of),
+        Up::LocationSolved(of) => located(&mut w, of),
+        Up::ServiceData(of) => service_data(&mut w, of),
         Up::Uplink(of) => uplink(&mut w, record, of),
         // The log holds no kind that it does not know.
         _ => {}
@@ -94,13 +99,87 @@ fn uplink(w: &mut Writer, record: &Record, of: &UplinkUp) {
     w.name("settings");
     settings(w, &of.settings);
     w.time("received_at", Some(record.up.received_at));
+    if let Some(sealed) = &record.context.sealed {
+        app_s_key(w, &sealed.app_s_key);
+        w.number("last_a_f_cnt_down", u64::from(sealed.last_a_f_cnt_down));
+    }
     w.flag("confirmed", of.confirmed);
     w.duration("consumed_airtime", of.consumed_airtime);
     w.float("packet_error_rate", of.packet_error_rate.unwrap_or_default());
+    if let Some(of) = &record.context.device {
+        device(w, of);
+    }
     w.name("network_ids");
     w.open();
     w.hex("net_id", &of.net_id.to_be_bytes());
     w.close();
+    w.close();
+}
+
+fn app_s_key(w: &mut Writer, of: &KeyEnvelope) {
+    w.name("app_s_key");
+    w.open();
+    match of {
+        KeyEnvelope::Wrapped { kek_label, encrypted_key } => {
+            w.text("kek_label", kek_label.as_ref());
+            w.octets("encrypted_key", encrypted_key);
+        }
+        // A key that this server can read goes to nobody.
+        _ => {}
+    }
+    w.close();
+}
+
+fn device(w: &mut Writer, of: &DeviceInfo) {
+    if !of.locations.is_empty() {
+        w.name("locations");
+        w.open();
+        for (service, of) in &of.locations {
+            w.key(service);
+            location(w, of);
+        }
+        w.close();
+    }
+    if let Some(of) = &of.version_ids {
+        version_ids(w, of);
+    }
+}
+
+fn version_ids(w: &mut Writer, of: &DeviceVersionIds) {
+    w.name("version_ids");
+    w.open();
+    w.text("brand_id", &of.brand_id);
+    w.text("model_id", &of.model_id);
+    w.text("hardware_version", &of.hardware_version);
+    w.text("firmware_version", &of.firmware_version);
+    w.text("band_id", &of.band_id);
+    w.close();
+}
+
+fn located(w: &mut Writer, of: &LocationSolved) {
+    w.name("location_solved");
+    w.open();
+    w.text("service", &of.service);
+    w.name("location");
+    location(w, &of.location);
+    if !of.attributes.is_empty() {
+        w.name("attributes");
+        w.open();
+        for (name, value) in &of.attributes {
+            w.key(name);
+            w.string(value);
+        }
+        w.close();
+    }
+    w.close();
+}
+
+fn service_data(w: &mut Writer, of: &ServiceData) {
+    w.name("service_data");
+    w.open();
+    w.text("service", &of.service);
+    w.name("data");
+    object(w, &of.data);
     w.close();
 }
 
@@ -203,10 +282,13 @@ fn settings(w: &mut Writer, of: &TxSettings) {
     w.close();
 }
 
-fn join(w: &mut Writer, of: &JoinAcceptUp) {
+fn join(w: &mut Writer, record: &Record, of: &JoinAcceptUp) {
     w.name("join_accept");
     w.open();
     w.octets("session_key_id", of.session_key_id.as_bytes());
+    if let Some(sealed) = &record.context.sealed {
+        app_s_key(w, &sealed.app_s_key);
+    }
     downlinks(w, "invalidated_downlinks", &of.invalidated_downlinks);
     w.flag("pending_session", of.pending_session);
     w.time("received_at", Some(of.received_at));
@@ -255,6 +337,20 @@ fn downlink(w: &mut Writer, of: &Downlink, payload: Option<&Decoded>) {
         w.text("priority", priority_name(of.priority));
     }
     w.texts("correlation_ids", of.correlation_ids.iter().map(AsRef::as_ref));
+    if let Some(of) = &of.confirmed_retry {
+        confirmed_retry(w, *of);
+    }
+    w.close();
+}
+
+fn confirmed_retry(w: &mut Writer, of: ConfirmedRetry) {
+    w.name("confirmed_retry");
+    w.open();
+    w.number("attempt", u64::from(of.attempt));
+    if let Some(max) = of.max_attempts {
+        w.name("max_attempts");
+        w.raw(&max.to_string());
+    }
     w.close();
 }
 

@@ -48,16 +48,20 @@ mod builder;
 mod complete;
 #[cfg(feature = "grpc")]
 mod convert;
+mod directory;
 mod downlink;
 mod error;
 mod event;
 mod integrations;
 mod json;
 mod last_seen;
+mod location;
 mod peer;
 mod registry;
 mod retention;
+mod simulate;
 mod state;
+mod stats;
 mod uplink;
 
 #[cfg(any(test, feature = "testing"))]
@@ -68,3 +72,4 @@ pub use config::Config;
 pub use downlink::{DOWNLINKS_MAX, DownlinkItem, QueueOperation};
 pub use error::Error;
 pub use registry::DeviceSessions;
+pub use stats::LinkStats;

@@ -84,12 +84,28 @@ impl ApplicationServer {
     ///
     /// The device is not registered, another revision is stored, or the store failed.
     pub async fn delete_device(&self, key: &DeviceKey, replaces: Replaces) -> Result<(), Error> {
-        if !self.state.lock().devices.contains_key(key) {
-            return Err(Error::DeviceNotFound(key.clone()));
-        }
-        self.store.delete(&RegistryKey::Device(key.clone()), replaces).await?;
-        self.state.lock().devices.remove(key);
+        self.remove_device(key, replaces).await?;
         self.report_device(&event::END_DEVICE_DELETE, key);
+        Ok(())
+    }
+
+    /// Deletes devices of an application and their sessions; those that are not registered are left out (AS-09).
+    ///
+    /// # Errors
+    ///
+    /// The store failed; some devices may be deleted then.
+    pub async fn delete_devices(&self, keys: &[DeviceKey]) -> Result<(), Error> {
+        let mut deleted = Vec::new();
+        for key in keys {
+            match self.remove_device(key, Replaces::Any).await {
+                Ok(()) => deleted.push(key),
+                Err(Error::DeviceNotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for key in deleted {
+            self.report_device(&event::END_DEVICE_BATCH_DELETE, key);
+        }
         Ok(())
     }
 
@@ -124,6 +140,15 @@ impl ApplicationServer {
         }
         self.store.delete(&RegistryKey::Link(application.clone()), Replaces::Any).await?;
         self.state.lock().links.remove(application);
+        Ok(())
+    }
+
+    async fn remove_device(&self, key: &DeviceKey, replaces: Replaces) -> Result<(), Error> {
+        if !self.state.lock().devices.contains_key(key) {
+            return Err(Error::DeviceNotFound(key.clone()));
+        }
+        self.store.delete(&RegistryKey::Device(key.clone()), replaces).await?;
+        self.state.lock().devices.remove(key);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use ttn_core::{
 };
 
 use crate::{
+    directory::KnownInfo,
     log::Record,
     store::{Device, FormatterKind, Formatters, Link, Session, SessionRecord},
 };
@@ -36,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) queue: VecDeque<Waiting>,
     /// Whether a worker has it, or it is in [`State::ready`].
     pub(crate) busy: bool,
+    /// What is registered about it.
+    pub(crate) info: Option<KnownInfo>,
     /// Where its last record is.
     pub(crate) position: Position,
     pub(crate) owned: Owned,
@@ -71,6 +74,13 @@ impl State {
         entry.device.formatters.clone().or_else(default)
     }
 
+    /// Whether payloads of a device are left alone if their key cannot be had (AS-05).
+    pub(crate) fn skips_crypto(&self, entry: &Entry) -> bool {
+        let link = || self.links.get(&entry.device.ids.key.application_id);
+        let device = entry.device.skip_payload_crypto_override;
+        device.or_else(|| link()?.1.skip_payload_crypto).unwrap_or_default()
+    }
+
     /// Whether uplinks of a device are decoded.
     pub(crate) fn decodes_uplinks(&self, entry: &Entry) -> bool {
         let own = entry.device.formatters.as_ref();
@@ -94,6 +104,7 @@ impl Entry {
             keys: Vec::new(),
             queue: VecDeque::new(),
             busy: false,
+            info: None,
             position: Position::default(),
         }
     }

@@ -5,15 +5,18 @@ use std::{sync::Arc, time::Duration};
 use ttn_core::{
     addr::NetId,
     id::DeviceIds,
-    key::SessionKeyId,
+    key::{KeyEnvelope, SessionKeyId},
     msg::{
-        ApplicationUp, ClassBC, Downlink, Location, LocationSource, PathConstraint, RxMetadata,
-        TxPriority, TxSettings, Up, UplinkUp,
+        ApplicationUp, ClassBC, ConfirmedRetry, Downlink, Location, LocationSolved, LocationSource,
+        PathConstraint, RxMetadata, ServiceData, TxPriority, TxSettings, Up, UplinkUp,
     },
+    peer::{DeviceInfo, DeviceVersionIds},
     radio::{DataRate, DataRateIndex, Frequency},
     store::{Epoch, Owned, PartitionId},
     time::{ConcentratorTime, Timestamp},
 };
+
+use crate::log::{Context, Sealed};
 
 /// The identifiers of a device.
 #[must_use]
@@ -74,13 +77,7 @@ pub fn uplink(f_cnt: u32, payload: &[u8]) -> UplinkUp {
             snr: 9.25,
             frequency_offset: -120,
             channel_index: 3,
-            location: Some(Location {
-                latitude: 52.25,
-                longitude: 4.5,
-                altitude: -3,
-                accuracy: 0,
-                source: LocationSource::Registry,
-            }),
+            location: Some(location()),
             path_constraint: PathConstraint::None,
             uplink_token: (&[9_u8, 8, 7][..]).into(),
         }],
@@ -99,6 +96,54 @@ pub fn uplink(f_cnt: u32, payload: &[u8]) -> UplinkUp {
     }
 }
 
+/// A place.
+#[must_use]
+pub const fn location() -> Location {
+    Location {
+        latitude: 52.25,
+        longitude: 4.5,
+        altitude: -3,
+        accuracy: 0,
+        source: LocationSource::Registry,
+    }
+}
+
+/// A place that a service found.
+#[must_use]
+pub fn located() -> LocationSolved {
+    LocationSolved {
+        service: "frm-payload".to_owned(),
+        location: location(),
+        attributes: [("a".to_owned(), "b".to_owned())].into(),
+    }
+}
+
+/// What a service tells.
+#[must_use]
+pub fn service_data() -> ServiceData {
+    let data = [("a".to_owned(), serde_json::json!([1, "x"]))].into_iter().collect();
+    ServiceData { service: "my-service".to_owned(), data }
+}
+
+/// What the server adds to an uplink.
+#[must_use]
+pub fn context() -> Context {
+    let version_ids = DeviceVersionIds {
+        brand_id: "my-brand".to_owned(),
+        model_id: "my-model".to_owned(),
+        hardware_version: "1.0".to_owned(),
+        firmware_version: "1.1".to_owned(),
+        band_id: "EU_863_870".to_owned(),
+    };
+    let locations = [("user".to_owned(), location())].into();
+    let app_s_key =
+        KeyEnvelope::Wrapped { kek_label: "their-kek".into(), encrypted_key: vec![5; 24] };
+    Context {
+        device: Some(Arc::new(DeviceInfo { locations, version_ids: Some(version_ids) })),
+        sealed: Some(Box::new(Sealed { app_s_key, last_a_f_cnt_down: 41 })),
+    }
+}
+
 /// A downlink on port 3 with a payload of two octets.
 #[must_use]
 pub fn downlink(f_cnt: u32) -> Downlink {
@@ -114,5 +159,6 @@ pub fn downlink(f_cnt: u32) -> Downlink {
             absolute_time: Some(Timestamp::from_unix_secs(1_795_000_500)),
         }),
         correlation_ids: vec![Arc::from("my:1")],
+        confirmed_retry: Some(ConfirmedRetry { attempt: 1, max_attempts: Some(4) }),
     }
 }

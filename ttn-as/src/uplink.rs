@@ -7,16 +7,17 @@ use ttn_core::{
     addr::DevAddr,
     error::{ErrorBody, ErrorKind},
     id::{DeviceIds, EntityId},
-    key::Aes128Key,
+    key::{Aes128Key, SessionKeyId},
     map::Map,
     msg::{ApplicationBatch, ApplicationUp, Downlink, JoinAcceptUp, Up, UplinkUp},
+    peer::DeviceInfo,
     store::{Position, Refused},
 };
 use ttn_mac::{command::Direction, crypto::payload::encrypt_frm_payload};
 
 use crate::{
     ApplicationServer, event,
-    log::{Record, RecordState},
+    log::{Context, Record, RecordState, Sealed},
     state::{Change, Entry, State},
     store::{LastUplink, Session},
 };
@@ -32,10 +33,12 @@ pub(crate) enum Reject {
     UnknownSession,
 }
 
-/// What is still to be done to a message.
-struct Taken {
+/// What is still to be done to a message, and what is added to it.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
     encrypted: bool,
     pending: bool,
+    context: Context,
 }
 
 impl ApplicationServer {
@@ -62,7 +65,10 @@ impl ApplicationServer {
             let Some(change) = changes.get_mut(at) else { continue };
             change.owned = *owned;
             match self.take(&state, entry, change, up.clone()) {
-                Ok(()) => self.last_seen.note(key, up.received_at),
+                Ok(()) => {
+                    self.last_seen.note(key, up.received_at);
+                    self.stats.up(&key.application_id, up.received_at);
+                }
                 Err(reject) => {
                     if reject == Reject::Repeated && entry.position.lane == lane {
                         known = known.max(entry.position);
@@ -89,19 +95,35 @@ impl ApplicationServer {
         mut up: ApplicationUp,
     ) -> Result<(), Reject> {
         let ids = &up.ids;
+        let skips = state.skips_crypto(entry);
         let taken = match &mut up.up {
             Up::Uplink(uplink) => {
                 let decodes = state.decodes_uplinks(entry);
-                take_uplink(entry, change, ids, uplink, decodes)?
+                let mut taken = take_uplink(entry, change, ids, uplink, decodes)?;
+                if taken.encrypted {
+                    taken.context.sealed = self.seal(skips, change, &uplink.session_key_id);
+                    taken.pending = taken.context.sealed.is_none();
+                }
+                self.attach_info(entry, &mut taken);
+                if entry.device.activated_at.is_none() {
+                    self.note_activation(&ids.key, up.received_at);
+                }
+                taken
             }
-            Up::JoinAccept(join) => self.take_join(entry, change, ids, join)?,
+            Up::JoinAccept(join) => self.take_join(entry, change, ids, join, skips)?,
+            Up::DownlinkNack(downlink) => {
+                let encrypted = take_downlink(entry, change, downlink)?;
+                let sealed = self.seal(skips, change, &downlink.session_key_id).is_some();
+                // AS-26: it is sent again, unless only the application can encrypt it.
+                Taken { encrypted, pending: !(encrypted && sealed), ..Taken::default() }
+            }
             Up::DownlinkAck(downlink)
             | Up::DownlinkFailed(downlink, _)
-            | Up::DownlinkNack(downlink)
             | Up::DownlinkQueued(downlink)
             | Up::DownlinkSent(downlink) => {
                 let encrypted = take_downlink(entry, change, downlink)?;
-                Taken { encrypted, pending: encrypted }
+                let sealed = || self.seal(skips, change, &downlink.session_key_id).is_some();
+                Taken { encrypted, pending: encrypted && !sealed(), ..Taken::default() }
             }
             Up::DownlinkQueueInvalidated(invalidated) => {
                 let known = |downlink: &Downlink| change.session(&downlink.session_key_id);
@@ -114,24 +136,72 @@ impl ApplicationServer {
                         take_downlink(entry, change, downlink)?;
                     }
                 }
-                Taken { encrypted, pending: true }
+                let sealed = self.seal(skips, change, &invalidated.session_key_id).is_some();
+                Taken { encrypted, pending: !(encrypted && sealed), ..Taken::default() }
             }
-            _ => Taken { encrypted: false, pending: false },
+            _ => Taken::default(),
         };
-        self.add(entry, change, up, &taken);
+        self.add(entry, change, up, taken);
         Ok(())
+    }
+
+    /// What the application needs to decrypt the payloads of a session itself: the key is there, and cannot be
+    /// unwrapped here (AS-05).
+    pub(crate) fn seal(
+        &self,
+        skips: bool,
+        change: &Change,
+        id: &SessionKeyId,
+    ) -> Option<Box<Sealed>> {
+        let session = change.session(id).filter(|_| skips)?;
+        let app_s_key = session.app_s_key.clone()?;
+        let last_a_f_cnt_down = session.last_a_f_cnt_down;
+        let is_sealed = self.unwrap(&app_s_key).is_none();
+        is_sealed.then(|| Box::new(Sealed { app_s_key, last_a_f_cnt_down }))
+    }
+
+    /// Adds what is registered about the device; an uplink waits if that is to be asked first.
+    fn attach_info(&self, entry: &Entry, taken: &mut Taken) {
+        let now = self.clock.monotonic();
+        let known = entry.info.as_ref().filter(|known| known.expires_at > now);
+        let Some(known) = known else {
+            taken.pending |= self.peers.directory().is_ok();
+            return;
+        };
+        if known.refresh_at <= now {
+            self.note_stale(&entry.device.ids.key);
+        }
+        let is_empty = *known.info == DeviceInfo::default();
+        taken.context.device = (!is_empty).then(|| known.info.clone());
+    }
+
+    /// Adds a simulated uplink (AS-19) to a device's change.
+    pub(crate) fn add_simulated(
+        &self,
+        state: &State,
+        entry: &Entry,
+        change: &mut Change,
+        up: ApplicationUp,
+    ) {
+        let is_uplink = matches!(up.up, Up::Uplink(_));
+        let pending = is_uplink && state.decodes_uplinks(entry);
+        let mut taken = Taken { pending, ..Taken::default() };
+        if is_uplink {
+            self.attach_info(entry, &mut taken);
+        }
+        self.add(entry, change, up, taken);
     }
 
     /// Adds a clear message of this server to a device's change.
     pub(crate) fn add_own(&self, entry: &Entry, change: &mut Change, record: Record) {
         let Record { up, decoded, .. } = record;
-        self.add(entry, change, up, &Taken { encrypted: false, pending: false });
+        self.add(entry, change, up, Taken::default());
         if let Some(record) = change.records.last_mut() {
             record.decoded = decoded;
         }
     }
 
-    fn add(&self, entry: &Entry, change: &mut Change, up: ApplicationUp, taken: &Taken) {
+    fn add(&self, entry: &Entry, change: &mut Change, up: ApplicationUp, taken: Taken) {
         // Behind a pending message everything waits, so that the order of the device is kept.
         let pending = taken.pending || change.hot.pending_records > 0;
         if pending && change.hot.pending_records as usize >= self.config.pending_max.max(1) {
@@ -143,6 +213,7 @@ impl ApplicationServer {
         }
         let mut record = Record::deliver(change.next_number(), up);
         record.encrypted = taken.encrypted;
+        record.context = taken.context;
         record.state = if pending { RecordState::Pending } else { RecordState::Deliver };
         change.records.push(record);
     }
@@ -153,13 +224,19 @@ impl ApplicationServer {
         change: &mut Change,
         ids: &DeviceIds,
         join: &mut JoinAcceptUp,
+        skips: bool,
     ) -> Result<Taken, Reject> {
         if change.session(&join.session_key_id).is_some() {
             return Err(Reject::Repeated);
         }
         // AS-24: what waits for the old session is decrypted while its key is at hand.
-        join.invalidated_downlinks
-            .retain_mut(|downlink| take_downlink(entry, change, downlink) == Ok(false));
+        // What only the application can decrypt is left to it.
+        let mut encrypted = false;
+        join.invalidated_downlinks.retain_mut(|downlink| {
+            let is_clear = take_downlink(entry, change, downlink) == Ok(false);
+            encrypted |= skips && !is_clear;
+            is_clear || skips
+        });
         let mut session =
             Session::new(join.session_key_id.clone(), ids.dev_addr.unwrap_or_default());
         if let Some(envelope) = join.app_s_key.take() {
@@ -174,7 +251,9 @@ impl ApplicationServer {
             change.hot.current = Some(session);
             change.hot.pending = None;
         }
-        Ok(Taken { encrypted: false, pending: !join.invalidated_downlinks.is_empty() })
+        let sealed = self.seal(skips, change, &join.session_key_id);
+        let pending = sealed.is_none() && !join.invalidated_downlinks.is_empty();
+        Ok(Taken { encrypted, pending, context: Context { sealed, ..Context::default() } })
     }
 
     fn report_receive(&self, up: &ApplicationUp) {
@@ -204,6 +283,8 @@ impl ApplicationServer {
             Up::Uplink(_) if drop => &event::UP_DROP,
             Up::Uplink(_) => &event::UP_FORWARD,
             Up::JoinAccept(_) => &event::UP_JOIN_FORWARD,
+            Up::LocationSolved(_) => &event::UP_LOCATION_FORWARD,
+            Up::ServiceData(_) => &event::UP_SERVICE_FORWARD,
             Up::DownlinkQueueInvalidated(_) => &event::DOWN_INVALIDATED_FORWARD,
             _ if drop => &event::DOWN_DROP,
             Up::DownlinkAck(_) => &event::DOWN_ACK_FORWARD,
@@ -257,14 +338,14 @@ fn take_uplink(
     let dev_addr = session.dev_addr;
     // Port 0 carries MAC commands under another key, and no port carries nothing.
     if uplink.f_port.is_none_or(|port| port == 0) {
-        return Ok(Taken { encrypted: false, pending: false });
+        return Ok(Taken::default());
     }
     match change.key(entry, &uplink.session_key_id) {
         Some(key) => {
             open_uplink(key, dev_addr, uplink);
-            Ok(Taken { encrypted: false, pending: decodes })
+            Ok(Taken { pending: decodes, ..Taken::default() })
         }
-        None => Ok(Taken { encrypted: true, pending: true }),
+        None => Ok(Taken { encrypted: true, pending: true, ..Taken::default() }),
     }
 }
 

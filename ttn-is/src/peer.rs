@@ -5,7 +5,10 @@ use ttn_core::{
     eui::{DevEui, GatewayEui, JoinEui},
     id::{ApplicationId, DeviceIds, DeviceKey, FrequencyPlanId, GatewayId, GatewayIds},
     msg::{Location, LocationSource, PathConstraint},
-    peer::{ApplicationInfo, Directory, GatewayInfo, PeerError},
+    peer::{
+        ApplicationInfo, DeviceInfo, DeviceUpdate, DeviceVersionIds, Directory, GatewayInfo,
+        PeerError,
+    },
     store::Replaces,
     time::Timestamp,
 };
@@ -58,15 +61,29 @@ impl IdentityServer {
 
     /// Notes when a device was last heard; never goes back in time.
     pub(crate) async fn see(&self, key: &DeviceKey, at: Timestamp) -> Result<(), Error> {
-        for _ in 0..SEE_TRIES {
+        self.change_device(key, |device| {
+            let later = device.last_seen_at.is_none_or(|seen| Timestamp::from(seen) < at);
+            if later {
+                device.last_seen_at = Some(at.into());
+            }
+            later
+        })
+        .await
+    }
+
+    /// Changes a device behind everybody's back; `change` says whether it did.
+    async fn change_device(
+        &self,
+        key: &DeviceKey,
+        change: impl Fn(&mut Device) -> bool,
+    ) -> Result<(), Error> {
+        for _ in 0..CHANGE_TRIES {
             let stored = self.store.record::<Device>(&device_key(key)).await?;
             // A device that was deleted meanwhile is nobody's error.
             let Some(mut device) = stored else { return Ok(()) };
-            if device.value.last_seen_at.is_some_and(|seen| Timestamp::from(seen) >= at) {
+            if !change(&mut device.value) {
                 return Ok(());
             }
-            device.value.last_seen_at = Some(at.into());
-            device.value.activated_at.get_or_insert_with(|| at.into());
             let write = Transaction::new().put(&device.value, Replaces::Revision(device.revision));
             match write.commit(&*self.store).await {
                 Ok(_) => return Ok(()),
@@ -74,7 +91,7 @@ impl IdentityServer {
                 Err(error) => return Err(error.into()),
             }
         }
-        // Somebody else writes this device all the time; the next uplink reports again.
+        // Somebody else writes this device all the time; the next report tries again.
         Ok(())
     }
 }
@@ -123,6 +140,34 @@ const fn location(location: record::Location) -> Location {
     }
 }
 
+fn record_location(location: &Location) -> record::Location {
+    record::Location {
+        latitude: location.latitude,
+        longitude: location.longitude,
+        altitude: location.altitude,
+        accuracy: location.accuracy,
+        source: match location.source {
+            LocationSource::Unknown => 0,
+            LocationSource::Gps => 1,
+            LocationSource::Registry => 3,
+        },
+    }
+}
+
+fn device_info(device: &Device) -> DeviceInfo {
+    let locations = device.locations.iter();
+    DeviceInfo {
+        locations: locations.map(|(service, at)| (service.clone(), location(*at))).collect(),
+        version_ids: device.version_ids.as_ref().map(|version| DeviceVersionIds {
+            brand_id: version.brand_id.clone(),
+            model_id: version.model_id.clone(),
+            hardware_version: version.hardware_version.clone(),
+            firmware_version: version.firmware_version.clone(),
+            band_id: version.band_id.clone(),
+        }),
+    }
+}
+
 #[async_trait]
 impl Directory for IdentityServer {
     async fn gateway_by_eui(&self, eui: GatewayEui) -> Result<Option<GatewayInfo>, PeerError> {
@@ -159,6 +204,37 @@ impl Directory for IdentityServer {
         }))
     }
 
+    async fn device(&self, device: &DeviceKey) -> Result<Option<DeviceInfo>, PeerError> {
+        let stored = self.store.record::<Device>(&device_key(device)).await.map_err(Error::from)?;
+        Ok(stored.map(|stored| device_info(&stored.value)))
+    }
+
+    async fn update_device(
+        &self,
+        device: &DeviceKey,
+        update: DeviceUpdate,
+    ) -> Result<(), PeerError> {
+        let changed = self.change_device(device, |device| match &update {
+            DeviceUpdate::Activated(at) => {
+                let is_first = device.activated_at.is_none();
+                device.activated_at.get_or_insert_with(|| (*at).into());
+                is_first
+            }
+            DeviceUpdate::Located { service, location } => {
+                let location = record_location(location);
+                let has_room = device.locations.len() < LOCATIONS_MAX;
+                let known = device.locations.get(service);
+                let is_new = known.map_or(has_room, |known| *known != location);
+                if is_new {
+                    device.locations.insert(service.clone(), location);
+                }
+                is_new
+            }
+            _ => false,
+        });
+        Ok(changed.await?)
+    }
+
     async fn report_last_seen(&self, seen: Vec<(DeviceKey, Timestamp)>) -> Result<(), PeerError> {
         for (key, at) in seen {
             self.see(&key, at).await?;
@@ -168,4 +244,6 @@ impl Directory for IdentityServer {
 }
 
 /// How often a report is tried against other writers.
-const SEE_TRIES: usize = 4;
+const CHANGE_TRIES: usize = 4;
+/// How many places of a device are kept.
+const LOCATIONS_MAX: usize = 64;

@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use tonic::{Request, Response, Status};
 use ttn_core::{auth::Right, store::Replaces};
-use ttn_proto::{mask, service, v3};
+use ttn_proto::{convert, mask, service, v3};
 
 use super::{Api, answer, application, invalid, status};
 use crate::{
+    LinkStats,
     convert::{formatters_from_api, formatters_to_api},
     store::Link,
 };
@@ -46,6 +47,15 @@ impl service::As for Api {
         answer(&merged, &paths)
     }
 
+    async fn get_link_stats(
+        &self,
+        request: Request<v3::ApplicationIdentifiers>,
+    ) -> Result<Response<v3::ApplicationLinkStats>, Status> {
+        let id = application(Some(request.get_ref()))?;
+        self.authorize(&request, &id, &[Right::ApplicationLink]).await?;
+        Ok(Response::new(stats_message(&self.0.link_stats(&id))))
+    }
+
     async fn delete_link(
         &self,
         request: Request<v3::ApplicationIdentifiers>,
@@ -54,6 +64,17 @@ impl service::As for Api {
         self.authorize(&request, &id, &[Right::ApplicationSettingsBasic]).await?;
         self.0.delete_link(&id).await.map_err(|error| status(&error))?;
         Ok(Response::new(()))
+    }
+}
+
+fn stats_message(stats: &LinkStats) -> v3::ApplicationLinkStats {
+    v3::ApplicationLinkStats {
+        linked_at: Some(convert::timestamp(stats.linked_at)),
+        last_up_received_at: stats.last_up_received_at.map(convert::timestamp),
+        up_count: stats.up_count,
+        last_downlink_forwarded_at: stats.last_downlink_forwarded_at.map(convert::timestamp),
+        downlink_count: stats.downlink_count,
+        ..v3::ApplicationLinkStats::default()
     }
 }
 

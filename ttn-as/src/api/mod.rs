@@ -21,20 +21,28 @@ use ttn_proto::{
 
 use crate::{ApplicationServer, Error};
 
-/// The services of an Application Server: `As`, `AppAs`, `AsEndDeviceRegistry`.
+/// The services of an Application Server.
 #[must_use]
 pub fn methods(server: &Arc<ApplicationServer>) -> Vec<Method> {
-    let api = Arc::new(Api(server.clone()));
+    let api = Arc::new(Api::new(server.clone()));
     let mut methods = service::r#as(api.clone());
     methods.extend(service::app_as(api.clone()));
+    methods.extend(service::as_end_device_batch_registry(api.clone()));
     methods.extend(service::as_end_device_registry(api));
     methods
 }
 
+/// The services over a server.
 #[derive(Clone, Debug)]
-struct Api(Arc<ApplicationServer>);
+pub struct Api(Arc<ApplicationServer>);
 
 impl Api {
+    /// Serves a server.
+    #[must_use]
+    pub const fn new(server: Arc<ApplicationServer>) -> Self {
+        Self(server)
+    }
+
     /// Finds out who calls and checks his rights on an application.
     async fn authorize<T: Sync>(
         &self,

@@ -2,10 +2,14 @@
 
 use async_trait::async_trait;
 use tonic::{Request, Response, Status};
-use ttn_core::{auth::Right, store::Replaces};
+use ttn_core::{
+    auth::Right,
+    id::{DeviceKey, IdError},
+    store::Replaces,
+};
 use ttn_proto::{mask, service, v3};
 
-use super::{Api, answer, device, invalid, status};
+use super::{Api, answer, application, device, invalid, status};
 use crate::{
     convert::{device_from_api, device_to_api, session_from_api},
     registry::DeviceSessions,
@@ -78,6 +82,24 @@ impl service::AsEndDeviceRegistry for Api {
         let needs = [Right::ApplicationDevicesWrite];
         self.authorize(&request, &key.application_id, &needs).await?;
         self.0.delete_device(&key, Replaces::Any).await.map_err(|error| status(&error))?;
+        Ok(Response::new(()))
+    }
+}
+
+#[async_trait]
+impl service::AsEndDeviceBatchRegistry for Api {
+    async fn delete(
+        &self,
+        request: Request<v3::BatchDeleteEndDevicesRequest>,
+    ) -> Result<Response<()>, Status> {
+        let id = application(request.get_ref().application_ids.as_ref())?;
+        self.authorize(&request, &id, &[Right::ApplicationDevicesWrite]).await?;
+        let keys = request.get_ref().device_ids.iter().map(|device| {
+            let device = device.parse().map_err(|error: IdError| invalid(&error.to_string()))?;
+            Ok(DeviceKey::new(id.clone(), device))
+        });
+        let keys = keys.collect::<Result<Vec<_>, Status>>()?;
+        self.0.delete_devices(&keys).await.map_err(|error| status(&error))?;
         Ok(Response::new(()))
     }
 }

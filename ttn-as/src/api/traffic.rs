@@ -12,7 +12,7 @@ use ttn_proto::{
 
 use super::{Api, application, device, status};
 use crate::{
-    convert::downlink_from_api,
+    convert::{downlink_from_api, simulated_from_api},
     downlink::QueueOperation,
     log::{Cursor, Item, Reader, Start},
 };
@@ -53,6 +53,19 @@ impl service::AppAs for Api {
         let queue = self.0.list_downlinks(&key).await.map_err(|error| status(&error))?;
         let downlinks = queue.iter().map(Into::into).collect();
         Ok(Response::new(v3::ApplicationDownlinks { downlinks }))
+    }
+
+    async fn simulate_uplink(
+        &self,
+        request: Request<v3::ApplicationUp>,
+    ) -> Result<Response<()>, Status> {
+        let ids = device(request.get_ref().end_device_ids.as_ref())?;
+        let needs = [Right::ApplicationTrafficUpWrite];
+        self.authorize(&request, &ids.key.application_id, &needs).await?;
+        let now = self.0.clock.utc();
+        let up = simulated_from_api(ids, request.into_inner(), now)?;
+        self.0.simulate(up).map_err(|error| status(&error))?;
+        Ok(Response::new(()))
     }
 
     async fn get_mqtt_connection_info(

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use ttn_core::{
     id::GatewayId,
+    key::SessionKeyId,
     msg::{CORRELATION_ID_LENGTH_MAX, ClassBC, TxPriority},
     time::Timestamp,
 };
@@ -94,6 +95,19 @@ fn downlink(value: &Value) -> Result<DownlinkItem, ParseDownlinksError> {
             let id = id.as_str().filter(|id| id.len() <= CORRELATION_ID_LENGTH_MAX);
             item.correlation_ids.push(Arc::from(id.ok_or_else(wrong)?));
         }
+    }
+    if let Some(value) = member(object, "confirmed_retry", "confirmedRetry") {
+        let wrong = || wrong("confirmed_retry.max_attempts", "a number");
+        let max = member(value.as_object().ok_or_else(wrong)?, "max_attempts", "maxAttempts");
+        item.retries_max = max.map(|max| number(max).ok_or_else(wrong)).transpose()?;
+    }
+    if let Some(value) = member(object, "session_key_id", "sessionKeyId") {
+        let id = value.as_str().and_then(base64).and_then(|id| SessionKeyId::new(&id));
+        let id = id.ok_or_else(|| wrong("session_key_id", "base64"))?;
+        item.session_key_id = Some(id).filter(|id| !id.as_bytes().is_empty());
+    }
+    if let Some(value) = member(object, "f_cnt", "fCnt") {
+        item.f_cnt = number(value).ok_or_else(|| wrong("f_cnt", "a number"))?;
     }
     Ok(item)
 }

@@ -7,17 +7,18 @@ use ttn_core::{
     addr::{DevAddr, NetId},
     error::{ErrorBody, ErrorKind},
     msg::{
-        ApplicationUp, ClassBC, Downlink, DownlinkError, JoinAcceptUp, QueueInvalidated,
-        TxPriority, Up, UplinkUp,
+        ApplicationUp, ClassBC, ConfirmedRetry, Downlink, DownlinkError, JoinAcceptUp,
+        QueueInvalidated, TxPriority, Up, UplinkUp,
     },
     radio::DataRateIndex,
     store::{StoreError, StoreErrorKind},
     time::Timestamp,
 };
 
-use super::{Decoded, Record, RecordState};
+use super::{Context, Decoded, Record, RecordState, Sealed};
 use crate::store::wire::{self, corrupt, key_id_of};
 
+mod device;
 mod radio;
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -46,7 +47,9 @@ struct ApplicationRecord {
     simulated: bool,
     #[prost(bool, tag = "12")]
     repeated: bool,
-    #[prost(oneof = "UpWire", tags = "16, 17, 18, 19, 20, 21, 22, 23")]
+    #[prost(message, optional, tag = "13")]
+    context: Option<ContextWire>,
+    #[prost(oneof = "UpWire", tags = "16, 17, 18, 19, 20, 21, 22, 23, 26, 27")]
     up: Option<UpWire>,
 }
 
@@ -68,6 +71,20 @@ enum UpWire {
     Queued(DownlinkWire),
     #[prost(message, tag = "23")]
     Invalidated(InvalidatedWire),
+    #[prost(message, tag = "26")]
+    Located(device::LocatedWire),
+    #[prost(message, tag = "27")]
+    ServiceData(device::ServiceDataWire),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ContextWire {
+    #[prost(message, optional, tag = "1")]
+    device: Option<device::DeviceWire>,
+    #[prost(message, optional, tag = "2")]
+    app_s_key: Option<wire::Key>,
+    #[prost(uint32, tag = "3")]
+    last_a_f_cnt_down: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -142,6 +159,16 @@ struct DownlinkWire {
     class_b_c: Option<ClassBCWire>,
     #[prost(string, repeated, tag = "8")]
     correlation_ids: Vec<String>,
+    #[prost(message, optional, tag = "9")]
+    confirmed_retry: Option<RetryWire>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct RetryWire {
+    #[prost(uint32, tag = "1")]
+    attempt: u32,
+    #[prost(uint32, optional, tag = "2")]
+    max_attempts: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -202,6 +229,7 @@ impl Record {
             received_at: self.up.received_at.unix_nanos(),
             simulated: self.up.simulated,
             repeated: self.up.repeated,
+            context: context(&self.context),
             up: up(&self.up.up),
         }
         .encode_to_vec()
@@ -230,6 +258,7 @@ impl Record {
             completes: wire.completes,
             encrypted: wire.encrypted,
             decoded: payload.map(|payload| Decoded { payload, warnings: wire.decoded_warnings }),
+            context: wire.context.map(context_of).transpose()?.unwrap_or_default(),
             reason: wire.reason.map(error_of),
             up: ApplicationUp {
                 ids: wire::ids_of(wire.ids)?,
@@ -241,6 +270,24 @@ impl Record {
             },
         })
     }
+}
+
+fn context(of: &Context) -> Option<ContextWire> {
+    let sealed = of.sealed.as_deref();
+    (*of != Context::default()).then(|| ContextWire {
+        device: of.device.as_deref().map(device::info),
+        app_s_key: sealed.map(|sealed| wire::key(&sealed.app_s_key)),
+        last_a_f_cnt_down: sealed.map_or(0, |sealed| sealed.last_a_f_cnt_down),
+    })
+}
+
+fn context_of(wire: ContextWire) -> Result<Context, StoreError> {
+    let last_a_f_cnt_down = wire.last_a_f_cnt_down;
+    let sealed = |app_s_key| Box::new(Sealed { app_s_key, last_a_f_cnt_down });
+    Ok(Context {
+        device: wire.device.map(|wire| Arc::new(device::info_of(wire))),
+        sealed: wire.app_s_key.map(wire::key_of).transpose()?.map(sealed),
+    })
 }
 
 fn texts(ids: &[Arc<str>]) -> Vec<String> {
@@ -272,6 +319,8 @@ fn up(of: &Up) -> Option<UpWire> {
             pending_session: of.pending_session,
             received_at: of.received_at.unix_nanos(),
         }),
+        Up::LocationSolved(of) => UpWire::Located(device::located(of)),
+        Up::ServiceData(of) => UpWire::ServiceData(device::service_data(of)),
         Up::Uplink(of) => UpWire::Uplink(Box::new(uplink(of))),
         // The Application Server appends no kind that it does not know.
         _ => return None,
@@ -302,6 +351,8 @@ fn up_of(wire: UpWire) -> Result<Up, StoreError> {
             session_key_id: key_id_of(&wire.session_key_id)?,
             dev_addr: wire::dev_addr_of(wire.dev_addr),
         }),
+        UpWire::Located(wire) => Up::LocationSolved(device::located_of(wire)?),
+        UpWire::ServiceData(wire) => Up::ServiceData(device::service_data_of(wire)?),
     })
 }
 
@@ -362,6 +413,9 @@ fn downlink(of: &Downlink) -> DownlinkWire {
             absolute_time: of.absolute_time.map(Timestamp::unix_nanos),
         }),
         correlation_ids: texts(&of.correlation_ids),
+        confirmed_retry: of
+            .confirmed_retry
+            .map(|retry| RetryWire { attempt: retry.attempt, max_attempts: retry.max_attempts }),
     }
 }
 
@@ -382,6 +436,9 @@ fn downlink_of(wire: DownlinkWire) -> Result<Downlink, StoreError> {
             .ok_or_else(|| corrupt("a stored priority"))?,
         class_b_c: wire.class_b_c.map(class_b_c_of).transpose()?,
         correlation_ids: arcs(wire.correlation_ids),
+        confirmed_retry: wire
+            .confirmed_retry
+            .map(|wire| ConfirmedRetry { attempt: wire.attempt, max_attempts: wire.max_attempts }),
     })
 }
 
@@ -444,6 +501,7 @@ mod tests {
             payload: [("a".to_owned(), 1.into())].into_iter().collect(),
             warnings: vec!["odd".to_owned()],
         });
+        record.context = testing::context();
         let again = Record::decode(&record.encode()).unwrap();
         assert_eq!(format!("{again:?}"), format!("{record:?}"));
     }
@@ -464,6 +522,8 @@ mod tests {
             session_key_id: downlink.session_key_id.clone(),
             dev_addr: Some(DevAddr::from_u32(9)),
         }));
+        round_trip(Up::LocationSolved(testing::located()));
+        round_trip(Up::ServiceData(testing::service_data()));
         round_trip(Up::JoinAccept(JoinAcceptUp {
             session_key_id: downlink.session_key_id.clone(),
             app_s_key: None,

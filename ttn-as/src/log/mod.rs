@@ -18,7 +18,7 @@ pub mod conformance;
 pub use cursor::{Cursor, ParseCursorError};
 pub use memory::{MemoryLog, RECORDS_MAX};
 pub use reader::{Item, Reader, Start};
-pub use record::{Decoded, Record, RecordState};
+pub use record::{Context, Decoded, Record, RecordState, Sealed};
 pub use tail::Delivery;
 pub(crate) use tail::{Live, Tail};
 

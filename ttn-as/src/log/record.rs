@@ -1,7 +1,9 @@
 //! What one entry of the log says.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
-use ttn_core::{error::ErrorBody, msg::ApplicationUp};
+use ttn_core::{error::ErrorBody, key::KeyEnvelope, msg::ApplicationUp, peer::DeviceInfo};
 
 /// A message in the log, or what completes one.
 #[derive(Clone, Debug)]
@@ -16,10 +18,12 @@ pub struct Record {
     pub completes: Option<u64>,
     /// The message. Payloads are clear unless `encrypted`.
     pub up: ApplicationUp,
-    /// Whether payloads are still encrypted because the session's key is missing.
+    /// Whether payloads are still encrypted: the session's key is missing, or only the application has it.
     pub encrypted: bool,
     /// The decoded payload, of uplinks and queued downlinks.
     pub decoded: Option<Decoded>,
+    /// What the server adds to an uplink or a join-accept.
+    pub context: Context,
     /// Why a dropped message is not delivered.
     pub reason: Option<ErrorBody>,
 }
@@ -34,6 +38,26 @@ pub enum RecordState {
     Drop,
     /// A later record completes this one; the message is delivered there.
     Pending,
+}
+
+/// What the server adds to an uplink or a join-accept.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "built by other crates")]
+pub struct Context {
+    /// What is registered about the device (AS-17, AS-18).
+    pub device: Option<Arc<DeviceInfo>>,
+    /// What the application needs to decrypt the payload itself (AS-05).
+    pub sealed: Option<Box<Sealed>>,
+}
+
+/// What an application needs to decrypt payloads itself (AS-05).
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "built by other crates")]
+pub struct Sealed {
+    /// AppSKey, wrapped with a key that this server lacks.
+    pub app_s_key: KeyEnvelope,
+    /// The last counter of a downlink.
+    pub last_a_f_cnt_down: u32,
 }
 
 /// A payload that a formatter decoded.
@@ -57,6 +81,7 @@ impl Record {
             up,
             encrypted: false,
             decoded: None,
+            context: Context { device: None, sealed: None },
             reason: None,
         }
     }

@@ -127,6 +127,8 @@ struct ApplicationDevice {
     created_at: i64,
     #[prost(int64, tag = "5")]
     updated_at: i64,
+    #[prost(int64, optional, tag = "6")]
+    activated_at: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -246,6 +248,7 @@ impl RegistryRecord {
                 skip_payload_crypto_override: device.skip_payload_crypto_override,
                 created_at: device.created_at.unix_nanos(),
                 updated_at: device.updated_at.unix_nanos(),
+                activated_at: device.activated_at.map(Timestamp::unix_nanos),
             }
             .encode_to_vec(),
             Self::Link(link) => ApplicationLink {
@@ -271,6 +274,7 @@ impl RegistryRecord {
                     ids: wire::ids_of(wire.ids)?,
                     formatters: wire.formatters.map(formatters_of).transpose()?,
                     skip_payload_crypto_override: wire.skip_payload_crypto_override,
+                    activated_at: wire.activated_at.map(Timestamp::from_unix_nanos),
                     created_at: Timestamp::from_unix_nanos(wire.created_at),
                     updated_at: Timestamp::from_unix_nanos(wire.updated_at),
                 }))
@@ -414,6 +418,7 @@ mod tests {
             down_parameter: "x".to_owned(),
             ..Formatters::default()
         });
+        device.activated_at = Some(Timestamp::from_unix_secs(10));
         let mut link = Link::new("my-app".parse().unwrap());
         link.skip_payload_crypto = Some(true);
         let application: ttn_core::id::ApplicationId = "my-app".parse().unwrap();

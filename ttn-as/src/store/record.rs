@@ -56,6 +56,8 @@ pub struct Device {
     pub formatters: Option<Formatters>,
     /// Whether payload cryptography is skipped, whatever the link says (AS-05).
     pub skip_payload_crypto_override: Option<bool>,
+    /// When it sent data for the first time (AS-07).
+    pub activated_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was changed last.
@@ -70,6 +72,7 @@ impl Device {
             ids,
             formatters: None,
             skip_payload_crypto_override: None,
+            activated_at: None,
             created_at: now,
             updated_at: now,
         }

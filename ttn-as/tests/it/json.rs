@@ -15,6 +15,7 @@ use ttn_core::{
 fn assert_is_api_json(up: Up, decoded: Option<Decoded>) {
     let mut record = Record::deliver(1, testing::up(up));
     record.decoded = decoded;
+    record.context = testing::context();
     let ours = Delivery::new(Arc::new(record)).json();
     let message: ttn_proto::v3::ApplicationUp = ttn_proto::json::from_slice(&ours).unwrap();
     let theirs = ttn_proto::json::to_string(&message);
@@ -46,6 +47,8 @@ fn every_kind_of_message_has_the_json_of_the_api() {
         }),
         None,
     );
+    assert_is_api_json(Up::LocationSolved(testing::located()), None);
+    assert_is_api_json(Up::ServiceData(testing::service_data()), None);
     assert_is_api_json(
         Up::JoinAccept(JoinAcceptUp {
             session_key_id: downlink.session_key_id.clone(),

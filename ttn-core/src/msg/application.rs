@@ -1,13 +1,13 @@
 //! What applications get and send.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     addr::{DevAddr, NetId},
     error::ErrorBody,
     id::{DeviceIds, GatewayId},
     key::{KeyEnvelope, SessionKeyId},
-    msg::{CorrelationIds, RxMetadata, TxPriority, TxSettings},
+    msg::{CorrelationIds, Location, RxMetadata, TxPriority, TxSettings},
     radio::DataRateIndex,
     store::{LaneId, Owned},
     time::Timestamp,
@@ -57,6 +57,10 @@ pub enum Up {
     DownlinkSent(Downlink),
     /// The device joined.
     JoinAccept(JoinAcceptUp),
+    /// A place of the device became known.
+    LocationSolved(LocationSolved),
+    /// A service has something to tell.
+    ServiceData(ServiceData),
     /// The device sent data.
     Uplink(Box<UplinkUp>),
 }
@@ -103,6 +107,26 @@ pub struct JoinAcceptUp {
     pub received_at: Timestamp,
 }
 
+/// A place of a device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocationSolved {
+    /// Who found it, such as `frm-payload`.
+    pub service: String,
+    /// The place.
+    pub location: Location,
+    /// What the service adds.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// What a service tells about a device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceData {
+    /// Who tells it.
+    pub service: String,
+    /// What it tells.
+    pub data: serde_json::Map<String, serde_json::Value>,
+}
+
 /// A downlink of an application.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Downlink {
@@ -122,6 +146,17 @@ pub struct Downlink {
     pub class_b_c: Option<ClassBC>,
     /// What it belongs to.
     pub correlation_ids: CorrelationIds,
+    /// How often it is sent again if the device does not acknowledge it; `None`: as often as the server likes.
+    pub confirmed_retry: Option<ConfirmedRetry>,
+}
+
+/// How often a confirmed downlink is sent again (AS-26).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct ConfirmedRetry {
+    /// How often it was sent again; 0 the first time.
+    pub attempt: u32,
+    /// How often it is sent again at most; `None`: the server's default.
+    pub max_attempts: Option<u32>,
 }
 
 /// Where and when to send to class B and C.

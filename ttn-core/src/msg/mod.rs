@@ -7,8 +7,8 @@ mod join;
 mod uplink;
 
 pub use application::{
-    ApplicationBatch, ApplicationUp, ClassBC, Downlink, DownlinkError, JoinAcceptUp,
-    QueueInvalidated, Up, UplinkUp,
+    ApplicationBatch, ApplicationUp, ClassBC, ConfirmedRetry, Downlink, DownlinkError,
+    JoinAcceptUp, LocationSolved, QueueInvalidated, ServiceData, Up, UplinkUp,
 };
 pub use downlink::{
     DownlinkPath, Scheduled, TransmissionId, TxAck, TxPriority, TxRequest, TxResult, TxWindow,

@@ -9,7 +9,7 @@ mod local;
 pub use error::{PeerError, QueueMismatch, QueueMismatchSession};
 pub use local::Local;
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -178,6 +178,47 @@ pub struct ApplicationInfo {
     pub attributes: Vec<(String, String)>,
 }
 
+/// A device as the Identity Server knows it.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "built by other crates")]
+pub struct DeviceInfo {
+    /// Its places, by the service that found them.
+    pub locations: BTreeMap<String, Location>,
+    /// Its model and version.
+    pub version_ids: Option<DeviceVersionIds>,
+}
+
+/// The model and version of a device; what is not known is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "built by other crates")]
+pub struct DeviceVersionIds {
+    /// The brand.
+    pub brand_id: String,
+    /// The model.
+    pub model_id: String,
+    /// The version of the hardware.
+    pub hardware_version: String,
+    /// The version of the firmware.
+    pub firmware_version: String,
+    /// The band.
+    pub band_id: String,
+}
+
+/// What becomes known about a device.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum DeviceUpdate {
+    /// It sent data for the first time; a later report changes nothing.
+    Activated(Timestamp),
+    /// A service found its place; others stay.
+    Located {
+        /// The service.
+        service: String,
+        /// The place.
+        location: Location,
+    },
+}
+
 /// What other components ask the Identity Server about entities.
 #[async_trait]
 pub trait Directory: fmt::Debug + Send + Sync + 'static {
@@ -212,6 +253,24 @@ pub trait Directory: fmt::Debug + Send + Sync + 'static {
         join_eui: JoinEui,
         dev_eui: DevEui,
     ) -> Result<Option<DeviceIds>, PeerError>;
+
+    /// What is registered about a device; `None` if nobody registered it.
+    ///
+    /// # Errors
+    ///
+    /// The Identity Server cannot answer.
+    async fn device(&self, device: &DeviceKey) -> Result<Option<DeviceInfo>, PeerError>;
+
+    /// Reports what became known about a device. A device that is not registered is nobody's error.
+    ///
+    /// # Errors
+    ///
+    /// The Identity Server cannot answer.
+    async fn update_device(
+        &self,
+        device: &DeviceKey,
+        update: DeviceUpdate,
+    ) -> Result<(), PeerError>;
 
     /// Reports when devices were last seen.
     ///

@@ -17,7 +17,9 @@ use ttn_core::{
         DownlinkPath, PathConstraint, TransmissionId, TxAck, TxPriority, TxRequest, TxWindow,
         Uplink, UplinkBatch,
     },
-    peer::{ApplicationInfo, Directory, GatewayInfo, GsNs, Local, PeerError},
+    peer::{
+        ApplicationInfo, DeviceInfo, DeviceUpdate, Directory, GatewayInfo, GsNs, Local, PeerError,
+    },
     radio::{DataRate, DeviceClass, Frequency},
     rand::Entropy,
     store::{Durable, LaneId, Position, Refused},
@@ -142,6 +144,14 @@ impl Directory for OneGateway {
         _dev_eui: DevEui,
     ) -> Result<Option<DeviceIds>, PeerError> {
         Ok(None)
+    }
+
+    async fn device(&self, _: &DeviceKey) -> Result<Option<DeviceInfo>, PeerError> {
+        Ok(None)
+    }
+
+    async fn update_device(&self, _: &DeviceKey, _: DeviceUpdate) -> Result<(), PeerError> {
+        Ok(())
     }
 
     async fn report_last_seen(&self, _seen: Vec<(DeviceKey, Timestamp)>) -> Result<(), PeerError> {

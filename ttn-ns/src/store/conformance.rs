@@ -135,6 +135,7 @@ fn item(no: u64, seq: u64) -> NetworkWrite {
         priority: TxPriority::High,
         class_b_c: None,
         correlation_ids: vec![Arc::from("as:downlink:1")],
+        confirmed_retry: None,
     };
     NetworkWrite::QueueItem { device: DeviceNo(no), seq, item: Some(QueueItem { downlink }) }
 }

@@ -8,7 +8,7 @@ use ttn_core::{
     eui::{DevEui, JoinEui},
     id::{ApplicationId, DeviceIds, DeviceKey, IdError},
     key::{Aes128Key, KeyEnvelope, SessionKeyId},
-    msg::{ClassBC, Downlink, TxPriority},
+    msg::{ClassBC, ConfirmedRetry, Downlink, TxPriority},
     time::Timestamp,
     vault::{KeyVault, VaultError},
 };
@@ -359,6 +359,10 @@ impl QueueItem {
                 absolute_time: class_b_c.absolute_time.map(Timestamp::unix_nanos),
             }),
             correlation_ids: downlink.correlation_ids.iter().map(ToString::to_string).collect(),
+            confirmed_retry: downlink.confirmed_retry.map(|retry| wire::ConfirmedRetry {
+                attempt: retry.attempt,
+                max_attempts: retry.max_attempts,
+            }),
         }
         .encode_to_vec()
     }
@@ -385,6 +389,10 @@ impl QueueItem {
             priority: priority(wire.priority)?,
             class_b_c,
             correlation_ids: wire.correlation_ids.iter().map(|id| Arc::from(id.as_str())).collect(),
+            confirmed_retry: wire.confirmed_retry.map(|retry| ConfirmedRetry {
+                attempt: retry.attempt,
+                max_attempts: retry.max_attempts,
+            }),
         };
         Ok(Self { downlink })
     }

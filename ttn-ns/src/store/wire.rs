@@ -298,6 +298,16 @@ pub(super) struct QueueItem {
     pub(super) class_b_c: Option<ClassBc>,
     #[prost(string, repeated, tag = "8")]
     pub(super) correlation_ids: Vec<String>,
+    #[prost(message, optional, tag = "9")]
+    pub(super) confirmed_retry: Option<ConfirmedRetry>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ConfirmedRetry {
+    #[prost(uint32, tag = "1")]
+    pub(super) attempt: u32,
+    #[prost(uint32, optional, tag = "2")]
+    pub(super) max_attempts: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]

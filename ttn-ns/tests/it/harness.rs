@@ -187,6 +187,7 @@ pub(crate) fn downlink(f_cnt: u32, confirmed: bool) -> Downlink {
         priority: TxPriority::Normal,
         class_b_c: None,
         correlation_ids: Vec::new(),
+        confirmed_retry: None,
     }
 }
 

@@ -2,13 +2,15 @@
 
 use ttn_core::id::GatewayId;
 use ttn_core::msg::{
-    ApplicationUp, ClassBC, Downlink, JoinAcceptUp, QueueInvalidated, TxPriority, Up, UplinkUp,
+    ApplicationUp, ClassBC, ConfirmedRetry, Downlink, JoinAcceptUp, LocationSolved,
+    QueueInvalidated, ServiceData, TxPriority, Up, UplinkUp,
 };
 
 use super::{
     ConvertError, correlation_ids, duration, error_details, session_key_id, timestamp,
     to_correlation_ids, to_session_key_id, to_timestamp,
 };
+use crate::json::to_proto_value;
 use crate::v3;
 use crate::v3::application_downlink::ClassBc;
 use crate::v3::application_up::Up as ApiUp;
@@ -31,6 +33,8 @@ impl From<&ApplicationUp> for v3::ApplicationUp {
             }
             Up::DownlinkSent(downlink) => Some(ApiUp::DownlinkSent(downlink.into())),
             Up::JoinAccept(join) => Some(ApiUp::JoinAccept(join.into())),
+            Up::LocationSolved(solved) => Some(ApiUp::LocationSolved(solved.into())),
+            Up::ServiceData(data) => Some(ApiUp::ServiceData(data.into())),
             Up::Uplink(uplink) => Some(ApiUp::UplinkMessage(v3::ApplicationUplink {
                 received_at: Some(received_at),
                 ..uplink.as_ref().into()
@@ -43,6 +47,27 @@ impl From<&ApplicationUp> for v3::ApplicationUp {
             received_at: Some(received_at),
             simulated: message.simulated,
             up,
+        }
+    }
+}
+
+impl From<&LocationSolved> for v3::ApplicationLocation {
+    fn from(solved: &LocationSolved) -> Self {
+        Self {
+            service: solved.service.clone(),
+            location: Some(solved.location.into()),
+            attributes: solved.attributes.clone(),
+        }
+    }
+}
+
+impl From<&ServiceData> for v3::ApplicationServiceData {
+    fn from(data: &ServiceData) -> Self {
+        let fields = data.data.iter();
+        let fields = fields.map(|(name, value)| (name.clone(), to_proto_value(value.clone())));
+        Self {
+            service: data.service.clone(),
+            data: Some(prost_types::Struct { fields: fields.collect() }),
         }
     }
 }
@@ -99,6 +124,12 @@ impl From<&Downlink> for v3::ApplicationDownlink {
             class_b_c: downlink.class_b_c.as_ref().map(Into::into),
             priority: v3::TxSchedulePriority::from(downlink.priority).into(),
             correlation_ids: correlation_ids(&downlink.correlation_ids),
+            confirmed_retry: downlink.confirmed_retry.map(|retry| {
+                v3::application_downlink::ConfirmedRetry {
+                    attempt: retry.attempt,
+                    max_attempts: retry.max_attempts,
+                }
+            }),
             ..Self::default()
         }
     }
@@ -121,6 +152,10 @@ impl TryFrom<&v3::ApplicationDownlink> for Downlink {
             priority: priority(downlink.priority)?,
             class_b_c: downlink.class_b_c.as_ref().map(TryInto::try_into).transpose()?,
             correlation_ids: to_correlation_ids(downlink.correlation_ids.clone()),
+            confirmed_retry: downlink.confirmed_retry.as_ref().map(|retry| ConfirmedRetry {
+                attempt: retry.attempt,
+                max_attempts: retry.max_attempts,
+            }),
         })
     }
 }

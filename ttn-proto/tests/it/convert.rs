@@ -9,8 +9,8 @@ use ttn_core::error::{ErrorBody, ErrorKind};
 use ttn_core::id::{DeviceIds, EntityId};
 use ttn_core::key::{Aes128Key, KeyEnvelope, SessionKeyId};
 use ttn_core::msg::{
-    ApplicationUp, ClassBC, Downlink, DownlinkError, Location, LocationSource, PathConstraint,
-    RxMetadata, TxPriority, TxSettings, Up, UplinkUp,
+    ApplicationUp, ClassBC, ConfirmedRetry, Downlink, DownlinkError, Location, LocationSource,
+    PathConstraint, RxMetadata, TxPriority, TxSettings, Up, UplinkUp,
 };
 use ttn_core::radio::{CodingRate, DataRate, DataRateIndex, Frequency};
 use ttn_core::time::{ConcentratorTime, Timestamp};
@@ -88,6 +88,7 @@ fn downlink() -> Downlink {
             absolute_time: Some(Timestamp::from_unix_secs(1_700_000_100)),
         }),
         correlation_ids: vec![Arc::from("mine")],
+        confirmed_retry: Some(ConfirmedRetry { attempt: 1, max_attempts: Some(4) }),
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) fn of_message(
         Up::DownlinkQueued(_) => "down/queued",
         Up::DownlinkSent(_) => "down/sent",
         Up::JoinAccept(_) => "join",
+        Up::LocationSolved(_) => "location/solved",
+        Up::ServiceData(_) => "service/data",
         Up::Uplink(_) => "up",
         _ => return None,
     };

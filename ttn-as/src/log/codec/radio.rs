@@ -98,23 +98,41 @@ pub(super) fn rx(of: &RxMetadata) -> RxWire {
         snr: of.snr,
         frequency_offset: of.frequency_offset,
         channel_index: of.channel_index,
-        location: of.location.as_ref().map(|of| LocationWire {
-            latitude: of.latitude,
-            longitude: of.longitude,
-            altitude: of.altitude,
-            accuracy: of.accuracy,
-            source: match of.source {
-                LocationSource::Unknown => 0,
-                LocationSource::Gps => 1,
-                LocationSource::Registry => 2,
-            },
-        }),
+        location: of.location.as_ref().map(location),
         path_constraint: match of.path_constraint {
             PathConstraint::None => 0,
             PathConstraint::PreferOther => 1,
             PathConstraint::Never => 2,
         },
         uplink_token: of.uplink_token.to_vec(),
+    }
+}
+
+pub(super) fn location(of: &Location) -> LocationWire {
+    LocationWire {
+        latitude: of.latitude,
+        longitude: of.longitude,
+        altitude: of.altitude,
+        accuracy: of.accuracy,
+        source: match of.source {
+            LocationSource::Unknown => 0,
+            LocationSource::Gps => 1,
+            LocationSource::Registry => 2,
+        },
+    }
+}
+
+pub(super) fn location_of(wire: LocationWire) -> Location {
+    Location {
+        latitude: wire.latitude,
+        longitude: wire.longitude,
+        altitude: wire.altitude,
+        accuracy: wire.accuracy,
+        source: match wire.source {
+            1 => LocationSource::Gps,
+            2 => LocationSource::Registry,
+            _ => LocationSource::Unknown,
+        },
     }
 }
 
@@ -134,17 +152,7 @@ pub(super) fn rx_of(wire: RxWire) -> Result<RxMetadata, StoreError> {
         snr: wire.snr,
         frequency_offset: wire.frequency_offset,
         channel_index: wire.channel_index,
-        location: wire.location.map(|wire| Location {
-            latitude: wire.latitude,
-            longitude: wire.longitude,
-            altitude: wire.altitude,
-            accuracy: wire.accuracy,
-            source: match wire.source {
-                1 => LocationSource::Gps,
-                2 => LocationSource::Registry,
-                _ => LocationSource::Unknown,
-            },
-        }),
+        location: wire.location.map(location_of),
         path_constraint: match wire.path_constraint {
             1 => PathConstraint::PreferOther,
             2 => PathConstraint::Never,
