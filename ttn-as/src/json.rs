@@ -119,13 +119,10 @@ fn uplink(w: &mut Writer, record: &Record, of: &UplinkUp) {
 fn app_s_key(w: &mut Writer, of: &KeyEnvelope) {
     w.name("app_s_key");
     w.open();
-    match of {
-        KeyEnvelope::Wrapped { kek_label, encrypted_key } => {
-            w.text("kek_label", kek_label.as_ref());
-            w.octets("encrypted_key", encrypted_key);
-        }
-        // A key that this server can read goes to nobody.
-        _ => {}
+    // A key that this server can read goes to nobody.
+    if let KeyEnvelope::Wrapped { kek_label, encrypted_key } = of {
+        w.text("kek_label", kek_label.as_ref());
+        w.octets("encrypted_key", encrypted_key);
     }
     w.close();
 }

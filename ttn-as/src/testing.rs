@@ -35,13 +35,19 @@ pub fn owned() -> Owned {
     Owned { partition, epoch: Epoch(1) }
 }
 
+/// When the messages of tests were received.
+#[must_use]
+pub const fn up_time() -> Timestamp {
+    Timestamp::from_unix_nanos(1_795_000_000_123_456_789)
+}
+
 /// A message of the device `my-app.my-dev`.
 #[must_use]
 pub fn up(up: Up) -> ApplicationUp {
     ApplicationUp {
         ids: ids("my-app.my-dev"),
         correlation_ids: vec![Arc::from("as:up:1")],
-        received_at: Timestamp::from_unix_nanos(1_795_000_000_123_456_789),
+        received_at: up_time(),
         up,
         simulated: false,
         repeated: false,

@@ -47,7 +47,7 @@ struct ApplicationRecord {
     simulated: bool,
     #[prost(bool, tag = "12")]
     repeated: bool,
-    #[prost(message, optional, tag = "13")]
+    #[prost(message, optional, tag = "14")]
     context: Option<ContextWire>,
     #[prost(oneof = "UpWire", tags = "16, 17, 18, 19, 20, 21, 22, 23, 26, 27")]
     up: Option<UpWire>,

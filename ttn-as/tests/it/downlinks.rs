@@ -5,7 +5,7 @@ use ttn_as::{DownlinkItem, Error, QueueOperation, testing};
 use ttn_core::{
     error::{ErrorBody, ErrorKind},
     key::Aes128Key,
-    msg::{Downlink, JoinAcceptUp, QueueInvalidated, Up},
+    msg::{Downlink, JoinAcceptUp, QueueInvalidated, TxPriority, Up},
     peer::{PeerError, QueueMismatch, QueueMismatchSession},
     time::Timestamp,
 };
@@ -142,4 +142,73 @@ async fn reports_carry_clear_payloads() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+// AS-26
+#[tokio::test(start_paused = true)]
+async fn a_downlink_without_acknowledgement_is_sent_again_as_often_as_asked() {
+    let world = World::new().await;
+    let confirmed = DownlinkItem { confirmed: true, retries_max: Some(2), ..item(b"again") };
+    world.server.queue_downlinks(&device(), QueueOperation::Push, vec![confirmed]).await.unwrap();
+    let mut attempts = Vec::new();
+    for _ in 0..4 {
+        let Some(sent) = world.ns.pushed.lock().pop() else { break };
+        attempts.push((sent.f_cnt, sent.confirmed_retry.unwrap().attempt));
+        assert_eq!(crypt(Direction::Downlink, sent.f_cnt, &sent.frm_payload), b"again");
+        world.deliver(vec![Up::DownlinkNack(sent)]);
+        settle().await;
+    }
+    assert_eq!(attempts, [(1, 0), (2, 1), (3, 2)]);
+    let log = world.log().await;
+    let nacks = log.iter().filter(|m| matches!(m.record().up.up, Up::DownlinkNack(_)));
+    assert_eq!(nacks.count(), 3, "every one is told");
+}
+
+// AS-26
+#[tokio::test(start_paused = true)]
+async fn eight_retries_are_the_default_and_more_than_32_are_refused() {
+    let (world, key) = (World::new().await, device());
+    let push = |retries_max| {
+        let item = DownlinkItem { confirmed: true, retries_max, ..item(b"x") };
+        world.server.queue_downlinks(&key, QueueOperation::Push, vec![item])
+    };
+    for wrong in [0, 33] {
+        let refused = push(Some(wrong)).await.unwrap_err();
+        assert!(matches!(refused, Error::MaxRetriesInvalid { max: 32 }));
+        assert_eq!(refused.to_body().name, "downlink_max_retries_invalid");
+    }
+    push(None).await.unwrap();
+    let mut sent = 0;
+    for _ in 0..20 {
+        let Some(downlink) = world.ns.pushed.lock().pop() else { break };
+        sent += 1;
+        world.deliver(vec![Up::DownlinkNack(downlink)]);
+        settle().await;
+    }
+    assert_eq!(sent, 1 + 8);
+}
+
+// AS-29
+#[tokio::test(start_paused = true)]
+async fn what_class_b_and_c_need_reaches_the_network_server() {
+    let world = World::new().await;
+    let mut client = world.connect("write").await;
+    let body = r#"{"downlinks":[{"f_port":5,"frm_payload":"aGVsbG8=","priority":"ABOVE_NORMAL","class_b_c":{
+        "gateways":[{"gateway_ids":{"gateway_id":"gtw-1"},"antenna_index":1}],
+        "absolute_time":"2026-11-18T11:06:40.5Z"}}]}"#;
+    client.publish("v3/my-app/devices/my-dev/down/push", QoS::AtMostOnce, body).await;
+    settle().await;
+    let sent = world.ns.pushed.lock().pop().unwrap();
+    let class_b_c = sent.class_b_c.unwrap();
+    assert_eq!(class_b_c.gateways, [("gtw-1".parse().unwrap(), 1)]);
+    let time = Timestamp::from_unix_nanos(1_795_000_000_500_000_000);
+    assert_eq!(class_b_c.absolute_time, Some(time));
+    assert_eq!(sent.priority, TxPriority::AboveNormal);
+    let long = body.replace(
+        r#""f_port":5,"#,
+        &format!(r#""f_port":5,"correlation_ids":["{}"],"#, "x".repeat(101)),
+    );
+    client.publish("v3/my-app/devices/my-dev/down/push", QoS::AtMostOnce, &long).await;
+    settle().await;
+    assert!(world.ns.pushed.lock().is_empty(), "a correlation id has at most 100 characters");
 }

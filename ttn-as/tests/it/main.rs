@@ -7,11 +7,15 @@
     reason = "tests stop at the first surprise, and run in virtual time"
 )]
 
+#[cfg(feature = "grpc")]
+mod api;
 mod conformance;
+mod devices;
 mod downlinks;
 mod integrations;
 #[cfg(feature = "proto")]
 mod json;
 mod mqtt;
+mod sealed;
 mod uplinks;
 mod world;

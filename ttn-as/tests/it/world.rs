@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -29,11 +32,14 @@ use ttn_core::{
     auth::{AccessDenied, Caller, Credentials, Principal, Right, Rights},
     clock::SystemClock,
     error::{ErrorBody, ErrorKind},
-    eui::{DevEui, JoinEui},
-    id::{DeviceKey, EntityId},
+    eui::{DevEui, GatewayEui, JoinEui},
+    id::{ApplicationId, DeviceIds, DeviceKey, EntityId, GatewayId},
     key::{Aes128Key, KeyEnvelope, SessionKeyId},
     msg::{ApplicationBatch, ApplicationUp, Downlink, Up, UplinkUp},
-    peer::{Access, AsJs, AsNs, Local, NsAs as _, PeerError},
+    peer::{
+        Access, ApplicationInfo, AsJs, AsNs, DeviceInfo, DeviceUpdate, Directory, GatewayInfo,
+        Local, NsAs as _, PeerError,
+    },
     rand::OsEntropy,
     store::{Durable, LaneId, Position, Refused, Replaces, StoreError, Watermark},
     task::Tasks,
@@ -150,6 +156,58 @@ impl Access for FakeAccess {
     }
 }
 
+/// An Identity Server that knows one device, and keeps what it is told.
+#[derive(Debug, Default)]
+pub(crate) struct FakeDirectory {
+    pub(crate) info: Mutex<Option<DeviceInfo>>,
+    pub(crate) updates: Mutex<Vec<DeviceUpdate>>,
+    pub(crate) asked: AtomicUsize,
+    pub(crate) away: Mutex<bool>,
+}
+
+#[async_trait]
+impl Directory for FakeDirectory {
+    async fn gateway_by_eui(&self, _: GatewayEui) -> Result<Option<GatewayInfo>, PeerError> {
+        Ok(None)
+    }
+
+    async fn gateway(&self, _: &GatewayId) -> Result<Option<GatewayInfo>, PeerError> {
+        Ok(None)
+    }
+
+    async fn application(&self, _: &ApplicationId) -> Result<Option<ApplicationInfo>, PeerError> {
+        Ok(None)
+    }
+
+    async fn device_ids_by_euis(
+        &self,
+        _: JoinEui,
+        _: DevEui,
+    ) -> Result<Option<DeviceIds>, PeerError> {
+        Ok(None)
+    }
+
+    async fn device(&self, _: &DeviceKey) -> Result<Option<DeviceInfo>, PeerError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if *self.away.lock() {
+            std::future::pending::<()>().await;
+        }
+        Ok(self.info.lock().clone())
+    }
+
+    async fn update_device(&self, _: &DeviceKey, update: DeviceUpdate) -> Result<(), PeerError> {
+        if *self.away.lock() {
+            return Err(PeerError::Unavailable { relation: "Directory" });
+        }
+        self.updates.lock().push(update);
+        Ok(())
+    }
+
+    async fn report_last_seen(&self, _: Vec<(DeviceKey, Timestamp)>) -> Result<(), PeerError> {
+        Ok(())
+    }
+}
+
 fn api_key(entity: EntityId, rights: Rights) -> Caller {
     Caller::ApiKey { entity, id: "KEY".to_owned(), rights }
 }
@@ -231,6 +289,8 @@ pub(crate) struct World {
     pub(crate) ns: Arc<FakeNs>,
     pub(crate) js: Arc<FakeJs>,
     pub(crate) access: Arc<FakeAccess>,
+    pub(crate) directory: Arc<FakeDirectory>,
+    pub(crate) peers: Arc<Local>,
     pub(crate) log: Arc<HeldLog>,
     store: Arc<MemoryStore>,
     clients: mpsc::Sender<DuplexStream>,
@@ -261,6 +321,15 @@ impl World {
         let log = Arc::new(HeldLog { inner: memory, held: Mutex::default() });
         let world = Self::on(Config::default(), log, store, Some(formatter)).await;
         world.add_device(Some(FormatterKind::CayenneLpp)).await;
+        world
+    }
+
+    /// A server with the device, whose uplinks are decoded, and an Identity Server.
+    pub(crate) async fn with_directory(info: Option<DeviceInfo>) -> Self {
+        let world = Self::empty(Config::default()).await;
+        world.add_device(Some(FormatterKind::CayenneLpp)).await;
+        world.peers.set_directory(&world.directory);
+        *world.directory.info.lock() = info;
         world
     }
 
@@ -297,8 +366,20 @@ impl World {
         server.start(&mut tasks);
         let (clients, listener) = mpsc::channel(4);
         tasks.spawn("mqtt", serve(server.clone(), MemoryListener(listener)));
-        // `peers` lives as long as the server that holds it.
-        Self { server, ns, js, access, log, store, clients, config, _tasks: tasks }
+        let directory = Arc::default();
+        Self {
+            server,
+            ns,
+            js,
+            access,
+            directory,
+            peers,
+            log,
+            store,
+            clients,
+            config,
+            _tasks: tasks,
+        }
     }
 
     pub(crate) async fn add_device(&self, formatter: Option<FormatterKind>) {

@@ -122,7 +122,7 @@ async fn an_application_is_found_until_it_is_deleted() {
     let app = bench.application(&owner, "alice", "app1").await;
     let id = "app1".parse().unwrap();
     assert_eq!(bench.server.application(&owner, &id).await.unwrap().id(), "app1");
-    let server: &dyn ttn_core::peer::Directory = &*bench.server;
+    let server: &dyn Directory = &*bench.server;
     assert!(server.application(&id).await.unwrap().is_some());
     bench.server.delete(&owner, &app).await.unwrap();
     assert!(server.application(&id).await.unwrap().is_none());
