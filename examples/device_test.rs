@@ -20,20 +20,13 @@ use ttn::{
         eui::DevEui,
         id::{ApplicationId, DeviceKey},
         key::Aes128Key,
-        radio::DataRateIndex,
-        version::{MacVersion, PhyVersion},
-    },
-    mac::{
-        band::{self, BandId},
-        device::{DevNonces, Device, DeviceConfig, DeviceSession},
-        session::NetworkKeys,
     },
     stack::{
         config::Config,
         provision::{self, Activation, NewDevice},
         simulation::Simulation,
     },
-    testkit::{self, Action, DeviceNo, Happened, Heard, Link},
+    testkit::{Action, DeviceNo, Happened, Heard, Link},
 };
 
 /// The application under test: it tells the freezer to cool down whenever it is too warm.
@@ -54,16 +47,15 @@ async fn a_warm_freezer_is_cooled_down() -> anyhow::Result<()> {
     let simulation = Simulation::start(1, directory.path().join("data"), Config::default()).await?;
     let application: ApplicationId = "freezers".parse()?;
     provision::create_application(simulation.client()?, &application).await?;
-    let gateway = simulation.add_gateway(&"on-the-roof".parse()?, "EU_863_870_TTN").await?;
-    let (registration, device) = freezer(&application)?;
-    provision::create_device(simulation.client()?, &registration).await?;
+    simulation.add_gateway(&"on-the-roof".parse()?, "EU_863_870_TTN").await?;
+    let (nwk_s_key, app_s_key) = (Aes128Key::new([1; 16]), Aes128Key::new([2; 16]));
+    let activation = Activation::abp(DevAddr::from_u32(0x0000_1234), nwk_s_key, app_s_key);
+    let key = DeviceKey::new(application.clone(), "freezer".parse()?);
+    let mut freezer = NewDevice::new(key, DevEui::from_u64(0x70B3_D57E_D000_1234), activation);
+    freezer.up_formatter = "FORMATTER_CAYENNELPP";
     // One frame in ten is lost.
     let link = Link { rssi: -110.0, snr: -2.0, loss_per_mille: 100 };
-    let device = simulation.world.with(|world, _| {
-        let device = world.add_device(testkit::Device::new(device));
-        world.link(device, gateway, Some(link));
-        device
-    });
+    let device = simulation.add_device(&freezer, link).await?;
 
     let (mut seen, mut looked_at, mut warm) = (0, 0, 0_i16);
     for minute in 0..60 {
@@ -97,41 +89,4 @@ async fn a_warm_freezer_is_cooled_down() -> anyhow::Result<()> {
 /// Whether it is the application's downlink, heard by the device.
 fn is_downlink(what: &Happened, device: DeviceNo) -> bool {
     matches!(what, Happened::Heard(by, _, Heard::Data(data)) if *by == device && data.f_port == Some(2))
-}
-
-/// A device as it is registered, and the same on the air.
-fn freezer(application: &ApplicationId) -> anyhow::Result<(NewDevice, Device)> {
-    let (dev_addr, app_s_key) = (DevAddr::from_u32(0x0000_1234), Aes128Key::new([2; 16]));
-    let nwk_s_key = Aes128Key::new([1; 16]);
-    let network_keys = [nwk_s_key.clone(), nwk_s_key.clone(), nwk_s_key.clone()];
-    let registration = NewDevice {
-        key: DeviceKey::new(application.clone(), "freezer".parse()?),
-        dev_eui: DevEui::from_u64(0x70B3_D57E_D000_1234),
-        lorawan_version: "MAC_V1_0_3",
-        lorawan_phy_version: "RP001_V1_0_3_REV_A",
-        frequency_plan_id: "EU_863_870_TTN",
-        up_formatter: "FORMATTER_CAYENNELPP",
-        mac_settings: Value::Null,
-        activation: Activation::Abp { dev_addr, network_keys, app_s_key: app_s_key.clone() },
-    };
-    let version = MacVersion::V1_0_3;
-    let config = DeviceConfig {
-        band: band::get(BandId::EU_863_870, PhyVersion::RP001_V1_0_3_REV_A)?,
-        version,
-        channels: None,
-        data_rate: DataRateIndex::from_low_bits(3),
-        adr: true,
-        dev_nonces: DevNonces::Random,
-        first_f_cnt_up: 0,
-    };
-    let session = DeviceSession {
-        version,
-        dev_addr,
-        keys: NetworkKeys::v1_0(nwk_s_key),
-        app_s_key,
-        next_f_cnt_up: 0,
-        last_n_f_cnt_down: None,
-        last_a_f_cnt_down: None,
-    };
-    Ok((registration, Device::abp(config, session)))
 }

@@ -19,17 +19,10 @@ use ttn::{
         eui::{DevEui, GatewayEui},
         id::DeviceKey,
         key::Aes128Key,
-        radio::DataRateIndex,
         rand::OsEntropy,
         task::Tasks,
-        version::{MacVersion, PhyVersion},
     },
     gateway_server::frontend::udp::{SocketTransport, Transport as _},
-    mac::{
-        band::{self, BandId},
-        device::{DevNonces, Device, DeviceConfig, DeviceSession},
-        session::NetworkKeys,
-    },
     stack::{
         compose::{Parts, Stack, Stores},
         config::Config,
@@ -68,14 +61,18 @@ async fn main() -> anyhow::Result<()> {
     let application = "my-app".parse()?;
     provision::create_application(&client, &application).await?;
     provision::create_gateway(&client, &"my-gateway".parse()?, GATEWAY, PLAN).await?;
-    let (registration, device) = device(DeviceKey::new(application.clone(), "my-device".parse()?))?;
-    provision::create_device(&client, &registration).await?;
+    let key = DeviceKey::new(application.clone(), "my-device".parse()?);
+    let (nwk_s_key, app_s_key) = (Aes128Key::new([1; 16]), Aes128Key::new([2; 16]));
+    let activation = Activation::abp(DevAddr::from_u32(0x0000_1234), nwk_s_key, app_s_key);
+    let mut device = NewDevice::new(key, DevEui::from_u64(0x70B3_D57E_D000_1234), activation);
+    device.up_formatter = "FORMATTER_CAYENNELPP";
+    provision::create_device(&client, &device).await?;
 
     // A virtual device sends a temperature every 500 ms to a virtual gateway with a real socket.
     let mut world = World::new(OsEntropy::default());
     let model = GatewayModel { eui: GATEWAY, counter_start: 0, backhaul: Duration::from_millis(5) };
     let gateway = world.add_gateway(model, clock.monotonic());
-    let device = world.add_device(testkit::Device::new(device));
+    let device = world.add_device(testkit::Device::new(device.on_air(device.device_config()?)));
     world.link(device, gateway, Some(Link { rssi: -71.0, snr: 8.5, loss_per_mille: 0 }));
     for number in 1..=3_u8 {
         let action =
@@ -98,43 +95,4 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A device as it is registered, and the same on the air.
-fn device(key: DeviceKey) -> anyhow::Result<(NewDevice, Device)> {
-    let (dev_addr, app_s_key) = (DevAddr::from_u32(0x0000_1234), Aes128Key::new([2; 16]));
-    let nwk_s_key = Aes128Key::new([1; 16]);
-    let network_keys = [nwk_s_key.clone(), nwk_s_key.clone(), nwk_s_key.clone()];
-    let registration = NewDevice {
-        key,
-        dev_eui: DevEui::from_u64(0x70B3_D57E_D000_1234),
-        lorawan_version: "MAC_V1_0_3",
-        lorawan_phy_version: "RP001_V1_0_3_REV_A",
-        frequency_plan_id: PLAN,
-        up_formatter: "FORMATTER_CAYENNELPP",
-        mac_settings: Value::Null,
-        activation: Activation::Abp { dev_addr, network_keys, app_s_key: app_s_key.clone() },
-    };
-    let version = MacVersion::V1_0_3;
-    let config = DeviceConfig {
-        band: band::get(BandId::EU_863_870, PhyVersion::RP001_V1_0_3_REV_A)?,
-        version,
-        channels: None,
-        data_rate: DataRateIndex::from_low_bits(5),
-        adr: true,
-        dev_nonces: DevNonces::Random,
-        first_f_cnt_up: 0,
-    };
-    let keys = NetworkKeys::v1_0(nwk_s_key);
-    let (next_f_cnt_up, last_n_f_cnt_down, last_a_f_cnt_down) = (0, None, None);
-    let session = DeviceSession {
-        version,
-        dev_addr,
-        keys,
-        app_s_key,
-        next_f_cnt_up,
-        last_n_f_cnt_down,
-        last_a_f_cnt_down,
-    };
-    Ok((registration, Device::abp(config, session)))
 }

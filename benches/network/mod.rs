@@ -18,19 +18,13 @@ use ttn::{
         eui::{DevEui, GatewayEui},
         id::{ApplicationId, DeviceKey},
         key::Aes128Key,
-        radio::DataRateIndex,
         rand::OsEntropy,
         task::Tasks,
-        version::{MacVersion, PhyVersion},
     },
     gateway_server::frontend::memory::{self, MemoryNetwork},
     identity_server::store::MemoryIdentityStore,
     join_server::store::MemoryStore as MemoryJoinStore,
-    mac::{
-        band::{self, BandId},
-        device::{DevNonces, Device, DeviceConfig, DeviceSession},
-        session::NetworkKeys,
-    },
+    mac::device::{Device, DeviceConfig},
     network_server::store::MemoryNetworkStore,
     stack::{
         compose::{KEK_LABEL, Parts, Stack, Stores},
@@ -254,38 +248,13 @@ fn device(index: usize) -> (NewDevice, Device) {
         octets[..4].copy_from_slice(&number.to_be_bytes());
         Aes128Key::new(octets)
     };
-    let (dev_addr, nwk_s_key, app_s_key) = (DevAddr::from_u32(number), key(1), key(2));
-    let network_keys = [nwk_s_key.clone(), nwk_s_key.clone(), nwk_s_key.clone()];
-    let registration = NewDevice {
-        key: device_key(index),
-        dev_eui: DevEui::from_u64(0x70B3_D57E_D000_0000 + u64::from(number)),
-        lorawan_version: "MAC_V1_0_3",
-        lorawan_phy_version: "RP001_V1_0_3_REV_A",
-        frequency_plan_id: PLAN,
-        up_formatter: "FORMATTER_NONE",
-        mac_settings: settled(),
-        activation: Activation::Abp { dev_addr, network_keys, app_s_key: app_s_key.clone() },
-    };
-    let version = MacVersion::V1_0_3;
-    let config = DeviceConfig {
-        band: band::get(BandId::EU_863_870, PhyVersion::RP001_V1_0_3_REV_A).unwrap(),
-        version,
-        channels: None,
-        data_rate: DataRateIndex::from_low_bits(5),
-        adr: false,
-        dev_nonces: DevNonces::Random,
-        first_f_cnt_up: 0,
-    };
-    let session = DeviceSession {
-        version,
-        dev_addr,
-        keys: NetworkKeys::v1_0(nwk_s_key),
-        app_s_key,
-        next_f_cnt_up: 0,
-        last_n_f_cnt_down: None,
-        last_a_f_cnt_down: None,
-    };
-    (registration, Device::abp(config, session))
+    let activation = Activation::abp(DevAddr::from_u32(number), key(1), key(2));
+    let dev_eui = DevEui::from_u64(0x70B3_D57E_D000_0000 + u64::from(number));
+    let mut registration = NewDevice::new(device_key(index), dev_eui, activation);
+    registration.mac_settings = settled();
+    let config = DeviceConfig { adr: false, ..registration.device_config().unwrap() };
+    let device = registration.on_air(config);
+    (registration, device)
 }
 
 /// A device that is from the factory as the plan wants it.

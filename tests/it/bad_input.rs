@@ -26,7 +26,7 @@ async fn calls_without_rights_are_refused_by_name() {
     assert_eq!(error.status.as_u16(), 403, "{error}");
     assert_eq!(error.name(), "insufficient_application_rights");
     let error = weak.get("/applications/another-app").await.unwrap_err();
-    assert!([403, 404].contains(&error.status.as_u16()), "{error}");
+    assert_eq!((error.status.as_u16(), error.name()), (404, "application_not_found"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,9 +44,10 @@ async fn unknown_ids_masks_and_bodies_answer_named_errors() {
         "application_ids": { "application_id": "test-app" }, "device_id": "sensor", "dev_eui": "70B3" } } });
     let error = client.post("/applications/test-app/devices", eui).await.unwrap_err();
     assert_eq!(error.status.as_u16(), 400, "{error}");
+    assert!(error.to_string().contains("70B3"), "{error}");
     let huge = Value::String("x".repeat(17 << 20));
     let error = client.post("/users/admin/applications", huge).await.unwrap_err();
-    assert!([400, 413, 429].contains(&error.status.as_u16()), "{error}");
+    assert_eq!((error.status.as_u16(), error.name()), (400, "request_body_too_large"));
     assert_eq!(status("/there/is/nothing").await, 404);
     let error = client.get("/users/admin/tenants").await.unwrap_err();
     assert_eq!(error.status.as_u16(), 404);

@@ -1,6 +1,7 @@
 //! The whole stack in one process, in virtual time, through public APIs only.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod api;
 mod bad_input;
 mod net;
 mod radio;

@@ -13,17 +13,13 @@ use ttn::{
         radio::DataRateIndex,
         version::{MacVersion, PhyVersion},
     },
-    mac::{
-        band::{self, BandId},
-        device::{DevNonces, Device, DeviceConfig, DeviceSession, ReceivedData, RootKeys},
-        session::NetworkKeys,
-    },
+    mac::device::{DevNonces, Device, ReceivedData},
     stack::{
         config::Config,
         provision::{self, Activation, NewDevice},
         simulation::Simulation,
     },
-    testkit::{self, Action, DeviceNo, GatewayNo, Happened, Heard, Link},
+    testkit::{Action, DeviceNo, GatewayNo, Happened, Heard, Link},
 };
 
 pub(crate) const JOIN_EUI: JoinEui = JoinEui::from_u64(0x70B3_D57E_D000_0000);
@@ -94,80 +90,42 @@ impl Net {
     /// Registers an OTAA device and puts it on the air, heard by every gateway.
     pub(crate) async fn otaa(&mut self, name: &str, kind: Kind) -> DeviceNo {
         self.devices += 1;
-        let dev_eui = DevEui::from_u64(0x70B3_D57E_D000_1000 + self.devices);
         let app_key = Aes128Key::new([self.devices as u8; 16]);
         let nwk_key =
             kind.version.is_1_1().then(|| Aes128Key::new([0x80 + self.devices as u8; 16]));
-        let root = RootKeys {
-            join_eui: JOIN_EUI,
-            dev_eui,
-            app_key: app_key.clone(),
-            nwk_key: nwk_key.clone(),
-        };
-        let activation = Activation::Otaa { join_eui: JOIN_EUI, app_key, nwk_key };
-        self.register(name, kind, dev_eui, activation).await;
-        self.on_air(Device::otaa(config(kind), root))
+        self.add(name, kind, Activation::Otaa { join_eui: JOIN_EUI, app_key, nwk_key }).await
     }
 
     /// Registers an ABP device and puts it on the air, heard by every gateway.
     pub(crate) async fn abp(&mut self, name: &str, kind: Kind) -> DeviceNo {
         self.devices += 1;
-        let dev_eui = DevEui::from_u64(0x70B3_D57E_D000_1000 + self.devices);
         let dev_addr = DevAddr::from_u32(0x0000_1000 + self.devices as u32);
         let key = |octet: u8| Aes128Key::new([octet + self.devices as u8; 16]);
-        let keys = if kind.version.is_1_1() {
-            NetworkKeys {
-                f_nwk_s_int_key: key(0x10),
-                s_nwk_s_int_key: key(0x20),
-                nwk_s_enc_key: key(0x30),
-            }
+        let activation = if kind.version.is_1_1() {
+            let network_keys = [key(0x10), key(0x20), key(0x30)];
+            Activation::Abp { dev_addr, network_keys, app_s_key: key(0x40) }
         } else {
-            NetworkKeys::v1_0(key(0x10))
+            Activation::abp(dev_addr, key(0x10), key(0x40))
         };
-        let app_s_key = key(0x40);
-        let NetworkKeys { f_nwk_s_int_key: f, s_nwk_s_int_key: s, nwk_s_enc_key: e } = keys.clone();
-        let activation =
-            Activation::Abp { dev_addr, network_keys: [f, s, e], app_s_key: app_s_key.clone() };
-        self.register(name, kind, dev_eui, activation).await;
-        let session = DeviceSession {
-            version: kind.version,
-            dev_addr,
-            keys,
-            app_s_key,
-            next_f_cnt_up: kind.first_f_cnt_up,
-            last_n_f_cnt_down: None,
-            last_a_f_cnt_down: None,
-        };
-        self.on_air(Device::abp(config(kind), session))
+        self.add(name, kind, activation).await
     }
 
-    async fn register(&self, name: &str, kind: Kind, dev_eui: DevEui, activation: Activation) {
-        let mac_settings = match kind.mac_settings {
-            "" => Value::Null,
-            text => serde_json::from_str(text).unwrap(),
-        };
-        let (lorawan_version, lorawan_phy_version) = names(kind.version);
-        let device = NewDevice {
-            key: DeviceKey::new(self.app.clone(), name.parse().unwrap()),
-            dev_eui,
-            lorawan_version,
-            lorawan_phy_version,
-            frequency_plan_id: kind.plan,
-            up_formatter: "FORMATTER_CAYENNELPP",
-            mac_settings,
-            activation,
-        };
-        provision::create_device(self.sim.client().unwrap(), &device).await.unwrap();
-    }
-
-    fn on_air(&self, mac: Device) -> DeviceNo {
-        self.sim.world.with(|world, _| {
-            let device = world.add_device(testkit::Device::new(mac));
-            for gateway in &self.gateways {
-                world.link(device, *gateway, Some(NEAR));
-            }
-            device
-        })
+    async fn add(&self, name: &str, kind: Kind, activation: Activation) -> DeviceNo {
+        let key = DeviceKey::new(self.app.clone(), name.parse().unwrap());
+        let dev_eui = DevEui::from_u64(0x70B3_D57E_D000_1000 + self.devices);
+        let mut device = NewDevice::new(key, dev_eui, activation);
+        device.version = kind.version;
+        device.phy_version = phy_version(kind.version);
+        device.frequency_plan_id = kind.plan;
+        device.up_formatter = "FORMATTER_CAYENNELPP";
+        if !kind.mac_settings.is_empty() {
+            device.mac_settings = serde_json::from_str(kind.mac_settings).unwrap();
+        }
+        let mut config = device.device_config().unwrap();
+        config.data_rate = DataRateIndex::new(kind.data_rate).unwrap();
+        config.dev_nonces = DevNonces::Counter(1);
+        config.first_f_cnt_up = kind.first_f_cnt_up;
+        self.sim.add_device_with(&device, config, NEAR).await.unwrap()
     }
 
     /// Lets a device join and waits until its windows have closed.
@@ -267,37 +225,11 @@ impl Net {
     }
 }
 
-fn config(kind: Kind) -> DeviceConfig {
-    let (band_id, mask) = match kind.plan {
-        // FSB 2: channels 8 to 15 and 65.
-        "US_902_928_FSB_2" => (BandId::US_902_928, Some(0xFF00 | (1 << 65))),
-        _ => (BandId::EU_863_870, None),
-    };
-    DeviceConfig {
-        band: band::get(band_id, phy_version(kind.version)).unwrap(),
-        version: kind.version,
-        channels: mask.map(band::ChannelMask::from_bits),
-        data_rate: DataRateIndex::new(kind.data_rate).unwrap(),
-        adr: true,
-        dev_nonces: DevNonces::Counter(1),
-        first_f_cnt_up: kind.first_f_cnt_up,
-    }
-}
-
 fn phy_version(version: MacVersion) -> PhyVersion {
     match version {
         MacVersion::V1_1 => PhyVersion::RP001_V1_1_REV_B,
         MacVersion::V1_0_4 => PhyVersion::RP002_V1_0_1,
         MacVersion::V1_0_2 => PhyVersion::RP001_V1_0_2_REV_B,
         _ => PhyVersion::RP001_V1_0_3_REV_A,
-    }
-}
-
-fn names(version: MacVersion) -> (&'static str, &'static str) {
-    match version {
-        MacVersion::V1_1 => ("MAC_V1_1", "RP001_V1_1_REV_B"),
-        MacVersion::V1_0_4 => ("MAC_V1_0_4", "RP002_V1_0_1"),
-        MacVersion::V1_0_2 => ("MAC_V1_0_2", "RP001_V1_0_2_REV_B"),
-        _ => ("MAC_V1_0_3", "RP001_V1_0_3_REV_A"),
     }
 }

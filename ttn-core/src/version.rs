@@ -25,6 +25,19 @@ impl MacVersion {
     pub const ALL: [Self; 6] =
         [Self::V1_0, Self::V1_0_1, Self::V1_0_2, Self::V1_0_3, Self::V1_0_4, Self::V1_1];
 
+    /// The name in the API, `MAC_V1_0_3`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V1_0 => "MAC_V1_0",
+            Self::V1_0_1 => "MAC_V1_0_1",
+            Self::V1_0_2 => "MAC_V1_0_2",
+            Self::V1_0_3 => "MAC_V1_0_3",
+            Self::V1_0_4 => "MAC_V1_0_4",
+            Self::V1_1 => "MAC_V1_1",
+        }
+    }
+
     /// Whether sessions have the key set of LoRaWAN 1.1.
     #[must_use]
     pub const fn is_1_1(self) -> bool {

@@ -107,4 +107,13 @@ impl Client {
     pub async fn put(&self, path: &str, body: Value) -> Result<Value, CallError> {
         self.call(Method::PUT, path, body).await
     }
+
+    /// Deletes.
+    ///
+    /// # Errors
+    ///
+    /// The API refused the call.
+    pub async fn delete(&self, path: &str) -> Result<Value, CallError> {
+        self.call(Method::DELETE, path, Value::Null).await
+    }
 }

@@ -1,4 +1,5 @@
-//! Registers applications, gateways and whole devices through the API: a device is written to all four registries.
+//! Registers applications, gateways and whole devices through the API: a device is written to all four registries,
+//! and can be put on the virtual air as it is registered.
 
 use serde_json::{Value, json};
 use ttn_core::{
@@ -6,6 +7,14 @@ use ttn_core::{
     eui::{DevEui, GatewayEui, JoinEui},
     id::{ApplicationId, DeviceKey, GatewayId},
     key::Aes128Key,
+    radio::DataRateIndex,
+    version::{MacVersion, PhyVersion},
+};
+use ttn_mac::{
+    band::{self, BandChannel, ChannelMask},
+    device::{DevNonces, Device, DeviceConfig, DeviceSession, RootKeys},
+    plan,
+    session::NetworkKeys,
 };
 
 use crate::client::{CallError, Client};
@@ -18,10 +27,10 @@ pub struct NewDevice {
     pub key: DeviceKey,
     /// Its DevEUI.
     pub dev_eui: DevEui,
-    /// Its version of LoRaWAN as in the API, such as `MAC_V1_0_3`.
-    pub lorawan_version: &'static str,
-    /// Its version of the Regional Parameters as in the API, such as `PHY_V1_0_3_REV_A`.
-    pub lorawan_phy_version: &'static str,
+    /// Its version of LoRaWAN.
+    pub version: MacVersion,
+    /// Its version of the Regional Parameters.
+    pub phy_version: PhyVersion,
     /// Its frequency plan.
     pub frequency_plan_id: &'static str,
     /// The formatter of its uplinks as in the API, such as `FORMATTER_CAYENNELPP`.
@@ -54,6 +63,84 @@ pub enum Activation {
         /// NwkKey, of LoRaWAN 1.1.
         nwk_key: Option<Aes128Key>,
     },
+}
+
+impl NewDevice {
+    /// A device of LoRaWAN 1.0.3 in Europe, without formatter. Change its fields before it is created.
+    #[must_use]
+    pub fn new(key: DeviceKey, dev_eui: DevEui, activation: Activation) -> Self {
+        Self {
+            key,
+            dev_eui,
+            version: MacVersion::V1_0_3,
+            phy_version: PhyVersion::RP001_V1_0_3_REV_A,
+            frequency_plan_id: "EU_863_870_TTN",
+            up_formatter: "FORMATTER_NONE",
+            mac_settings: Value::Null,
+            activation,
+        }
+    }
+
+    /// What the device itself is made with: the channels of its plan, data rate 5, ADR.
+    ///
+    /// # Errors
+    ///
+    /// The plan is not known, or its band does not exist in this version of the Regional Parameters.
+    pub fn device_config(&self) -> anyhow::Result<DeviceConfig> {
+        let plan = plan::get(self.frequency_plan_id)?;
+        let band = band::get(plan.band_id, self.phy_version)?;
+        let in_plan = |channel: &BandChannel| {
+            plan.uplink_channels.iter().any(|c| c.frequency == channel.frequency)
+        };
+        // A band with fixed channels: the device knows all of them, the network listens to some.
+        let is_fixed = !band.uplink_channels.iter().all(in_plan);
+        let channels = is_fixed.then(|| {
+            let wanted = band.uplink_channels.iter().enumerate().filter(|(_, c)| in_plan(c));
+            ChannelMask::from_bits(wanted.fold(0, |mask, (index, _)| mask | 1 << index))
+        });
+        let counts_dev_nonces = self.version >= MacVersion::V1_0_4;
+        Ok(DeviceConfig {
+            band,
+            version: self.version,
+            channels,
+            data_rate: DataRateIndex::from_low_bits(5),
+            adr: true,
+            dev_nonces: if counts_dev_nonces { DevNonces::Counter(1) } else { DevNonces::Random },
+            first_f_cnt_up: 0,
+        })
+    }
+
+    /// The device itself, as it is registered: for the virtual air.
+    #[must_use]
+    pub fn on_air(&self, config: DeviceConfig) -> Device {
+        match self.activation.clone() {
+            Activation::Abp { dev_addr, network_keys: [f, s, e], app_s_key } => {
+                let keys = NetworkKeys { f_nwk_s_int_key: f, s_nwk_s_int_key: s, nwk_s_enc_key: e };
+                let session = DeviceSession {
+                    version: config.version,
+                    dev_addr,
+                    keys,
+                    app_s_key,
+                    next_f_cnt_up: config.first_f_cnt_up,
+                    last_n_f_cnt_down: None,
+                    last_a_f_cnt_down: None,
+                };
+                Device::abp(config, session)
+            }
+            Activation::Otaa { join_eui, app_key, nwk_key } => {
+                Device::otaa(config, RootKeys { join_eui, dev_eui: self.dev_eui, app_key, nwk_key })
+            }
+        }
+    }
+}
+
+impl Activation {
+    /// A session up to LoRaWAN 1.0.4.
+    #[must_use]
+    pub fn abp(dev_addr: DevAddr, nwk_s_key: Aes128Key, app_s_key: Aes128Key) -> Self {
+        let network_keys = [nwk_s_key.clone(), nwk_s_key.clone(), nwk_s_key];
+        Self::Abp { dev_addr, network_keys, app_s_key }
+    }
 }
 
 fn hex(octets: &[u8]) -> String {
@@ -141,8 +228,8 @@ fn network_body(device: &NewDevice, ids: &Value) -> Value {
     let mut end_device = json!({
         "ids": ids,
         "frequency_plan_id": device.frequency_plan_id,
-        "lorawan_version": device.lorawan_version,
-        "lorawan_phy_version": device.lorawan_phy_version,
+        "lorawan_version": device.version.name(),
+        "lorawan_phy_version": device.phy_version.name(),
         "supports_join": matches!(device.activation, Activation::Otaa { .. }),
     });
     let mut paths =

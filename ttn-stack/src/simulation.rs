@@ -18,16 +18,18 @@ use ttn_core::{
     task::Tasks,
 };
 use ttn_gs::frontend::memory::{self, MemoryNetwork};
+use ttn_mac::device::DeviceConfig;
 use ttn_store_embedded::{Commit, EmbeddedStore, LocalVault, Options, Survives};
 use ttn_testkit::{
-    GatewayLink, GatewayModel, GatewayNo, SeededEntropy, VirtualClock, World, WorldHandle, drive,
+    DeviceNo, GatewayLink, GatewayModel, GatewayNo, Link, SeededEntropy, VirtualClock, World,
+    WorldHandle, drive,
 };
 
 use crate::{
     client::Client,
     compose::{KEK_LABEL, Parts, Stack, Stores},
     config::Config,
-    provision,
+    provision::{self, NewDevice},
 };
 
 /// A stack with the world around it.
@@ -162,6 +164,37 @@ impl Simulation {
         let counter_start = u32::MAX - 120_000_000;
         let model = GatewayModel { eui, counter_start, backhaul };
         Ok(self.world.with(|world, now| world.add_gateway(model, now)))
+    }
+
+    /// Registers a device and puts it into the world as it is registered, heard by every gateway.
+    ///
+    /// # Errors
+    ///
+    /// The API refused it, or its plan is not known.
+    pub async fn add_device(&self, device: &NewDevice, link: Link) -> anyhow::Result<DeviceNo> {
+        self.add_device_with(device, device.device_config()?, link).await
+    }
+
+    /// As [`Self::add_device`], for a device that is not quite as it is registered.
+    ///
+    /// # Errors
+    ///
+    /// The API refused it.
+    pub async fn add_device_with(
+        &self,
+        device: &NewDevice,
+        config: DeviceConfig,
+        link: Link,
+    ) -> anyhow::Result<DeviceNo> {
+        provision::create_device(self.client()?, device).await?;
+        let device = ttn_testkit::Device::new(device.on_air(config));
+        Ok(self.world.with(|world, _| {
+            let number = world.add_device(device);
+            for gateway in 0..world.gateways() {
+                world.link(number, GatewayNo::new(gateway), Some(link));
+            }
+            number
+        }))
     }
 
     /// Lets time pass.

@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use async_trait::async_trait;
 
 use crate::{
-    auth::{Credentials, Principal, Rights},
+    auth::{AccessDenied, Caller, Credentials, Principal, Rights},
     eui::{DevEui, GatewayEui, JoinEui},
     id::{ApplicationId, DeviceIds, DeviceKey, EntityId, FrequencyPlanId, GatewayId, GatewayIds},
     key::{KeyEnvelope, SessionKeyId},
@@ -310,8 +310,10 @@ pub async fn require_rights(
     needs: &[crate::auth::Right],
 ) -> Result<(), PeerError> {
     let has = access.rights_of(caller, entity).await?;
-    crate::auth::AccessDenied::check(has, needs, entity)
-        .map_err(|denied| PeerError::rejected(&denied))
+    AccessDenied::check(has, needs, entity).map_err(|denied| match caller.caller {
+        Caller::Anonymous => PeerError::rejected(&AccessDenied::Unauthenticated),
+        _ => PeerError::rejected(&denied),
+    })
 }
 
 /// Finds the peer for a relation. An empty or dead slot answers [`PeerError::Unavailable`].

@@ -17,11 +17,7 @@ use ttn_core::{
     task::Tasks,
     version::{MacVersion, PhyVersion},
 };
-use ttn_mac::{
-    band::{self, BandId},
-    device::{DevNonces, Device, DeviceConfig, DeviceSession, ReceivedData, RootKeys},
-    session::NetworkKeys,
-};
+use ttn_mac::device::ReceivedData;
 use ttn_testkit::{
     Action, DeviceNo, GatewayModel, Happened, Heard, Link, UdpLink, World, WorldHandle, drive,
 };
@@ -48,14 +44,6 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// Every so many uplinks a downlink is pushed.
 const DOWNLINK_EVERY: u64 = 3;
 
-/// A virtual device and how it is registered.
-struct Demo {
-    name: &'static str,
-    device: Device,
-    registration: NewDevice,
-    joins: bool,
-}
-
 /// Registers gateway and devices, lets them live, and prints what applications get.
 pub(super) async fn start(
     stack: &Stack,
@@ -73,12 +61,15 @@ pub(super) async fn start(
     let model = GatewayModel { eui: GATEWAY_EUI, counter_start: 0, backhaul };
     let gateway = world.add_gateway(model, clock.monotonic());
     let mut numbers = Vec::new();
-    for demo in devices()? {
-        provision::create_device(&client, &demo.registration).await?;
-        let number = world.add_device(ttn_testkit::Device::new(demo.device));
+    for device in devices()? {
+        provision::create_device(&client, &device).await?;
+        let mut config = device.device_config()?;
+        config.data_rate = DataRateIndex::from_low_bits(3);
+        let number = world.add_device(ttn_testkit::Device::new(device.on_air(config)));
         let link = Link { rssi: -71.0, snr: 8.5, loss_per_mille: 0 };
         world.link(number, gateway, Some(link));
-        numbers.push((number, demo.name, demo.joins));
+        let joins = matches!(device.activation, Activation::Otaa { .. });
+        numbers.push((number, device.key.device_id.to_string(), joins));
     }
     let handle = WorldHandle::new(world, clock.clone());
     let server = SocketAddr::from(([127, 0, 0, 1], ports.udp));
@@ -115,86 +106,27 @@ fn print_hints(api_key: &str, ports: Ports) {
     println!("Stop with Ctrl-C.\n");
 }
 
-fn devices() -> anyhow::Result<Vec<Demo>> {
+fn devices() -> anyhow::Result<Vec<NewDevice>> {
     let entropy = OsEntropy::default();
-    let band = |version| band::get(BandId::EU_863_870, version);
-    let config = |version, band| DeviceConfig {
-        band,
-        version,
-        channels: None,
-        data_rate: DataRateIndex::from_low_bits(3),
-        adr: true,
-        dev_nonces: DevNonces::Counter(1),
-        first_f_cnt_up: 0,
-    };
-    let new = |name: &str, dev_eui, mac, phy, activation| -> anyhow::Result<NewDevice> {
-        Ok(NewDevice {
-            key: DeviceKey::new(APPLICATION.parse()?, name.parse()?),
-            dev_eui,
-            lorawan_version: mac,
-            lorawan_phy_version: phy,
-            frequency_plan_id: PLAN,
-            up_formatter: "FORMATTER_CAYENNELPP",
-            mac_settings: Value::Null,
-            activation,
-        })
-    };
     let join_eui = JoinEui::from_u64(0x70B3_D57E_D000_0000);
-    let mut demos = Vec::new();
-    for (name, version, phy, mac_name, phy_name, eui) in [
-        (
-            "otaa-1-0-4",
-            MacVersion::V1_0_4,
-            PhyVersion::RP002_V1_0_1,
-            "MAC_V1_0_4",
-            "RP002_V1_0_1",
-            1,
-        ),
-        (
-            "otaa-1-1",
-            MacVersion::V1_1,
-            PhyVersion::RP001_V1_1_REV_B,
-            "MAC_V1_1",
-            "RP001_V1_1_REV_B",
-            2,
-        ),
-    ] {
-        let dev_eui = DevEui::from_u64(0x70B3_D57E_D000_1000 + eui);
-        let app_key = random_key(&entropy);
-        let nwk_key = version.is_1_1().then(|| random_key(&entropy));
-        let root =
-            RootKeys { join_eui, dev_eui, app_key: app_key.clone(), nwk_key: nwk_key.clone() };
-        let activation = Activation::Otaa { join_eui, app_key, nwk_key };
-        demos.push(Demo {
-            name,
-            device: Device::otaa(config(version, band(phy)?), root),
-            registration: new(name, dev_eui, mac_name, phy_name, activation)?,
-            joins: true,
-        });
-    }
-    let (nwk_s_key, app_s_key) = (random_key(&entropy), random_key(&entropy));
+    let otaa = |nwk_key| Activation::Otaa { join_eui, app_key: random_key(&entropy), nwk_key };
     let dev_addr = DevAddr::from_u32(0x0000_1234);
-    let version = MacVersion::V1_0_3;
-    let session = DeviceSession {
-        version,
-        dev_addr,
-        keys: NetworkKeys::v1_0(nwk_s_key.clone()),
-        app_s_key: app_s_key.clone(),
-        next_f_cnt_up: 0,
-        last_n_f_cnt_down: None,
-        last_a_f_cnt_down: None,
-    };
-    let network_keys = [nwk_s_key.clone(), nwk_s_key.clone(), nwk_s_key];
-    let activation = Activation::Abp { dev_addr, network_keys, app_s_key };
-    let dev_eui = DevEui::from_u64(0x70B3_D57E_D000_1003);
-    let phy = PhyVersion::RP001_V1_0_3_REV_A;
-    demos.push(Demo {
-        name: "abp-1-0-3",
-        device: Device::abp(config(version, band(phy)?), session),
-        registration: new("abp-1-0-3", dev_eui, "MAC_V1_0_3", "RP001_V1_0_3_REV_A", activation)?,
-        joins: false,
-    });
-    Ok(demos)
+    let abp = Activation::abp(dev_addr, random_key(&entropy), random_key(&entropy));
+    let (v1_1, v1_0_4) = (PhyVersion::RP001_V1_1_REV_B, PhyVersion::RP002_V1_0_1);
+    let kinds = [
+        ("otaa-1-0-4", MacVersion::V1_0_4, v1_0_4, otaa(None)),
+        ("otaa-1-1", MacVersion::V1_1, v1_1, otaa(Some(random_key(&entropy)))),
+        ("abp-1-0-3", MacVersion::V1_0_3, PhyVersion::RP001_V1_0_3_REV_A, abp),
+    ];
+    let devices =
+        kinds.into_iter().zip(1..).map(|((name, version, phy_version, activation), n)| {
+            let key = DeviceKey::new(APPLICATION.parse()?, name.parse()?);
+            let dev_eui = DevEui::from_u64(0x70B3_D57E_D000_1000 + n);
+            let up_formatter = "FORMATTER_CAYENNELPP";
+            let device = NewDevice::new(key, dev_eui, activation);
+            Ok(NewDevice { version, phy_version, up_formatter, ..device })
+        });
+    devices.collect()
 }
 
 fn random_key(entropy: &dyn Entropy) -> Aes128Key {
@@ -231,11 +163,7 @@ async fn live(
 }
 
 /// Prints what devices hear.
-async fn print_air(
-    world: WorldHandle,
-    clock: Arc<dyn Clock>,
-    names: Vec<(DeviceNo, &'static str)>,
-) {
+async fn print_air(world: WorldHandle, clock: Arc<dyn Clock>, names: Vec<(DeviceNo, String)>) {
     let mut seen = 0;
     loop {
         clock.sleep_until(clock.monotonic().plus(Duration::from_millis(200))).await;
@@ -243,7 +171,7 @@ async fn print_air(
         seen += happened.len();
         for (_, what) in happened {
             let name = |device: DeviceNo| {
-                names.iter().find(|(number, _)| *number == device).map_or("?", |(_, name)| *name)
+                names.iter().find(|(number, _)| *number == device).map_or("?", |(_, name)| name)
             };
             match what {
                 Happened::Heard(device, window, Heard::Joined) => {

@@ -5,4 +5,3 @@ mod conformance;
 mod directory;
 mod kill;
 mod lanes;
-mod load;

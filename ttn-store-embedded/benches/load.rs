@@ -1,21 +1,32 @@
-//! Figures of the store under load: printed by hand, not asserted. Run with
-//! `cargo test --release -p ttn-store-embedded --test it load -- --ignored --nocapture`.
+//! The store under load: how many batches become durable, how long each waits, and how long it takes to open.
+//!
+//! ```text
+//! cargo bench -p ttn-store-embedded --bench load -- seconds=60
+//! ```
+#![allow(
+    missing_docs,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a benchmark: it measures real time"
+)]
 
 use std::{
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use ttn_as::log::ApplicationLog as _;
-use ttn_core::store::durable;
+use ttn_as::{
+    log::{ApplicationLog as _, LogBatch, Record},
+    testing,
+};
+use ttn_core::{
+    msg::Up,
+    store::{LaneId, durable},
+};
 use ttn_store_embedded::{EmbeddedStore, Options};
 
-use crate::lanes::{batch, record};
-
-#[test]
-#[ignore = "a measurement: minutes of load, run by hand"]
-#[expect(clippy::disallowed_methods, reason = "it measures")]
-fn figures() {
+fn main() {
     let directory = tempfile::tempdir().unwrap();
     let begin = Instant::now();
     let store = EmbeddedStore::open(directory.path(), Options::default()).unwrap();
@@ -39,8 +50,7 @@ fn figures() {
                     let mut number = writer + 1;
                     while begin.elapsed() < length {
                         let sent = Instant::now();
-                        let record = record(number, &[7; 380]);
-                        let position = store.append(batch(0, &[record])).unwrap();
+                        let position = store.append(batch(number)).unwrap();
                         durable(&*store, position).await.unwrap();
                         latencies.push(sent.elapsed());
                         number += waiting;
@@ -67,6 +77,13 @@ fn figures() {
     let store = EmbeddedStore::open(directory.path(), Options::default()).unwrap();
     println!("open after load: {:?}", begin.elapsed());
     drop(store);
+}
+
+/// One uplink of 380 octets.
+fn batch(number: u64) -> LogBatch {
+    let up = testing::up(Up::Uplink(Box::new(testing::uplink(1, &[7; 380]))));
+    let record = (testing::owned(), Arc::new(Record::deliver(number, up)));
+    LogBatch { lane: LaneId(0), records: vec![record], sessions: Vec::new() }
 }
 
 fn octets(path: &Path) -> u64 {
