@@ -9,6 +9,7 @@
 //! * [`frame`], [`msg`]: a parsed frame and the messages between components;
 //! * [`peer`]: one trait per relation between two components, and [`peer::Peers`] to find them;
 //! * [`store`]: positions, durability proofs, revisions, pages;
+//! * [`net`]: which addresses may be connected to on behalf of users;
 //! * [`error`], [`event`], [`auth`], [`vault`], [`limit`], [`task`]: what every component needs.
 //!
 //! The first half is `no_std` with `alloc`, so that `ttn-mac` cannot read a clock or open a socket.
@@ -31,6 +32,7 @@ pub mod eui;
 pub mod frame;
 pub mod id;
 pub mod key;
+pub mod net;
 pub mod radio;
 pub mod rand;
 pub mod time;
