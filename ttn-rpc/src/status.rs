@@ -16,6 +16,11 @@ pub fn from_body(body: &ErrorBody) -> Status {
     with_details(code, body.to_string(), &error_details(body))
 }
 
+/// The answer of HTTP to a call that failed, for routes that are no bindings of the API.
+pub fn to_http(status: &Status) -> axum::response::Response {
+    crate::http::error(status)
+}
+
 /// What a status says, as far as it can be told; a status without details gets the name of its code.
 pub fn to_body(status: &Status) -> ErrorBody {
     let kind = kind(status.code());

@@ -8,6 +8,7 @@ mod route;
 use axum::body::Body;
 use axum::extract::Request as HttpRequest;
 use axum::http::{Method as HttpMethod, Response as HttpResponse, StatusCode};
+use axum::middleware::Next;
 use futures::StreamExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::Value;
@@ -38,6 +39,20 @@ pub(crate) async fn handle(api: &Api, request: HttpRequest) -> HttpResponse<Body
     };
     response::decorate(&mut answer, &id, is_api);
     answer
+}
+
+/// Gives the answer of a route beside the bindings what all answers have.
+pub(crate) async fn beside(api: Api, request: HttpRequest, next: Next) -> HttpResponse<Body> {
+    let id = headers::request_id(request.headers()).unwrap_or_else(|| api.request_id());
+    let is_api = request.uri().path().starts_with("/api/");
+    let mut answer = next.run(request).await;
+    response::decorate(&mut answer, &id, is_api);
+    answer
+}
+
+/// The answer of a call that failed.
+pub(crate) fn error(status: &Status) -> HttpResponse<Body> {
+    response::error(status)
 }
 
 /// Answers `GET /healthz`.

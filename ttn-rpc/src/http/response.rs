@@ -18,6 +18,7 @@ const COMPRESSED_MIN: usize = 1024;
 /// Response metadata and the headers that carry it.
 const FORWARDED: &[(&str, &str)] = &[
     ("warning", "x-warning"),
+    ("x-continuation-token", "x-continuation-token"),
     ("x-rate-limit-available", "x-rate-limit-available"),
     ("x-rate-limit-limit", "x-rate-limit-limit"),
     ("x-rate-limit-reset", "x-rate-limit-reset"),
@@ -36,7 +37,7 @@ const ALWAYS: &[(&str, &str)] = &[
 ];
 
 /// Headers that scripts of other origins may read.
-const EXPOSED: &str = "Date, Content-Length, X-Rate-Limit-Limit, X-Rate-Limit-Available, \
+const EXPOSED: &str = "Date, Content-Length, X-Continuation-Token, X-Rate-Limit-Limit, X-Rate-Limit-Available, \
                        X-Rate-Limit-Reset, X-Rate-Limit-Retry, X-Request-Id, X-Total-Count, X-Warning";
 
 /// The answer of a call without streams.

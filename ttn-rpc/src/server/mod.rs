@@ -39,6 +39,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     ready: Readiness,
+    beside: Router,
 }
 
 impl fmt::Debug for Api {
@@ -53,6 +54,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     ready: Readiness,
+    beside: Router,
 }
 
 impl fmt::Debug for Builder {
@@ -77,11 +79,20 @@ impl Builder {
         self
     }
 
+    /// Adds routes that are no bindings of the API. Their answers get the headers that all answers have; errors are made
+    /// with [`crate::status::to_http`].
+    #[must_use]
+    pub fn routes(mut self, routes: Router) -> Self {
+        self.beside = self.beside.merge(routes);
+        self
+    }
+
     /// Builds the server.
     #[must_use]
     pub fn build(self) -> Api {
-        let Self { methods, clock, entropy, ready } = self;
-        Api { shared: Arc::new(Shared { methods, routes: Routes::new(), clock, entropy, ready }) }
+        let Self { methods, clock, entropy, ready, beside } = self;
+        let routes = Routes::new();
+        Api { shared: Arc::new(Shared { methods, routes, clock, entropy, ready, beside }) }
     }
 }
 
@@ -89,7 +100,8 @@ impl Api {
     /// Starts to collect services.
     #[must_use]
     pub fn builder(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Builder {
-        Builder { methods: BTreeMap::new(), clock, entropy, ready: Arc::new(|| Ok(())) }
+        let (methods, beside) = (BTreeMap::new(), Router::new());
+        Builder { methods, clock, entropy, ready: Arc::new(|| Ok(())), beside }
     }
 
     /// A router that serves gRPC, HTTP below `/api/v3` and `GET /healthz` on any listener, plain
@@ -98,7 +110,14 @@ impl Api {
     pub fn router(&self) -> Router {
         let api = self.clone();
         let health = self.clone();
-        Router::new()
+        let decorating = self.clone();
+        let mut beside = self.shared.beside.clone();
+        if beside.has_routes() {
+            beside = beside.route_layer(axum::middleware::from_fn(move |request, next| {
+                http::beside(decorating.clone(), request, next)
+            }));
+        }
+        beside
             .route("/healthz", axum::routing::get(move || async move { http::health(&health) }))
             .fallback(move |request: axum::extract::Request| api.clone().handle(request))
     }
