@@ -18,6 +18,11 @@ use ttn_core::{
     vault::KeyVault,
 };
 
+#[cfg(feature = "grpc")]
+use ttn_core::limit::RateLimiter;
+
+#[cfg(feature = "webhook")]
+use crate::integration::webhook;
 use crate::{
     Config, Error,
     directory::Errands,
@@ -52,6 +57,10 @@ pub struct ApplicationServer {
     pub(crate) integrations: Integrations,
     pub(crate) errands: Errands,
     pub(crate) stats: Stats,
+    #[cfg(feature = "webhook")]
+    pub(crate) webhooks: webhook::Webhooks,
+    #[cfg(feature = "grpc")]
+    pub(crate) limiter: Arc<dyn RateLimiter>,
     pub(crate) started_at: Timestamp,
 }
 
@@ -66,6 +75,12 @@ pub struct Builder {
     events: Events,
     vault: Option<Arc<dyn KeyVault>>,
     formatters: Formatters,
+    #[cfg(feature = "webhook")]
+    webhook_transport: Arc<dyn webhook::Transport>,
+    #[cfg(feature = "webhook")]
+    webhook_templates: Vec<ttn_proto::v3::ApplicationWebhookTemplate>,
+    #[cfg(feature = "grpc")]
+    limiter: Arc<dyn RateLimiter>,
 }
 
 impl ApplicationServer {
@@ -81,7 +96,23 @@ impl ApplicationServer {
     ) -> Builder {
         let formatters = Formatters::new(clock.clone(), config.formatter_timeout);
         let events: Events = Arc::new(NoEvents::default());
-        Builder { config, clock, entropy, peers, log, store, events, vault: None, formatters }
+        Builder {
+            config,
+            clock,
+            entropy,
+            peers,
+            log,
+            store,
+            events,
+            vault: None,
+            formatters,
+            #[cfg(feature = "webhook")]
+            webhook_transport: Arc::new(webhook::NoTransport::default()),
+            #[cfg(feature = "webhook")]
+            webhook_templates: Vec::new(),
+            #[cfg(feature = "grpc")]
+            limiter: Arc::new(ttn_core::limit::Unlimited::default()),
+        }
     }
 
     /// Loads devices, links, integrations, sessions and what was pending. To be called once, before [`Self::start`] and before
@@ -147,6 +178,8 @@ impl ApplicationServer {
         tasks.spawn("as-retention", async move { server.retain().await });
         let server = self.clone();
         tasks.spawn("as-errands", async move { server.run_errands().await });
+        #[cfg(feature = "webhook")]
+        tasks.spawn("as-webhooks", self.clone().run_webhooks());
         if !self.config.last_seen_interval.is_zero() {
             let server = self.clone();
             tasks.spawn("as-last-seen", async move { server.report_last_seen().await });
@@ -300,10 +333,43 @@ impl Builder {
         self
     }
 
+    /// Sends the requests of webhooks; without this nothing is delivered, and everything waits.
+    #[cfg(feature = "webhook")]
+    #[must_use]
+    pub fn webhook_transport(mut self, transport: Arc<dyn webhook::Transport>) -> Self {
+        self.webhook_transport = transport;
+        self
+    }
+
+    /// Offers templates of webhooks (AS-43).
+    #[cfg(feature = "webhook")]
+    #[must_use]
+    pub fn webhook_templates(
+        mut self,
+        templates: Vec<ttn_proto::v3::ApplicationWebhookTemplate>,
+    ) -> Self {
+        self.webhook_templates = templates;
+        self
+    }
+
+    /// Limits how often applications call.
+    #[cfg(feature = "grpc")]
+    #[must_use]
+    pub fn limiter(mut self, limiter: Arc<dyn RateLimiter>) -> Self {
+        self.limiter = limiter;
+        self
+    }
+
     /// Makes the server. It knows nothing before [`ApplicationServer::load`].
     #[must_use]
     pub fn build(self) -> Arc<ApplicationServer> {
         let started_at = self.clock.utc();
+        #[cfg(feature = "webhook")]
+        let webhooks = webhook::Webhooks::new(
+            &self.config.webhook,
+            self.webhook_transport,
+            self.webhook_templates,
+        );
         Arc::new(ApplicationServer {
             tail: Tail::new(self.config.reader_lag_max),
             config: self.config,
@@ -321,6 +387,10 @@ impl Builder {
             integrations: Integrations::default(),
             errands: Errands::default(),
             stats: Stats::default(),
+            #[cfg(feature = "webhook")]
+            webhooks,
+            #[cfg(feature = "grpc")]
+            limiter: self.limiter,
             started_at,
         })
     }

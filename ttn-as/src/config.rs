@@ -29,6 +29,8 @@ pub struct Config {
     pub mqtt: MqttConfig,
     /// How long the log keeps messages.
     pub retention: RetentionConfig,
+    /// Webhooks.
+    pub webhook: WebhookConfig,
 }
 
 impl Default for Config {
@@ -44,6 +46,7 @@ impl Default for Config {
             confirmed_retries_max: 32,
             mqtt: MqttConfig::default(),
             retention: RetentionConfig::default(),
+            webhook: WebhookConfig::default(),
         }
     }
 }
@@ -97,6 +100,59 @@ impl Default for MqttConfig {
             connections_max: 10_000,
             filters_max: 128,
             connect_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The settings of webhooks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// The URL by which endpoints reach this server, without `/api/v3`; empty: they are not told where to send downlinks.
+    pub public_url: String,
+    /// How long an endpoint may take to answer.
+    pub timeout: Duration,
+    /// The pauses between attempts at a message that was not taken; behind the last one it is given up (AS-45).
+    pub retry_waits: Vec<Duration>,
+    /// How long a message is tried while its endpoint is out; then it is given up.
+    pub outage_max: Duration,
+    /// How many webhooks an application may have.
+    pub webhooks_max: usize,
+    /// How many requests may be under way, of all webhooks (AS-40); further ones wait.
+    pub requests_max: usize,
+    /// How many requests of a webhook may be under way.
+    pub requests_per_webhook: usize,
+    /// How many messages of a webhook are read ahead.
+    pub read_ahead: usize,
+    /// How many devices of a webhook may be set aside because a message was not taken; then all others wait for them.
+    pub devices_aside_max: usize,
+    /// How many given up messages of a webhook are remembered; the oldest are forgotten.
+    pub dead_letters_max: usize,
+    /// How often the place of a webhook in the log is saved.
+    pub save_interval: Duration,
+    /// After how many failures in a row nothing is sent for `unhealthy_retry_interval` (AS-41); 0: never.
+    pub unhealthy_attempts_threshold: u32,
+    /// How long nothing is sent then.
+    pub unhealthy_retry_interval: Duration,
+}
+
+impl Default for WebhookConfig {
+    fn default() -> Self {
+        let waits = [4, 8, 15, 15, 15, 15];
+        Self {
+            public_url: String::new(),
+            timeout: Duration::from_secs(10),
+            retry_waits: waits.map(|minutes| Duration::from_secs(minutes * 60)).to_vec(),
+            outage_max: Duration::from_secs(7 * 24 * 3600),
+            webhooks_max: 100,
+            requests_max: 1024,
+            requests_per_webhook: 8,
+            read_ahead: 64,
+            devices_aside_max: 256,
+            dead_letters_max: 100,
+            save_interval: Duration::from_secs(1),
+            unhealthy_attempts_threshold: 0,
+            unhealthy_retry_interval: Duration::ZERO,
         }
     }
 }

@@ -76,6 +76,9 @@ pub enum Error {
     /// A downlink has neither octets nor a structure.
     #[error("a downlink has no payload: give `frm_payload` or `decoded_payload`")]
     NoPayload,
+    /// A question would read too much of the log.
+    #[error("the log has too many messages for this; name a device, or read the oldest first")]
+    TooManyMessages,
     /// A payload or a list is too large.
     #[error("{field} is too large: {size}, at most {max}")]
     TooLarge {
@@ -154,6 +157,7 @@ impl ApiError for Error {
             Self::Rebuild { .. } => "rebuild",
             Self::Refused(_) | Self::Store(_) => "store",
             Self::NotSimulated | Self::TooLarge { .. } => "field_value",
+            Self::TooManyMessages => "too_many_messages",
             Self::UnknownSession => "unknown_session",
         }
     }
@@ -183,6 +187,7 @@ impl ApiError for Error {
             | Self::TooLarge { .. } => ErrorKind::InvalidArgument,
             Self::Peer(error) => error.kind(),
             Self::Store(_) => ErrorKind::Internal,
+            Self::TooManyMessages => ErrorKind::ResourceExhausted,
         }
     }
 

@@ -10,8 +10,8 @@ use ttn_core::{
 };
 
 macro_rules! events {
-    ($($name:ident = $text:literal, $right:ident;)*) => {
-        $(pub(crate) static $name: EventDefinition =
+    ($($(#[$attribute:meta])* $name:ident = $text:literal, $right:ident;)*) => {
+        $($(#[$attribute])* pub(crate) static $name: EventDefinition =
             EventDefinition { name: $text, visibility: &[Right::$right] };)*
     };
 }
@@ -44,6 +44,8 @@ events! {
     UP_LOCATION_FORWARD = "as.up.location.forward", ApplicationTrafficRead;
     UP_RECEIVE = "as.up.data.receive", ApplicationTrafficRead;
     UP_SERVICE_FORWARD = "as.up.service.forward", ApplicationTrafficRead;
+    #[cfg(feature = "webhook")]
+    WEBHOOK_FAIL = "as.webhook.fail", ApplicationTrafficRead;
 }
 
 /// Publishes an event if anybody reads; `data` is made only then.

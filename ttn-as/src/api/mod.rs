@@ -2,11 +2,17 @@
 
 mod link;
 mod registry;
+mod storage;
 mod traffic;
+mod web;
+mod webhook;
+
+pub use ttn_proto::v3::ApplicationWebhookTemplate as WebhookTemplate;
+pub use web::routes;
 
 use std::sync::Arc;
 
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 use ttn_core::{
     auth::{Principal, Right},
     error::{ErrorBody, ErrorKind},
@@ -21,14 +27,16 @@ use ttn_proto::{
 
 use crate::{ApplicationServer, Error};
 
-/// The services of an Application Server.
+/// The services of an Application Server. Webhooks have [`routes`] besides.
 #[must_use]
 pub fn methods(server: &Arc<ApplicationServer>) -> Vec<Method> {
     let api = Arc::new(Api::new(server.clone()));
     let mut methods = service::r#as(api.clone());
     methods.extend(service::app_as(api.clone()));
     methods.extend(service::as_end_device_batch_registry(api.clone()));
-    methods.extend(service::as_end_device_registry(api));
+    methods.extend(service::as_end_device_registry(api.clone()));
+    methods.extend(service::application_up_storage(api.clone()));
+    methods.extend(service::application_webhook_registry(api));
     methods
 }
 
@@ -50,7 +58,16 @@ impl Api {
         application: &ApplicationId,
         needs: &[Right],
     ) -> Result<(), Status> {
-        let credentials = ttn_rpc::auth::credentials(request.metadata());
+        self.authorize_metadata(request.metadata(), application, needs).await
+    }
+
+    async fn authorize_metadata(
+        &self,
+        metadata: &MetadataMap,
+        application: &ApplicationId,
+        needs: &[Right],
+    ) -> Result<(), Status> {
+        let credentials = ttn_rpc::auth::credentials(metadata);
         let credentials = credentials.map_err(|body| ttn_rpc::status::from_body(&body))?;
         let access = self.0.peers.access().map_err(|error| peer(&error))?;
         let caller: Principal =

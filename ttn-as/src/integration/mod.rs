@@ -1,8 +1,12 @@
 //! What hands messages to applications, and takes downlinks from them.
 //!
-//! The MQTT server is here; webhooks, pub/sub and application packages are not built yet.
+//! The MQTT server, webhooks and the storage API are here; pub/sub and application packages are not built yet.
 
 mod downlinks;
 pub mod mqtt;
+#[cfg(feature = "webhook")]
+pub mod storage;
+#[cfg(feature = "webhook")]
+pub mod webhook;
 
 pub use downlinks::{ParseDownlinksError, parse_downlinks};

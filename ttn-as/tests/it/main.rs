@@ -12,10 +12,20 @@ mod api;
 mod conformance;
 mod devices;
 mod downlinks;
+#[cfg(feature = "webhook")]
+mod endpoint;
+#[cfg(feature = "webhook-http")]
+mod http;
 mod integrations;
 #[cfg(feature = "proto")]
 mod json;
 mod mqtt;
 mod sealed;
+#[cfg(feature = "grpc")]
+mod storage;
 mod uplinks;
+#[cfg(feature = "grpc")]
+mod webhook_api;
+#[cfg(feature = "webhook")]
+mod webhooks;
 mod world;

@@ -140,6 +140,7 @@ impl Access for FakeAccess {
             "full" => [Right::ApplicationTrafficRead, Right::ApplicationTrafficDownWrite].into(),
             "read" => vec![Right::ApplicationTrafficRead],
             "write" => vec![Right::ApplicationTrafficDownWrite],
+            "settings" => vec![Right::ApplicationSettingsBasic, Right::ApplicationTrafficRead],
             _ => return Err(PeerError::rejected(&AccessDenied::Unauthenticated)),
         };
         let entity = EntityId::Application("my-app".parse().unwrap());
@@ -292,6 +293,8 @@ pub(crate) struct World {
     pub(crate) directory: Arc<FakeDirectory>,
     pub(crate) peers: Arc<Local>,
     pub(crate) log: Arc<HeldLog>,
+    #[cfg(feature = "webhook")]
+    pub(crate) endpoint: Arc<crate::endpoint::Endpoint>,
     store: Arc<MemoryStore>,
     clients: mpsc::Sender<DuplexStream>,
     config: Config,
@@ -360,6 +363,10 @@ impl World {
         if let Some(formatter) = formatter {
             builder = builder.formatter(FormatterKind::CayenneLpp, formatter);
         }
+        #[cfg(feature = "webhook")]
+        let endpoint = Arc::<crate::endpoint::Endpoint>::default();
+        #[cfg(feature = "webhook")]
+        let builder = builder.webhook_transport(endpoint.clone());
         let server = builder.build();
         server.load().await.unwrap();
         let mut tasks = Tasks::new();
@@ -375,6 +382,8 @@ impl World {
             directory,
             peers,
             log,
+            #[cfg(feature = "webhook")]
+            endpoint,
             store,
             clients,
             config,
