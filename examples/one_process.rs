@@ -43,7 +43,8 @@ async fn main() -> anyhow::Result<()> {
     let entropy = Arc::new(OsEntropy::default());
     let store = EmbeddedStore::open(directory.path().join("data"), Options::default())?;
     let vault = Arc::new(LocalVault::load_or_create(directory.path().join("kek"), &*entropy)?);
-    let parts = Parts { clock: clock.clone(), entropy, stores: Stores::embedded(&store), vault };
+    let stores = Stores::embedded(&store);
+    let parts = Parts { clock: clock.clone(), entropy, stores, vault, webhooks: None };
 
     // The network. Tasks belong to whoever starts them: dropping them stops it.
     let udp = SocketTransport::bind("127.0.0.1:0".parse()?, 1 << 20)?;

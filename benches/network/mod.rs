@@ -77,6 +77,7 @@ impl Network {
             entropy: Arc::new(OsEntropy::default()),
             stores: stores(backend, &directory),
             vault: Arc::new(LocalVault::new().with(KEK_LABEL, &[1; 16]).unwrap()),
+            webhooks: None,
         };
         let (transport, network) = memory::network("192.0.2.1:1700".parse().unwrap());
         let mut tasks = Tasks::new();

@@ -39,6 +39,10 @@ pub struct Config {
     pub join: Join,
     /// The application log.
     pub log: Log,
+    /// Whether users may let this server call private and loopback addresses.
+    pub allow_private_targets: bool,
+    /// Webhooks.
+    pub webhooks: Webhooks,
 }
 
 /// The ports of the listeners, as in The Things Stack; `--port-offset` shifts all.
@@ -100,6 +104,19 @@ pub struct Log {
     pub retention_mib: u32,
 }
 
+/// Webhooks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Webhooks {
+    /// The URL by which endpoints reach this server, without `/api/v3`; by default made of `public_host` and `ports.http`.
+    pub public_url: Option<String>,
+    /// The directory of templates.
+    pub templates: Option<PathBuf>,
+    /// A file of certificates (PEM) that endpoints may have besides public ones.
+    pub ca_file: Option<PathBuf>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -112,6 +129,8 @@ impl Default for Config {
             gateways: Gateways::default(),
             join: Join::default(),
             log: Log::default(),
+            allow_private_targets: false,
+            webhooks: Webhooks::default(),
         }
     }
 }
@@ -232,6 +251,18 @@ const KEYS: &[(&str, Set)] = &[
         parse(text).map(|value| config.log.retention_days = value)
     }),
     ("log.retention_mib", |config, text| parse(text).map(|value| config.log.retention_mib = value)),
+    ("allow_private_targets", |config, text| {
+        flag(text).map(|value| config.allow_private_targets = value)
+    }),
+    ("webhooks.public_url", |config, text| {
+        parse(text).map(|value| config.webhooks.public_url = Some(value))
+    }),
+    ("webhooks.templates", |config, text| {
+        parse(text).map(|value| config.webhooks.templates = Some(value))
+    }),
+    ("webhooks.ca_file", |config, text| {
+        parse(text).map(|value| config.webhooks.ca_file = Some(value))
+    }),
 ];
 
 /// Variables with our prefix that tests and the command-line client read and that set no key.
@@ -247,6 +278,15 @@ const NOT_KEYS: &[&str] = &[
 
 fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+/// `true` or `1`, `false` or `0`.
+fn flag(text: &str) -> Result<bool, String> {
+    match text {
+        "1" => Ok(true),
+        "0" => Ok(false),
+        _ => parse(text),
+    }
 }
 
 fn variable(key: &str) -> String {

@@ -7,5 +7,6 @@ pub mod client;
 pub mod command;
 pub mod compose;
 pub mod config;
+pub mod endpoint;
 pub mod provision;
 pub mod simulation;

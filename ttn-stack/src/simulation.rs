@@ -29,6 +29,7 @@ use crate::{
     client::Client,
     compose::{KEK_LABEL, Parts, Stack, Stores},
     config::Config,
+    endpoint::MemoryEndpoint,
     provision::{self, NewDevice},
 };
 
@@ -39,6 +40,8 @@ pub struct Simulation {
     pub world: WorldHandle,
     /// The clock of everything.
     pub clock: Arc<VirtualClock>,
+    /// Where the requests of webhooks go, whatever their URLs.
+    pub endpoint: Arc<MemoryEndpoint>,
     /// The stack; `None` while it is down.
     stack: Option<Running>,
     client: Option<Client>,
@@ -77,6 +80,7 @@ impl Simulation {
         let mut simulation = Self {
             world,
             clock,
+            endpoint: Arc::default(),
             stack: None,
             client: None,
             config,
@@ -115,6 +119,7 @@ impl Simulation {
             entropy: Arc::new(SeededEntropy::new(self.seed.wrapping_add(self.starts << 32))),
             stores: Stores::embedded(&store),
             vault: Arc::new(LocalVault::new().with(KEK_LABEL, &KEK)?),
+            webhooks: Some(self.endpoint.clone()),
         };
         let (transport, network) = memory::network(SERVER.parse()?);
         let stack = Stack::build(&self.config, parts, transport).await?;

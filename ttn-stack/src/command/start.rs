@@ -36,6 +36,7 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
         entropy: entropy.clone(),
         stores: Stores::embedded(&store),
         vault: Arc::new(vault),
+        webhooks: None,
     };
     let udp_port = listeners.udp.local_addr().port();
     let Listeners { udp, mqtt, grpc, http } = listeners;

@@ -3,6 +3,7 @@
 mod listeners;
 mod mqtt;
 mod stores;
+mod webhooks;
 
 pub use listeners::{BindError, Listeners};
 pub use stores::Stores;
@@ -11,6 +12,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
+use ttn_as::integration::webhook::Transport as WebhookTransport;
 use ttn_core::{
     clock::Clock, event::EventBus, peer::Local, rand::Entropy, task::Tasks, vault::KeyVault,
 };
@@ -38,6 +40,8 @@ pub struct Parts {
     pub stores: Stores,
     /// The key that wraps keys at rest, under [`KEK_LABEL`].
     pub vault: Arc<dyn KeyVault>,
+    /// The way to the endpoints of webhooks; without one over sockets, as far as the configuration allows.
+    pub webhooks: Option<Arc<dyn WebhookTransport>>,
 }
 
 /// The whole network in one process. Dropping it and its tasks frees everything: the same stores can be used again.
@@ -72,7 +76,9 @@ impl Stack {
         parts: Parts,
         udp: T,
     ) -> anyhow::Result<Self> {
-        let Parts { clock, entropy, stores, vault } = parts;
+        let Parts { clock, entropy, stores, vault, webhooks } = parts;
+        let webhooks = webhooks.map_or_else(|| webhooks::transport(config), Ok)?;
+        let templates = webhooks::templates(config.webhooks.templates.as_deref())?;
         let peers = Arc::new(Local::default());
         let events = Arc::new(EventBus::new());
         let identity = ttn_is::IdentityServer::builder(ttn_is::Config::default(), clock.clone())
@@ -103,6 +109,8 @@ impl Stack {
         )
         .vault(vault.clone())
         .events(events.clone())
+        .webhook_transport(webhooks)
+        .webhook_templates(templates)
         .build();
         let network =
             ttn_ns::NetworkServer::builder(network_config(config), clock.clone(), peers.clone())
@@ -162,6 +170,7 @@ impl Stack {
             .methods(ttn_ns::api::methods(&self.network))
             .methods(ttn_as::api::methods(&self.applications))
             .methods(ttn_gs::api::methods(&self.gateways))
+            .routes(ttn_as::api::routes(&self.applications))
             .readiness(Arc::new(ready))
             .build()
     }
@@ -194,6 +203,7 @@ fn application_config(config: &Config) -> ttn_as::Config {
         device_kek_label: KEK_LABEL.into(),
         mqtt,
         retention,
+        webhook: webhooks::config(config),
         ..ttn_as::Config::default()
     }
 }
