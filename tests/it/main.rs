@@ -5,6 +5,7 @@ mod api;
 mod bad_input;
 mod net;
 mod radio;
+mod regions;
 mod sessions;
 mod store;
 mod traffic;

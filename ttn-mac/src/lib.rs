@@ -7,6 +7,7 @@
 //! * [`band`], [`plan`]: the Regional Parameters and frequency plans as data;
 //! * [`state`], [`engine`]: what the network knows of a device, and the state machine over it;
 //! * [`package`]: packages of the application layer;
+//! * [`class_b`]: when beacons and ping slots are;
 //! * [`adr`]: policies for data rate, power and repetitions;
 //! * [`device`]: the other side of the air, for tests and simulations.
 //!
@@ -49,6 +50,7 @@ extern crate std;
 
 pub mod adr;
 pub mod band;
+pub mod class_b;
 pub mod command;
 pub mod crypto;
 pub mod device;

@@ -9,7 +9,10 @@ use ttn_core::{
 };
 use ttn_mac::{
     session::NetworkKeys,
-    state::{AdrDynamic, AdrMode, AdrStatic, Hot, MacSettings, Parameters, Session, SlowState},
+    state::{
+        AdrDynamic, AdrMode, AdrStatic, DeviceClass, Hot, MacSettings, Parameters, Session,
+        SlowState,
+    },
 };
 use ttn_proto::{
     convert::{
@@ -100,6 +103,15 @@ fn state_to_api(state: &SlowState, view: &DeviceView) -> v3::MacState {
         lorawan_version: mac_version(state.version).into(),
         rejected_frequencies: state.rejected.frequencies.iter().map(|f| f.hz()).collect(),
         last_adr_change_f_cnt_up: view.hot.last_adr_change_f_cnt.unwrap_or(0),
+        device_class: match state.class {
+            DeviceClass::A => v3::Class::A,
+            DeviceClass::B => v3::Class::B,
+            DeviceClass::C => v3::Class::C,
+        }
+        .into(),
+        ping_slot_periodicity: state
+            .ping_slot_periodicity
+            .map(|period| v3::PingSlotPeriodValue { value: period.into() }),
         ..v3::MacState::default()
     }
 }
@@ -118,6 +130,13 @@ fn parameters_to_api(of: &Parameters) -> v3::MacParameters {
         max_duty_cycle: of.max_duty_cycle.into(),
         uplink_dwell_time: bool_value(of.uplink_dwell_time),
         downlink_dwell_time: bool_value(of.downlink_dwell_time),
+        ping_slot_frequency: of.ping_slot_frequency.hz(),
+        ping_slot_data_rate_index_value: of
+            .ping_slot_data_rate
+            .map(|dr| v3::DataRateIndexValue { value: dr.get().into() }),
+        beacon_frequency: of.beacon_frequency.hz(),
+        rejoin_time_periodicity: of.rejoin_time_exponent.into(),
+        rejoin_count_periodicity: of.rejoin_count_exponent.into(),
         channels: of
             .channels
             .list
@@ -221,6 +240,8 @@ pub(crate) fn settings_to_api(of: &MacSettings) -> v3::MacSettings {
         value.map(|dr| v3::DataRateIndexValue { value: dr.get().into() })
     };
     let frequency = |value: Option<Frequency>| value.map(|f| v3::FrequencyValue { value: f.hz() });
+    let zeroable =
+        |value: Option<Frequency>| value.map(|f| v3::ZeroableFrequencyValue { value: f.hz() });
     let delay = |value| number(value).map(|value| v3::RxDelayValue { value });
     let offset = |value| number(value).map(|value| v3::DataRateOffsetValue { value });
     let duty_cycle = |value| number(value).map(|value| v3::AggregatedDutyCycleValue { value });
@@ -256,6 +277,14 @@ pub(crate) fn settings_to_api(of: &MacSettings) -> v3::MacSettings {
         downlink_dwell_time: bool_value(of.downlink_dwell_time),
         adr: of.adr.as_ref().map(adr_to_api),
         schedule_downlinks: bool_value(of.schedule_downlinks),
+        ping_slot_periodicity: number(of.ping_slot_periodicity)
+            .map(|value| v3::PingSlotPeriodValue { value }),
+        ping_slot_frequency: zeroable(of.ping_slot_frequency),
+        ping_slot_data_rate_index: data_rate(of.ping_slot_data_rate),
+        beacon_frequency: zeroable(of.beacon_frequency),
+        desired_ping_slot_frequency: zeroable(of.desired_ping_slot_frequency),
+        desired_ping_slot_data_rate_index: data_rate(of.desired_ping_slot_data_rate),
+        desired_beacon_frequency: zeroable(of.desired_beacon_frequency),
         ..v3::MacSettings::default()
     }
 }
@@ -321,6 +350,32 @@ fn settings_from_api(of: &v3::MacSettings) -> Result<MacSettings, FromApiError> 
         schedule_downlinks: yes(&of.schedule_downlinks),
         status_time_periodicity: of.status_time_periodicity.as_ref().map(to_duration),
         status_count_periodicity: of.status_count_periodicity,
+        ..class_b_from_api(of)?
+    })
+}
+
+/// What class B needs, and nothing else.
+fn class_b_from_api(of: &v3::MacSettings) -> Result<MacSettings, FromApiError> {
+    let frequency = |value: &Option<v3::ZeroableFrequencyValue>| {
+        value.as_ref().map(|value| Frequency::from_hz(value.value))
+    };
+    Ok(MacSettings {
+        ping_slot_periodicity: small(
+            "ping_slot_periodicity",
+            of.ping_slot_periodicity.as_ref().map(|v| v.value),
+        )?,
+        ping_slot_frequency: frequency(&of.ping_slot_frequency),
+        ping_slot_data_rate: index(
+            "ping_slot_data_rate_index",
+            of.ping_slot_data_rate_index.as_ref(),
+        )?,
+        beacon_frequency: frequency(&of.beacon_frequency),
+        desired_ping_slot_frequency: frequency(&of.desired_ping_slot_frequency),
+        desired_ping_slot_data_rate: index(
+            "desired_ping_slot_data_rate_index",
+            of.desired_ping_slot_data_rate_index.as_ref(),
+        )?,
+        desired_beacon_frequency: frequency(&of.desired_beacon_frequency),
         ..MacSettings::default()
     })
 }

@@ -110,3 +110,10 @@ const S_NWK_S_INT_KEY: u8 = 0x03;
 const NWK_S_ENC_KEY: u8 = 0x04;
 const JS_ENC_KEY: u8 = 0x05;
 const JS_INT_KEY: u8 = 0x06;
+
+/// Derives the root of wake-on-radio keys of NwkSEncKey, which is NwkSKey in LoRaWAN 1.0 (TS011).
+#[must_use]
+pub fn root_wor_s_key(nwk_s_enc_key: &Aes128Key) -> Aes128Key {
+    let block = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    Aes128Key::new(encrypt_block(nwk_s_enc_key, block))
+}

@@ -52,7 +52,7 @@ fn encryptor(key: &Aes128Key) -> Aes128Enc {
 }
 
 /// Encrypts one block.
-fn encrypt_block(key: &Aes128Key, block: [u8; 16]) -> [u8; 16] {
+pub(crate) fn encrypt_block(key: &Aes128Key, block: [u8; 16]) -> [u8; 16] {
     let mut block = block.into();
     encryptor(key).encrypt_block(&mut block);
     block.into()

@@ -62,6 +62,20 @@ impl Device {
             Command::DlChannelReq { channel_index, frequency } => {
                 self.dl_channel(channel_index, frequency);
             }
+            Command::TxParamSetupReq { downlink_dwell_time, .. }
+                if self.config.band.supports_tx_param_setup =>
+            {
+                self.parameters.downlink_dwell_time = downlink_dwell_time;
+                self.sticky.push(Command::TxParamSetupAns);
+            }
+            Command::PingSlotChannelReq { frequency, data_rate_index } => {
+                self.ping_slot_channel(frequency, data_rate_index);
+            }
+            Command::BeaconFreqReq { frequency } => self.beacon_freq(frequency),
+            // It cannot measure the time.
+            Command::RejoinParamSetupReq { .. } => {
+                self.outgoing.push(Command::RejoinParamSetupAns { max_time_exponent_ack: false });
+            }
             Command::RekeyConf { .. } | Command::ResetConf { .. } => self.indication = None,
             _ => {}
         }
@@ -160,6 +174,28 @@ impl Device {
             self.parameters.channels.set(band, index, channel);
         }
         self.outgoing.push(Command::NewChannelAns { frequency_ack, data_rate_ack });
+    }
+
+    fn ping_slot_channel(&mut self, frequency: Frequency, rate: DataRateIndex) {
+        let frequency_ack = self.can_hear(frequency);
+        let data_rate_index_ack = self.config.band.data_rate(rate).is_some();
+        if frequency_ack && data_rate_index_ack {
+            self.parameters.ping_slot = Some((frequency, rate));
+        }
+        self.outgoing.push(Command::PingSlotChannelAns { frequency_ack, data_rate_index_ack });
+    }
+
+    fn beacon_freq(&mut self, frequency: Frequency) {
+        let frequency_ack = self.can_hear(frequency);
+        if frequency_ack {
+            self.parameters.beacon_frequency = Some(frequency);
+        }
+        self.outgoing.push(Command::BeaconFreqAns { frequency_ack });
+    }
+
+    /// Zero stands for the frequency of the band.
+    fn can_hear(&self, frequency: Frequency) -> bool {
+        frequency.is_zero() || self.config.band.sub_band(frequency).is_some()
     }
 
     fn dl_channel(&mut self, index: u8, frequency: Frequency) {

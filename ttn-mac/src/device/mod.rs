@@ -115,6 +115,12 @@ pub struct DeviceParameters {
     pub rx2_data_rate: DataRateIndex,
     /// The frequency of RX2.
     pub rx2_frequency: Frequency,
+    /// Whether downlinks keep a dwell time, which changes RX1.
+    pub downlink_dwell_time: bool,
+    /// The frequency (zero for that of the band) and data rate of ping slots, once the network has set them.
+    pub ping_slot: Option<(Frequency, DataRateIndex)>,
+    /// The frequency of the beacon, once the network has set it; zero for that of the band.
+    pub beacon_frequency: Option<Frequency>,
 }
 
 /// A frame for the air.
@@ -340,6 +346,9 @@ impl DeviceParameters {
             rx1_dr_offset: 0,
             rx2_data_rate: band.default_rx2.data_rate,
             rx2_frequency: band.default_rx2.frequency,
+            downlink_dwell_time: band.boot_dwell_time.downlinks.unwrap_or(false),
+            ping_slot: None,
+            beacon_frequency: None,
         }
     }
 }

@@ -125,8 +125,9 @@ impl Device {
         // A channel of 500 kHz has a data rate of its own.
         let uplink = parameters.data_rate.clamp(channel.min_data_rate, channel.max_data_rate);
         let rate = |index| band.data_rate(index).map(|entry| entry.rate);
+        let dwell = parameters.downlink_dwell_time;
         let mut windows = Vec::with_capacity(2);
-        let rx1 = band.rx1_data_rate(uplink, parameters.rx1_dr_offset, false).ok().and_then(rate);
+        let rx1 = band.rx1_data_rate(uplink, parameters.rx1_dr_offset, dwell).ok().and_then(rate);
         if let Some(data_rate) = rx1 {
             let frequency = channel.downlink_frequency;
             windows.push(RxWindow { opens_after: rx1_delay, frequency, data_rate });

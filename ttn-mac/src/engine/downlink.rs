@@ -318,6 +318,8 @@ fn answer_length(block: &Block) -> usize {
         .map(|request| match request {
             Command::LinkAdrReq { .. } | Command::RxParamSetupReq { .. } => 2,
             Command::NewChannelReq { .. } | Command::DlChannelReq { .. } => 2,
+            Command::PingSlotChannelReq { .. } | Command::BeaconFreqReq { .. } => 2,
+            Command::RejoinParamSetupReq { .. } => 2,
             Command::DevStatusReq => 3,
             _ => 1,
         })

@@ -3,6 +3,7 @@
 use crate::{
     adr::AdrDecision,
     command::{Command, CommandError},
+    state::DeviceClass,
 };
 
 /// Something that happened while a frame was processed or made.
@@ -22,6 +23,8 @@ pub enum MacEvent {
     },
     /// The device answered what was not asked, or not any more.
     AnswerUnexpected(Command),
+    /// The device listens at other times from now on (NS-35).
+    ClassSwitched(DeviceClass),
     /// The network answers a command of the device.
     AnswerQueued(Command),
     /// The device sent a command or an indication.
@@ -42,6 +45,9 @@ impl MacEvent {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::AdrDecided(_) => "adr",
+            Self::ClassSwitched(DeviceClass::A) => "switch.a",
+            Self::ClassSwitched(DeviceClass::B) => "switch.b",
+            Self::ClassSwitched(DeviceClass::C) => "switch.c",
             Self::Answered { accepted: true, .. } => "answer.accept",
             Self::Answered { accepted: false, .. } => "answer.reject",
             Self::AnswerUnexpected(_) => "answer.unexpected",

@@ -37,6 +37,8 @@ impl Engine<'_> {
             let delay = desired.rx1_delay.clamp(1, 15);
             blocks.push(Block::from([Command::RxTimingSetupReq { delay }]));
         }
+        blocks.extend(beacon_freq(st).map(|command| Block::from([command])));
+        blocks.extend(self.ping_slot_channel(st).map(|command| Block::from([command])));
         blocks.extend(self.dl_channels(st).into_iter().map(|command| Block::from([command])));
         if slow.version.uses_adr_param_setup_req() && adr_ack(current) != adr_ack(desired) {
             blocks.push(Block::from([Command::AdrParamSetupReq {
@@ -44,6 +46,8 @@ impl Engine<'_> {
                 adr_ack_delay_exponent: desired.adr_ack_delay_exponent.min(15),
             }]));
         }
+        blocks.extend(rejoin_param_setup(st).map(|command| Block::from([command])));
+        blocks.extend(self.dev_status(st).map(|command| Block::from([command])));
         blocks
     }
 
@@ -66,6 +70,37 @@ impl Engine<'_> {
         let unknown = unknown(current.uplink_dwell_time, desired.uplink_dwell_time)
             || unknown(current.downlink_dwell_time, desired.downlink_dwell_time);
         (unknown || request != wanted(&slow.current)).then_some(request)
+    }
+
+    /// NS-60.
+    fn ping_slot_channel(&self, st: &MacState) -> Option<Command> {
+        let (current, desired, rejected) = (&st.slow.current, &st.slow.desired, &st.slow.rejected);
+        let channel = |of: &Parameters| {
+            let data_rate = of.ping_slot_data_rate.unwrap_or(self.band.beacon.data_rate);
+            (of.ping_slot_frequency, data_rate)
+        };
+        let (frequency, data_rate_index) = channel(desired);
+        let refused = rejected.frequencies.contains(&frequency)
+            || rejected.ping_slot_data_rates & (1_u16 << data_rate_index.get()) != 0;
+        (channel(current) != channel(desired) && !refused)
+            .then_some(Command::PingSlotChannelReq { frequency, data_rate_index })
+    }
+
+    /// NS-49: after a number of uplinks, after a time, and if nothing is known yet. The last uplink tells the time.
+    fn dev_status(&self, st: &MacState) -> Option<Command> {
+        let period = self.setting(|set| set.status_time_periodicity).filter(|it| !it.is_zero());
+        let count = self.setting(|set| set.status_count_periodicity).filter(|it| *it > 0);
+        let (at, f_cnt) = (st.hot.last_uplink_at?, st.hot.f_cnt_up?);
+        let due = match st.slow.status {
+            None => period.is_some() || count.is_some(),
+            Some(status) => {
+                // A new session starts at zero again.
+                let uplinks = f_cnt.checked_sub(status.f_cnt_up).unwrap_or(f_cnt);
+                count.is_some_and(|count| uplinks >= count)
+                    || period.is_some_and(|period| status.received_at.plus(period) <= at)
+            }
+        };
+        due.then_some(Command::DevStatusReq)
     }
 
     /// NS-50: channels behind those of the band.
@@ -187,6 +222,27 @@ fn rx_param_setup(st: &MacState) -> Option<Command> {
         rx1_data_rate_offset: desired.rx1_dr_offset.min(7),
         rx2_data_rate_index: desired.rx2_data_rate,
         rx2_frequency: desired.rx2_frequency,
+    })
+}
+
+/// NS-62.
+fn beacon_freq(st: &MacState) -> Option<Command> {
+    let frequency = st.slow.desired.beacon_frequency;
+    let refused = st.slow.rejected.frequencies.contains(&frequency);
+    (st.slow.current.beacon_frequency != frequency && !refused)
+        .then_some(Command::BeaconFreqReq { frequency })
+}
+
+/// NS-58.
+fn rejoin_param_setup(st: &MacState) -> Option<Command> {
+    let exponents = |of: &Parameters| (of.rejoin_time_exponent, of.rejoin_count_exponent);
+    let (current, desired) = (&st.slow.current, &st.slow.desired);
+    let differs = exponents(current) != exponents(desired);
+    (st.slow.version.uses_rejoin_param_setup_req() && differs).then(|| {
+        Command::RejoinParamSetupReq {
+            max_time_exponent: desired.rejoin_time_exponent.min(15),
+            max_count_exponent: desired.rejoin_count_exponent.min(15),
+        }
     })
 }
 

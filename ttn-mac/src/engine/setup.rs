@@ -9,8 +9,8 @@ use crate::{
     adr::ack_exponent,
     band::{Band, ChannelMask},
     state::{
-        Channel, Channels, FACTORY_PRESETS_MAX, Hot, MacState, Parameters, Rejected, Session,
-        SlowState,
+        Channel, Channels, DeviceClass, FACTORY_PRESETS_MAX, Hot, MacState, Parameters, Rejected,
+        Session, SlowState,
     },
 };
 
@@ -65,6 +65,8 @@ impl Engine<'_> {
                 pending_requests: Vec::new(),
                 rejected: Rejected::default(),
                 status: None,
+                class: DeviceClass::A,
+                ping_slot_periodicity: self.setting(|set| set.ping_slot_periodicity),
             },
             hot: Hot::default(),
             answers: Vec::new(),
@@ -103,6 +105,11 @@ impl Engine<'_> {
                 .setting(|set| set.downlink_dwell_time)
                 .or(band.boot_dwell_time.downlinks),
             channels: self.boot_channels(),
+            ping_slot_frequency: self.setting(|set| set.ping_slot_frequency).unwrap_or_default(),
+            ping_slot_data_rate: self.setting(|set| set.ping_slot_data_rate),
+            beacon_frequency: self.setting(|set| set.beacon_frequency).unwrap_or_default(),
+            rejoin_time_exponent: 0,
+            rejoin_count_exponent: 0,
         }
     }
 
@@ -151,6 +158,15 @@ impl Engine<'_> {
                 .filter(|_| has_dwell_time || boot.downlink_dwell_time.is_some())
                 .or(boot.downlink_dwell_time),
             channels: self.desired_channels(),
+            ping_slot_frequency: self
+                .setting(|set| set.desired_ping_slot_frequency)
+                .unwrap_or(boot.ping_slot_frequency),
+            ping_slot_data_rate: self
+                .setting(|set| set.desired_ping_slot_data_rate)
+                .or(boot.ping_slot_data_rate),
+            beacon_frequency: self
+                .setting(|set| set.desired_beacon_frequency)
+                .unwrap_or(boot.beacon_frequency),
             ..boot
         }
     }

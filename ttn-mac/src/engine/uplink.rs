@@ -12,7 +12,7 @@ use crate::{
     adr::loss_rate,
     command::{self, Command, CommandError, Direction},
     session::open_commands,
-    state::{AdrSample, Candidate, Hot, MacState, Rejected},
+    state::{AdrSample, Candidate, DeviceClass, Hot, MacState, Rejected},
     version::MacRules as _,
 };
 
@@ -157,6 +157,8 @@ impl Engine<'_> {
         st.slow.desired = self.desired_parameters();
         st.slow.pending_requests.clear();
         st.slow.rejected = Rejected::default();
+        st.slow.class = DeviceClass::A;
+        st.slow.ping_slot_periodicity = self.setting(|set| set.ping_slot_periodicity);
         st.answers.clear();
     }
 

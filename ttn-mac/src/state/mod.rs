@@ -66,6 +66,23 @@ pub struct SlowState {
     pub rejected: Rejected,
     /// The last DevStatusAns.
     pub status: Option<DeviceStatus>,
+    /// When the device listens.
+    pub class: DeviceClass,
+    /// How often the device listens in class B: every 2 to this power seconds, 0 to 7; `None` while it is not known (NS-36).
+    pub ping_slot_periodicity: Option<u8>,
+}
+
+/// When a device listens (NS-35).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[expect(clippy::exhaustive_enums, reason = "complete by definition")]
+pub enum DeviceClass {
+    /// After its uplinks.
+    #[default]
+    A,
+    /// Also at its ping slots.
+    B,
+    /// Always.
+    C,
 }
 
 /// The most requests that one downlink carries; each has at least two octets.
@@ -137,6 +154,16 @@ pub struct Parameters {
     pub downlink_dwell_time: Option<bool>,
     /// The channels.
     pub channels: Channels,
+    /// The frequency of ping slots; zero for those of the band.
+    pub ping_slot_frequency: Frequency,
+    /// The data rate of ping slots; `None` for that of the band's beacon.
+    pub ping_slot_data_rate: Option<DataRateIndex>,
+    /// The frequency of the beacon; zero for those of the band.
+    pub beacon_frequency: Frequency,
+    /// A rejoin-request of type 0 after 2 to this power + 10 seconds, 0 to 15 (LoRaWAN 1.1).
+    pub rejoin_time_exponent: u8,
+    /// A rejoin-request of type 0 after 2 to this power + 4 uplinks, 0 to 15 (LoRaWAN 1.1).
+    pub rejoin_count_exponent: u8,
 }
 
 /// What a device has refused; it is not asked again (NS-41).
@@ -150,12 +177,14 @@ pub struct Rejected {
     pub adr_tx_powers: u16,
     /// Channels whose data rates in NewChannelReq were refused, bit i for channel i.
     pub channel_data_rates: u16,
-    /// Frequencies of NewChannelReq, RXParamSetupReq and DlChannelReq; at most [`REJECTED_FREQUENCIES_MAX`].
+    /// Frequencies that any request named; at most [`REJECTED_FREQUENCIES_MAX`].
     pub frequencies: Vec<Frequency>,
     /// RX1DROffset of RXParamSetupReq, bit i for offset i.
     pub rx1_dr_offsets: u8,
     /// RX2 data rates of RXParamSetupReq, bit i for index i.
     pub rx2_data_rates: u16,
+    /// Data rates of PingSlotChannelReq, bit i for index i.
+    pub ping_slot_data_rates: u16,
 }
 
 /// The most refused frequencies that are remembered; more are asked again.

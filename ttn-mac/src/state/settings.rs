@@ -51,13 +51,27 @@ pub struct MacSettings {
     pub desired_uplink_dwell_time: Option<bool>,
     /// The downlink dwell time that the network wants.
     pub desired_downlink_dwell_time: Option<bool>,
+    /// How often the device listens in class B: every 2 to this power seconds, 0 to 7; else it says so itself (NS-59).
+    pub ping_slot_periodicity: Option<u8>,
+    /// The frequency of ping slots that the device has from the factory.
+    pub ping_slot_frequency: Option<Frequency>,
+    /// The data rate of ping slots that the device has from the factory.
+    pub ping_slot_data_rate: Option<DataRateIndex>,
+    /// The frequency of the beacon that the device has from the factory.
+    pub beacon_frequency: Option<Frequency>,
+    /// The frequency of ping slots that the network wants.
+    pub desired_ping_slot_frequency: Option<Frequency>,
+    /// The data rate of ping slots that the network wants.
+    pub desired_ping_slot_data_rate: Option<DataRateIndex>,
+    /// The frequency of the beacon that the network wants.
+    pub desired_beacon_frequency: Option<Frequency>,
     /// How the data rate is controlled; dynamic unless set.
     pub adr: Option<AdrMode>,
     /// Whether anything is sent to the device; `true` unless set (NS-94).
     pub schedule_downlinks: Option<bool>,
-    /// The time between two DevStatusReq; kept, not acted on yet.
+    /// The time between two DevStatusReq (NS-49); zero or unset does not ask for time's sake.
     pub status_time_periodicity: Option<Duration>,
-    /// The uplinks between two DevStatusReq; kept, not acted on yet.
+    /// The uplinks between two DevStatusReq (NS-49); zero or unset does not ask for their number's sake.
     pub status_count_periodicity: Option<u32>,
 }
 

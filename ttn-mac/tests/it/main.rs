@@ -14,6 +14,7 @@ mod command;
 mod corpus;
 mod frame;
 mod join;
+mod region_table;
 mod second_opinion;
 mod session;
 mod strategy;

@@ -1,19 +1,22 @@
 //! crypto.json
 
-use ttn_core::radio::DataRateIndex;
-use ttn_mac::crypto::{
-    aes_cmac, derive,
-    join::{self, JoinAcceptMic, JoinReqType},
-    mic::{self, UplinkBinding},
-    payload::{FOptsCounter, encrypt_f_opts, encrypt_frm_payload},
-    wrap,
+use ttn_core::{radio::DataRateIndex, time::GpsTime};
+use ttn_mac::{
+    class_b::{self, BeaconFrame},
+    crypto::{
+        aes_cmac, derive,
+        join::{self, JoinAcceptMic, JoinReqType},
+        mic::{self, UplinkBinding},
+        payload::{FOptsCounter, encrypt_f_opts, encrypt_frm_payload},
+        wrap,
+    },
 };
 
 use crate::support::{Case, Fields, Kind, checked, later};
 
 pub(crate) const KINDS: &[Kind] = &[
     checked("aes_cmac", cmac),
-    later("beacon_frame"),
+    checked("beacon_frame", beacon_frame),
     later("data_block_int_key"),
     later("data_block_mic"),
     checked("derive_js_keys", derive_js_keys),
@@ -38,15 +41,64 @@ pub(crate) const KINDS: &[Kind] = &[
     later("mc_root_key_1_0"),
     later("mc_root_key_1_1"),
     checked("mic_length_error", mic_length_error),
-    later("next_ping_slot"),
-    later("ping_offset"),
-    later("ping_offset_error"),
+    checked("next_ping_slot", next_ping_slot),
+    checked("ping_offset", ping_offset),
+    checked("ping_offset_error", ping_offset_error),
     checked("rejoin_request_mic", rejoin_request_mic),
-    later("root_wor_s_key"),
+    checked("root_wor_s_key", root_wor_s_key),
     later("secret_envelope_gcm"),
     checked("uplink_mic_1_0", uplink_mic_1_0),
     checked("uplink_mic_1_1", uplink_mic_1_1),
 ];
+
+fn beacon_frame(case: &Case) {
+    let (input, expected) = (case.input(), case.expected());
+    let payload = input.bytes("payload");
+    let frame = BeaconFrame::decode(input.int("spreading_factor"), &payload).unwrap();
+    assert_eq!(frame.param, expected.int::<u8>("param"));
+    assert_eq!(frame.time, expected.int::<u32>("time"));
+    assert_eq!(frame.crc1, expected.int::<u16>("crc1"));
+    assert_eq!(frame.info_desc, expected.int::<u8>("info_desc"));
+    assert_eq!(frame.latitude, expected.int::<u32>("lat_raw"));
+    assert_eq!(frame.longitude, expected.int::<u32>("lng_raw"));
+    assert_eq!(frame.crc2, expected.int::<u16>("crc2"));
+    for at in 0..payload.len() {
+        let mut broken = payload.clone();
+        broken[at] ^= 0x10;
+        assert_eq!(BeaconFrame::decode(input.int("spreading_factor"), &broken), None, "{at}");
+    }
+}
+
+fn offset(case: &Case) -> Option<u16> {
+    let input = case.input();
+    class_b::ping_offset(
+        input.int("beacon_time"),
+        input.dev_addr("dev_addr"),
+        input.int("ping_period"),
+    )
+}
+
+fn ping_offset(case: &Case) {
+    assert_eq!(offset(case), Some(case.expected().int("ping_offset")));
+}
+
+fn ping_offset_error(case: &Case) {
+    assert_eq!(offset(case), None);
+}
+
+fn next_ping_slot(case: &Case) {
+    let (input, expected) = (case.input(), case.expected());
+    let millis = |ms: i64| GpsTime::from_nanos(ms * 1_000_000);
+    let ping_nb = class_b::PingNb::new(input.int("ping_nb")).unwrap();
+    let after = millis(input.int("after_gps_ms"));
+    let slot = class_b::next_ping_slot(after, input.dev_addr("dev_addr"), ping_nb);
+    assert_eq!(slot, millis(expected.int("slot_gps_ms")));
+}
+
+fn root_wor_s_key(case: &Case) {
+    let key = derive::root_wor_s_key(&case.input().key("nwk_s_enc_key"));
+    assert_eq!(key, case.expected().key("root_wor_s_key"));
+}
 
 fn cmac(case: &Case) {
     let (input, expected) = (case.input(), case.expected());

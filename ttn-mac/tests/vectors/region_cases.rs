@@ -1,10 +1,14 @@
 //! region_cases.json: channel masks, receive windows, sub-bands, data rates and channel lists.
 
 use serde_json::Value;
-use ttn_core::radio::{CodingRate, DataRate, DataRateIndex, Frequency};
+use ttn_core::{
+    radio::{CodingRate, DataRate, DataRateIndex, Frequency},
+    time::GpsTime,
+};
 use ttn_mac::{
     adr::DefaultAdr,
     band::{Band, ChannelMask, MaskPair},
+    class_b,
     engine::{Engine, UplinkRadio},
     frame::CfList,
     plan::{self, FrequencyPlan, PlanChannel},
@@ -14,14 +18,14 @@ use ttn_mac::{
 
 use crate::{
     regions::{band_of, scheme_of},
-    support::{Case, Fields, Kind, checked, later},
+    support::{Case, Fields, Kind, checked},
 };
 
 pub(crate) const KINDS: &[Kind] = &[
     checked("cf_list", cf_list),
     checked("ch_mask_generate", ch_mask_generate),
     checked("ch_mask_parse", ch_mask_parse),
-    later("class_b_frequency"),
+    checked("class_b_frequency", class_b_frequency),
     checked("find_data_rate", find_data_rate),
     checked("rx_windows", rx_windows),
     checked("sub_band", sub_band),
@@ -108,6 +112,16 @@ fn sub_band(case: &Case) {
     assert_eq!(index, expected.int::<usize>("sub_band_index"));
     assert_eq!(sub.duty_cycle, expected.value("duty_cycle").as_f64().unwrap() as f32);
     assert_eq!(sub.max_eirp, expected.value("max_eirp").as_f64().unwrap() as f32);
+}
+
+fn class_b_frequency(case: &Case) {
+    let (input, expected) = (case.input(), case.expected());
+    let band = band_of(input);
+    let time = GpsTime::from_nanos(input.number("gps_seconds") * 1_000_000_000);
+    let hz = |name| expected.has(name).then(|| Frequency::from_hz(expected.int(name)));
+    assert_eq!(class_b::beacon_frequency(band, time), hz("beacon_frequency"));
+    let ping_slot = class_b::ping_slot_frequency(band, time, input.dev_addr("dev_addr"));
+    assert_eq!(ping_slot, hz("ping_slot_frequency"));
 }
 
 fn find_data_rate(case: &Case) {

@@ -86,6 +86,20 @@ pub(super) struct Settings {
     pub(super) status_time_periodicity_ns: Option<u64>,
     #[prost(uint32, optional, tag = "24")]
     pub(super) status_count_periodicity: Option<u32>,
+    #[prost(uint32, optional, tag = "25")]
+    pub(super) ping_slot_periodicity: Option<u32>,
+    #[prost(uint64, optional, tag = "26")]
+    pub(super) ping_slot_frequency: Option<u64>,
+    #[prost(uint32, optional, tag = "27")]
+    pub(super) ping_slot_data_rate: Option<u32>,
+    #[prost(uint64, optional, tag = "28")]
+    pub(super) beacon_frequency: Option<u64>,
+    #[prost(uint64, optional, tag = "29")]
+    pub(super) desired_ping_slot_frequency: Option<u64>,
+    #[prost(uint32, optional, tag = "30")]
+    pub(super) desired_ping_slot_data_rate: Option<u32>,
+    #[prost(uint64, optional, tag = "31")]
+    pub(super) desired_beacon_frequency: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -138,6 +152,11 @@ pub(super) struct State {
     pub(super) status: Option<Status>,
     #[prost(bool, tag = "10")]
     pub(super) supports_join: bool,
+    /// 0 A, 1 B, 2 C.
+    #[prost(uint32, tag = "11")]
+    pub(super) class: u32,
+    #[prost(uint32, optional, tag = "12")]
+    pub(super) ping_slot_periodicity: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -222,6 +241,16 @@ pub(super) struct Parameters {
     pub(super) downlink_dwell_time: Option<bool>,
     #[prost(message, optional, tag = "14")]
     pub(super) channels: Option<Channels>,
+    #[prost(uint64, tag = "15")]
+    pub(super) ping_slot_frequency: u64,
+    #[prost(uint32, optional, tag = "16")]
+    pub(super) ping_slot_data_rate: Option<u32>,
+    #[prost(uint64, tag = "17")]
+    pub(super) beacon_frequency: u64,
+    #[prost(uint32, tag = "18")]
+    pub(super) rejoin_time_exponent: u32,
+    #[prost(uint32, tag = "19")]
+    pub(super) rejoin_count_exponent: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -265,6 +294,8 @@ pub(super) struct Rejected {
     /// Sixteen octets, the lowest channels first.
     #[prost(bytes = "vec", optional, tag = "7")]
     pub(super) channel_mask: Option<Vec<u8>>,
+    #[prost(uint32, tag = "8")]
+    pub(super) ping_slot_data_rates: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -36,6 +36,9 @@ impl Handling<'_> {
                 self.dl_channel(answer, channel_frequency_ok, uplink_frequency_exists);
             }
             Command::AdrParamSetupAns => self.adr_param_setup(answer),
+            Command::RejoinParamSetupAns { .. }
+            | Command::PingSlotChannelAns { .. }
+            | Command::BeaconFreqAns { .. } => self.class_b_or_rejoin(answer),
             _ => self.events.push(MacEvent::Unsupported(answer)),
         }
     }
@@ -86,7 +89,7 @@ impl Handling<'_> {
         self.answered(request, answer, accepted);
     }
 
-    /// NS-49. The request is not built yet, but a device that reports unasked is heard.
+    /// NS-49. A device that reports unasked is heard.
     fn dev_status(&mut self, battery: u8, margin: i8, answer: Command) {
         let asked = self.take_request(|request| matches!(request, Command::DevStatusReq));
         self.st.slow.status = Some(DeviceStatus {

@@ -1,6 +1,7 @@
 //! What the commands of an uplink do; one file per family.
 
 mod answer;
+mod class_b;
 mod link_adr;
 mod observe;
 mod request;

@@ -1,9 +1,15 @@
-//! What the device asks for or announces: LinkCheckReq, DeviceTimeReq, RekeyInd, ResetInd.
+//! What the device asks for or announces: LinkCheckReq, DeviceTimeReq, RekeyInd, ResetInd, PingSlotInfoReq,
+//! BeaconTimingReq, DeviceModeInd.
 
 use ttn_core::time::GpsTime;
 
 use super::{Handling, MacEvent};
-use crate::{adr::demodulation_floor, command::Command, version::MacRules as _};
+use crate::{
+    adr::demodulation_floor,
+    command::{Command, DeviceModeClass},
+    state::DeviceClass,
+    version::MacRules as _,
+};
 
 /// The minor version of LoRaWAN 1.x that the network speaks.
 const MINOR_VERSION: u8 = 1;
@@ -19,6 +25,13 @@ impl Handling<'_> {
             Command::DeviceTimeReq => Some(self.device_time()),
             Command::RekeyInd { minor_version } => self.rekey(*minor_version),
             Command::ResetInd { minor_version } => self.reset(*minor_version, retransmission),
+            Command::PingSlotInfoReq { period } => self.ping_slot_info(*period),
+            Command::DeviceModeInd { class } => self.device_mode(*class),
+            // NS-61: deprecated; DeviceTimeReq says what it asks for.
+            Command::BeaconTimingReq => {
+                self.events.push(MacEvent::Received(*command));
+                return true;
+            }
             _ => return false,
         };
         self.events.push(MacEvent::Received(*command));
@@ -61,6 +74,35 @@ impl Handling<'_> {
             .version
             .uses_rekey_ind()
             .then_some(Command::RekeyConf { minor_version: minor_version.min(MINOR_VERSION) })
+    }
+
+    /// NS-59: only while the device is in class A.
+    fn ping_slot_info(&mut self, period: u8) -> Option<Command> {
+        let slow = &mut self.st.slow;
+        if slow.class != DeviceClass::A {
+            return None;
+        }
+        self.slow_changed |= slow.ping_slot_periodicity != Some(period);
+        slow.ping_slot_periodicity = Some(period);
+        Some(Command::PingSlotInfoAns)
+    }
+
+    /// NS-63.
+    fn device_mode(&mut self, class: DeviceModeClass) -> Option<Command> {
+        let slow = &mut self.st.slow;
+        if !slow.version.uses_device_mode_ind() {
+            return None;
+        }
+        let wanted = match class {
+            DeviceModeClass::A => DeviceClass::A,
+            DeviceModeClass::C => DeviceClass::C,
+        };
+        if slow.class != wanted {
+            slow.class = wanted;
+            self.slow_changed = true;
+            self.events.push(MacEvent::ClassSwitched(wanted));
+        }
+        Some(Command::DeviceModeConf { class })
     }
 
     /// NS-44: an ABP device has lost its state.

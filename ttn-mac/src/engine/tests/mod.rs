@@ -1,5 +1,6 @@
 //! The engine against the device: join, uplink, downlink, and each rule with its id.
 
+mod class_b;
 mod commands;
 mod downlink;
 mod join;

@@ -13,8 +13,8 @@ use ttn_mac::{
     command::{self, Command, Direction},
     frame::{CfList, DlSettings, FrequencyStep},
     state::{
-        AdrDynamic, AdrMode, AdrStatic, Channel, Channels, DeviceStatus, JoinParameters,
-        MacSettings, Parameters, PendingSession, Rejected, SlowState,
+        AdrDynamic, AdrMode, AdrStatic, Channel, Channels, DeviceClass, DeviceStatus,
+        JoinParameters, MacSettings, Parameters, PendingSession, Rejected, SlowState,
     },
 };
 
@@ -62,6 +62,13 @@ pub(super) fn settings_to_wire(of: &MacSettings) -> wire::Settings {
             .status_time_periodicity
             .map(|period| u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)),
         status_count_periodicity: of.status_count_periodicity,
+        ping_slot_periodicity: of.ping_slot_periodicity.map(Into::into),
+        ping_slot_frequency: of.ping_slot_frequency.map(Frequency::hz),
+        ping_slot_data_rate: of.ping_slot_data_rate.map(|dr| dr.get().into()),
+        beacon_frequency: of.beacon_frequency.map(Frequency::hz),
+        desired_ping_slot_frequency: of.desired_ping_slot_frequency.map(Frequency::hz),
+        desired_ping_slot_data_rate: of.desired_ping_slot_data_rate.map(|dr| dr.get().into()),
+        desired_beacon_frequency: of.desired_beacon_frequency.map(Frequency::hz),
     }
 }
 
@@ -91,6 +98,13 @@ pub(super) fn settings_from_wire(of: &wire::Settings) -> Result<MacSettings, Rec
         schedule_downlinks: of.schedule_downlinks,
         status_time_periodicity: of.status_time_periodicity_ns.map(Duration::from_nanos),
         status_count_periodicity: of.status_count_periodicity,
+        ping_slot_periodicity: octet_opt(of.ping_slot_periodicity)?,
+        ping_slot_frequency: of.ping_slot_frequency.map(Frequency::from_hz),
+        ping_slot_data_rate: data_rate_opt(of.ping_slot_data_rate)?,
+        beacon_frequency: of.beacon_frequency.map(Frequency::from_hz),
+        desired_ping_slot_frequency: of.desired_ping_slot_frequency.map(Frequency::from_hz),
+        desired_ping_slot_data_rate: data_rate_opt(of.desired_ping_slot_data_rate)?,
+        desired_beacon_frequency: of.desired_beacon_frequency.map(Frequency::from_hz),
     })
 }
 
@@ -164,6 +178,7 @@ pub(super) fn state_to_wire(of: &SlowState, sealer: &Sealer) -> Result<wire::Sta
             rx2_data_rates: of.rejected.rx2_data_rates.into(),
             channel_data_rates: of.rejected.channel_data_rates.into(),
             channel_mask: of.rejected.channel_mask.map(|mask| mask.bits().to_le_bytes().to_vec()),
+            ping_slot_data_rates: of.rejected.ping_slot_data_rates.into(),
         }),
         status: of.status.map(|status| wire::Status {
             battery: status.battery.into(),
@@ -171,6 +186,12 @@ pub(super) fn state_to_wire(of: &SlowState, sealer: &Sealer) -> Result<wire::Sta
             received_at: status.received_at.unix_nanos(),
             f_cnt_up: status.f_cnt_up,
         }),
+        class: match of.class {
+            DeviceClass::A => 0,
+            DeviceClass::B => 1,
+            DeviceClass::C => 2,
+        },
+        ping_slot_periodicity: of.ping_slot_periodicity.map(Into::into),
     })
 }
 
@@ -201,8 +222,16 @@ pub(super) fn state_from_wire(of: &wire::State, sealer: &Sealer) -> Result<SlowS
             rx2_data_rates: short(rejected.rx2_data_rates)?,
             channel_data_rates: short(rejected.channel_data_rates)?,
             channel_mask: rejected.channel_mask.as_deref().map(channel_mask).transpose()?,
+            ping_slot_data_rates: short(rejected.ping_slot_data_rates)?,
         },
         status: of.status.as_ref().map(status_from_wire).transpose()?,
+        class: match of.class {
+            0 => DeviceClass::A,
+            1 => DeviceClass::B,
+            2 => DeviceClass::C,
+            _ => return Err(RecordError::Field { field: "class" }),
+        },
+        ping_slot_periodicity: octet_opt(of.ping_slot_periodicity)?,
     })
 }
 
@@ -320,6 +349,11 @@ fn parameters_to_wire(of: &Parameters) -> wire::Parameters {
         uplink_dwell_time: of.uplink_dwell_time,
         downlink_dwell_time: of.downlink_dwell_time,
         channels: Some(channels_to_wire(&of.channels)),
+        ping_slot_frequency: of.ping_slot_frequency.hz(),
+        ping_slot_data_rate: of.ping_slot_data_rate.map(|dr| dr.get().into()),
+        beacon_frequency: of.beacon_frequency.hz(),
+        rejoin_time_exponent: of.rejoin_time_exponent.into(),
+        rejoin_count_exponent: of.rejoin_count_exponent.into(),
     }
 }
 
@@ -339,6 +373,11 @@ fn parameters_from_wire(of: &wire::Parameters) -> Result<Parameters, RecordError
         uplink_dwell_time: of.uplink_dwell_time,
         downlink_dwell_time: of.downlink_dwell_time,
         channels: channels_from_wire(of.channels.as_ref())?,
+        ping_slot_frequency: Frequency::from_hz(of.ping_slot_frequency),
+        ping_slot_data_rate: data_rate_opt(of.ping_slot_data_rate)?,
+        beacon_frequency: Frequency::from_hz(of.beacon_frequency),
+        rejoin_time_exponent: octet(of.rejoin_time_exponent)?,
+        rejoin_count_exponent: octet(of.rejoin_count_exponent)?,
     })
 }
 

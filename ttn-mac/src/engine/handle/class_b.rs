@@ -1,0 +1,78 @@
+//! Answers about class B and rejoins: BeaconFreqAns, PingSlotChannelAns, RejoinParamSetupAns.
+
+use ttn_core::radio::{DataRateIndex, Frequency};
+
+use super::{Handling, MacEvent};
+use crate::command::Command;
+
+impl Handling<'_> {
+    /// Matches an answer with its request and does what both agree upon.
+    pub(super) fn class_b_or_rejoin(&mut self, answer: Command) {
+        let request = self.take_request(|request| {
+            request.cid() == answer.cid() && request.direction() != answer.direction()
+        });
+        let Some(request) = request else {
+            return self.events.push(MacEvent::AnswerUnexpected(answer));
+        };
+        let accepted = match (request, answer) {
+            (
+                Command::PingSlotChannelReq { frequency, data_rate_index },
+                Command::PingSlotChannelAns { frequency_ack, data_rate_index_ack },
+            ) => {
+                let acks = (frequency_ack, data_rate_index_ack);
+                self.ping_slot_channel(frequency, data_rate_index, acks)
+            }
+            (Command::BeaconFreqReq { frequency }, Command::BeaconFreqAns { frequency_ack }) => {
+                self.beacon_freq(frequency, frequency_ack)
+            }
+            (
+                Command::RejoinParamSetupReq { max_time_exponent, max_count_exponent },
+                Command::RejoinParamSetupAns { max_time_exponent_ack },
+            ) => {
+                let slow = &mut self.st.slow;
+                slow.current.rejoin_count_exponent = max_count_exponent;
+                if max_time_exponent_ack {
+                    slow.current.rejoin_time_exponent = max_time_exponent;
+                } else {
+                    // The device cannot measure the time: it is not asked again (NS-41).
+                    slow.desired.rejoin_time_exponent = slow.current.rejoin_time_exponent;
+                }
+                max_time_exponent_ack
+            }
+            _ => false,
+        };
+        self.answered(request, answer, accepted);
+    }
+
+    /// NS-60: applied only if both parts are accepted.
+    fn ping_slot_channel(
+        &mut self,
+        frequency: Frequency,
+        data_rate_index: DataRateIndex,
+        (frequency_ack, data_rate_ack): (bool, bool),
+    ) -> bool {
+        let slow = &mut self.st.slow;
+        if frequency_ack && data_rate_ack {
+            slow.current.ping_slot_frequency = frequency;
+            slow.current.ping_slot_data_rate = Some(data_rate_index);
+            return true;
+        }
+        if !frequency_ack {
+            slow.rejected.push_frequency(frequency);
+        }
+        if !data_rate_ack {
+            slow.rejected.ping_slot_data_rates |= 1_u16 << data_rate_index.get();
+        }
+        false
+    }
+
+    /// NS-62.
+    fn beacon_freq(&mut self, frequency: Frequency, accepted: bool) -> bool {
+        if accepted {
+            self.st.slow.current.beacon_frequency = frequency;
+        } else {
+            self.st.slow.rejected.push_frequency(frequency);
+        }
+        accepted
+    }
+}
