@@ -4,7 +4,7 @@ use ttn_core::{
     auth::Right::{self, ApplicationDevicesRead, ApplicationTrafficRead},
     event::EventDefinition,
 };
-use ttn_mac::{command::Command, engine::MacEvent};
+use ttn_mac::{command::Command, engine::MacEvent, state::DeviceClass};
 
 macro_rules! events {
     ($($constant:ident = $name:literal, $right:expr;)*) => {
@@ -17,6 +17,9 @@ const TRAFFIC: &[Right] = &[ApplicationTrafficRead];
 const DEVICES: &[Right] = &[ApplicationDevicesRead];
 
 events! {
+    CLASS_SWITCH_A = "ns.class.switch.a", TRAFFIC;
+    CLASS_SWITCH_B = "ns.class.switch.b", TRAFFIC;
+    CLASS_SWITCH_C = "ns.class.switch.c", TRAFFIC;
     DOWN_DATA_ATTEMPT = "ns.down.data.schedule.attempt", TRAFFIC;
     DOWN_DATA_FAIL = "ns.down.data.schedule.fail", TRAFFIC;
     DOWN_DATA_SUCCESS = "ns.down.data.schedule.success", TRAFFIC;
@@ -50,14 +53,17 @@ macro_rules! mac_events {
 }
 
 mac_events! {
-    "adr_param_setup.answer" "adr_param_setup.request" "command.parse.fail"
+    "adr_param_setup.answer" "adr_param_setup.request" "beacon_freq.answer.accept"
+    "beacon_freq.answer.reject" "beacon_freq.request" "command.parse.fail"
     "command.process.fail" "command.unanswered" "command.unknown" "dev_status.answer"
     "dev_status.request" "device_mode.confirmation" "device_mode.indication"
     "device_time.answer" "device_time.request" "dl_channel.answer.accept"
     "dl_channel.answer.reject" "dl_channel.request" "duty_cycle.answer" "duty_cycle.request"
     "force_rejoin.request" "link_adr.answer.accept" "link_adr.answer.reject" "link_adr.request"
     "link_check.answer" "link_check.request" "new_channel.answer.accept"
-    "new_channel.answer.reject" "new_channel.request" "rejoin_param_setup.answer"
+    "new_channel.answer.reject" "new_channel.request" "ping_slot_channel.answer.accept"
+    "ping_slot_channel.answer.reject" "ping_slot_channel.request" "ping_slot_info.answer"
+    "ping_slot_info.request" "rejoin_param_setup.answer"
     "rejoin_param_setup.request" "rekey.confirmation" "rekey.indication" "reset.confirmation"
     "reset.indication" "rx_param_setup.answer.accept" "rx_param_setup.answer.reject"
     "rx_param_setup.request" "rx_timing_setup.answer" "rx_timing_setup.request"
@@ -73,6 +79,9 @@ pub(crate) fn of_mac(event: &MacEvent) -> Option<&'static EventDefinition> {
         })
     };
     match event {
+        MacEvent::ClassSwitched(DeviceClass::A) => Some(CLASS_SWITCH_A),
+        MacEvent::ClassSwitched(DeviceClass::B) => Some(CLASS_SWITCH_B),
+        MacEvent::ClassSwitched(DeviceClass::C) => Some(CLASS_SWITCH_C),
         MacEvent::Answered { request, accepted, .. } => {
             let suffix = if *accepted { ".answer.accept" } else { ".answer.reject" };
             let family = family(request);
@@ -101,6 +110,7 @@ pub(crate) fn of_mac(event: &MacEvent) -> Option<&'static EventDefinition> {
 const fn family(command: &Command) -> &'static str {
     match command {
         Command::AdrParamSetupReq { .. } | Command::AdrParamSetupAns => "adr_param_setup",
+        Command::BeaconFreqReq { .. } | Command::BeaconFreqAns { .. } => "beacon_freq",
         Command::DevStatusReq | Command::DevStatusAns { .. } => "dev_status",
         Command::DeviceModeInd { .. } | Command::DeviceModeConf { .. } => "device_mode",
         Command::DeviceTimeReq | Command::DeviceTimeAns { .. } => "device_time",
@@ -110,6 +120,10 @@ const fn family(command: &Command) -> &'static str {
         Command::LinkAdrReq { .. } | Command::LinkAdrAns { .. } => "link_adr",
         Command::LinkCheckReq | Command::LinkCheckAns { .. } => "link_check",
         Command::NewChannelReq { .. } | Command::NewChannelAns { .. } => "new_channel",
+        Command::PingSlotChannelReq { .. } | Command::PingSlotChannelAns { .. } => {
+            "ping_slot_channel"
+        }
+        Command::PingSlotInfoReq { .. } | Command::PingSlotInfoAns => "ping_slot_info",
         Command::RejoinParamSetupReq { .. } | Command::RejoinParamSetupAns { .. } => {
             "rejoin_param_setup"
         }

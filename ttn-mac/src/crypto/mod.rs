@@ -6,6 +6,7 @@
 pub mod derive;
 pub mod join;
 pub mod mic;
+pub mod multicast;
 pub mod payload;
 pub mod wrap;
 

@@ -7,6 +7,7 @@ use ttn_mac::{
         aes_cmac, derive,
         join::{self, JoinAcceptMic, JoinReqType},
         mic::{self, UplinkBinding},
+        multicast,
         payload::{FOptsCounter, encrypt_f_opts, encrypt_frm_payload},
         wrap,
     },
@@ -17,8 +18,8 @@ use crate::support::{Case, Fields, Kind, checked, later};
 pub(crate) const KINDS: &[Kind] = &[
     checked("aes_cmac", cmac),
     checked("beacon_frame", beacon_frame),
-    later("data_block_int_key"),
-    later("data_block_mic"),
+    checked("data_block_int_key", data_block_int_key),
+    checked("data_block_mic", data_block_mic),
     checked("derive_js_keys", derive_js_keys),
     checked("derive_session_keys_1_0", derive_session_keys_1_0),
     checked("derive_session_keys_1_1", derive_session_keys_1_1),
@@ -34,12 +35,12 @@ pub(crate) const KINDS: &[Kind] = &[
     checked("join_request_mic", join_request_mic),
     checked("key_wrap", key_wrap),
     checked("key_wrap_error", key_wrap_error),
-    later("mc_app_s_key"),
-    later("mc_ke_key"),
-    later("mc_key_encrypt"),
-    later("mc_nwk_s_key"),
-    later("mc_root_key_1_0"),
-    later("mc_root_key_1_1"),
+    checked("mc_app_s_key", mc_app_s_key),
+    checked("mc_ke_key", mc_ke_key),
+    checked("mc_key_encrypt", mc_key_encrypt),
+    checked("mc_nwk_s_key", mc_nwk_s_key),
+    checked("mc_root_key_1_0", mc_root_key_1_0),
+    checked("mc_root_key_1_1", mc_root_key_1_1),
     checked("mic_length_error", mic_length_error),
     checked("next_ping_slot", next_ping_slot),
     checked("ping_offset", ping_offset),
@@ -93,6 +94,56 @@ fn next_ping_slot(case: &Case) {
     let after = millis(input.int("after_gps_ms"));
     let slot = class_b::next_ping_slot(after, input.dev_addr("dev_addr"), ping_nb);
     assert_eq!(slot, millis(expected.int("slot_gps_ms")));
+}
+
+fn mc_root_key_1_0(case: &Case) {
+    let key = multicast::mc_root_key_1_0(&case.input().key("key"));
+    assert_eq!(key, case.expected().key("mc_root_key"));
+}
+
+fn mc_root_key_1_1(case: &Case) {
+    let key = multicast::mc_root_key_1_1(&case.input().key("key"));
+    assert_eq!(key, case.expected().key("mc_root_key"));
+}
+
+fn mc_ke_key(case: &Case) {
+    let key = multicast::mc_ke_key(&case.input().key("key"));
+    assert_eq!(key, case.expected().key("mc_ke_key"));
+}
+
+fn mc_app_s_key(case: &Case) {
+    let input = case.input();
+    let key = multicast::mc_app_s_key(&input.key("key"), input.dev_addr("mc_addr"));
+    assert_eq!(key, case.expected().key("mc_app_s_key"));
+}
+
+fn mc_nwk_s_key(case: &Case) {
+    let input = case.input();
+    let key = multicast::mc_nwk_s_key(&input.key("key"), input.dev_addr("mc_addr"));
+    assert_eq!(key, case.expected().key("mc_nwk_s_key"));
+}
+
+fn mc_key_encrypt(case: &Case) {
+    let input = case.input();
+    let encrypted = multicast::encrypt_mc_key(&input.key("mc_ke_key"), &input.key("mc_key"));
+    assert_eq!(encrypted, case.expected().array("mc_key_encrypted"));
+}
+
+fn data_block_int_key(case: &Case) {
+    let key = multicast::data_block_int_key(&case.input().key("key"));
+    assert_eq!(key, case.expected().key("data_block_int_key"));
+}
+
+fn data_block_mic(case: &Case) {
+    let input = case.input();
+    let mic = multicast::data_block_mic(
+        &input.key("data_block_int_key"),
+        input.int("session_cnt"),
+        input.int("frag_index"),
+        input.array("descriptor"),
+        &input.bytes("data"),
+    );
+    assert_eq!(mic, Some(case.expected().array("mic")));
 }
 
 fn root_wor_s_key(case: &Case) {
