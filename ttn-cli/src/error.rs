@@ -33,6 +33,28 @@ pub enum Error {
         /// What to do.
         advice: String,
     },
+    /// A device was written in part, and what was written could not be deleted again.
+    #[error("{source}; what was written before is left over in: {servers}")]
+    LeftOver {
+        /// The application.
+        application: String,
+        /// The device.
+        device: String,
+        /// The servers that still have a part of it.
+        servers: String,
+        /// Why it was not written whole.
+        source: Box<Self>,
+    },
+    /// A device of a file was refused.
+    #[error("line {line}: {source}; {done} devices before it are done")]
+    Line {
+        /// The line.
+        line: u64,
+        /// How many devices are done.
+        done: usize,
+        /// Why.
+        source: Box<Self>,
+    },
     /// Nobody said which server.
     #[error("no server is known")]
     NoServer,
@@ -117,6 +139,12 @@ impl Error {
             ),
             Self::File { path, .. } => format!("check that {} is there and yours", path.display()),
             Self::Invalid { advice, .. } => advice.clone(),
+            Self::LeftOver { application, device, .. } => {
+                format!("run `ttn-cli devices delete {application} {device}`, then try again")
+            }
+            Self::Line { source, .. } => {
+                format!("{}; then import the file again: what is done is left alone", source.advice())
+            }
             Self::NoServer => {
                 "log in with `ttn-cli login --server http://localhost:1885 --api-key KEY`, or set TTN_SERVER and TTN_API_KEY"
                     .to_owned()
@@ -179,6 +207,7 @@ impl Error {
                 409 => 8,
                 _ => 1,
             },
+            Self::Line { source, .. } | Self::LeftOver { source, .. } => source.code(),
             Self::File { .. } | Self::Output(_) => 1,
         }
     }
@@ -205,7 +234,10 @@ fn refused_advice(status: StatusCode, body: &Value, server: &str) -> String {
         ),
         403 => match missing_rights(attributes) {
             Some(rights) => {
-                format!("use a key with {rights}, or ask a collaborator with that right for one")
+                format!(
+                    "use a key with {}, or ask a collaborator with that right for one",
+                    rights.replace(',', ", ")
+                )
             }
             None => {
                 "use a key with the right that the message names (`ttn-cli whoami` lists yours)"

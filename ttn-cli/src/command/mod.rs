@@ -1,8 +1,9 @@
 //! The commands: one file per resource.
 
-use std::{fs, io::Write, path::PathBuf};
+use std::{fmt, fs, io::Write, path::PathBuf};
 
 use clap::{Parser, Subcommand};
+use serde_json::Value;
 
 use crate::{
     api::{Api, Http, Transport},
@@ -20,6 +21,8 @@ pub trait Run {
     /// What went wrong; [`Error::advice`] says what to do next.
     fn run(&self, context: &mut Context<'_>) -> Result<(), Error>;
 }
+
+pub mod entity;
 
 /// The module of each command, and the name of the command. What its help says is the documentation of its `Arguments`.
 macro_rules! commands {
@@ -45,11 +48,24 @@ macro_rules! commands {
 }
 
 commands! {
+    airtime Airtime
+    api_keys ApiKeys
     applications Applications
+    collaborators Collaborators
     completion Completion
+    devices Devices
+    downlinks Downlinks
+    frame Frame
+    gateways Gateways
+    links Links
     login Login
     logout Logout
+    plan Plan
+    pubsubs Pubsubs
+    region Region
     servers Servers
+    users Users
+    webhooks Webhooks
     whoami Whoami
 }
 
@@ -76,7 +92,6 @@ pub struct Arguments {
 }
 
 /// What a command works with.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Context<'a> {
     /// Where answers go.
@@ -87,15 +102,27 @@ pub struct Context<'a> {
     pub api_key: Option<ApiKey>,
     /// The file of servers and keys.
     pub credentials: PathBuf,
-    connect: fn(&str) -> Result<Box<dyn Transport>, Error>,
+    connect: &'a Connect,
 }
 
-/// Runs a command and writes what it shows to `out`.
+/// Makes the transport to a server by its URL.
+pub type Connect = dyn Fn(&str) -> Result<Box<dyn Transport>, Error>;
+
+/// Runs a command over HTTP and writes what it shows to `out`.
 ///
 /// # Errors
 ///
 /// What the command gives.
 pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Error> {
+    run_over(arguments, out, &connect)
+}
+
+/// Runs a command over another transport.
+///
+/// # Errors
+///
+/// What the command gives.
+pub fn run_over(arguments: Arguments, out: &mut dyn Write, connect: &Connect) -> Result<(), Error> {
     let Arguments { command, server, api_key, json, credentials } = arguments;
     let mut context = Context {
         output: Output::new(out, json),
@@ -105,6 +132,12 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Error> {
         connect,
     };
     command.run(&mut context)
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("server", &self.server).finish_non_exhaustive()
+    }
 }
 
 impl Context<'_> {
@@ -181,6 +214,23 @@ fn connect(url: &str) -> Result<Box<dyn Transport>, Error> {
         Error::invalid(error.to_string(), "name the server as http://HOST:1885 or https://HOST")
     })?;
     Ok(Box::new(http))
+}
+
+/// Reads `FIELD=VALUE`: the value is JSON, or else text; nothing is null.
+fn assignment(text: &str) -> Result<(String, Value), String> {
+    let (field, value) = text.split_once('=').ok_or("it is not FIELD=VALUE")?;
+    let value = match value {
+        "" => Value::Null,
+        value => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
+    };
+    Ok((field.to_owned(), value))
+}
+
+/// Reads the id of a webhook or pub/sub integration, which follows the rules of other ids.
+fn integration_id(text: &str) -> Result<String, String> {
+    text.parse::<ttn_core::id::DeviceId>()
+        .map(|id| id.as_str().to_owned())
+        .map_err(|_| "ids have 3 to 36 small letters, digits and single dashes".to_owned())
 }
 
 /// Reads a file that was named; `-` is the standard input.

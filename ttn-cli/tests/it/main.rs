@@ -7,4 +7,10 @@
     reason = "a test may panic"
 )]
 
+mod access;
+mod devices;
+mod guide;
+mod import;
+mod server;
+mod tools;
 mod usage;

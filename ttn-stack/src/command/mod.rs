@@ -1,6 +1,7 @@
 //! The commands of the binary.
 
 mod demo;
+pub mod doctor;
 mod start;
 
 use std::path::PathBuf;
@@ -31,6 +32,16 @@ pub enum Command {
         /// Add a virtual gateway and three virtual devices, and print what they send; on a temporary store.
         #[arg(long)]
         demo: bool,
+    },
+    /// Say what is wrong with this machine, the files, the store and the devices in it, and what to do. Ends with code 1 if
+    /// there are errors.
+    Doctor {
+        /// What to configure.
+        #[command(flatten)]
+        options: Options,
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Print the configuration that is in force, as YAML.
     Config {
@@ -69,6 +80,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             let config = load(&options)?;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(start::run(config, demo))
+        }
+        Command::Doctor { options, json } => {
+            let config = load(&options)?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(doctor::run(&config, json))
         }
         Command::Config { options } => {
             print!("{}", load(&options)?.to_yaml());

@@ -52,6 +52,10 @@ const ALONE: &[Scenario] = &[
         "an_unknown_key_in_the_file_names_file_key_and_line",
         starts::an_unknown_key_in_the_file_names_file_key_and_line,
     ),
+    (
+        "the_doctor_ends_with_1_on_errors_and_says_what_to_do",
+        starts::the_doctor_ends_with_1_on_errors_and_says_what_to_do,
+    ),
     ("config_prints_what_is_in_force", starts::config_prints_what_is_in_force),
 ];
 

@@ -65,3 +65,18 @@ pub(crate) fn config_prints_what_is_in_force() {
     let again = crate::server::command(&["config", "--config", printed.to_str().unwrap()]).output();
     assert_eq!(String::from_utf8(again.unwrap().stdout).unwrap(), text);
 }
+
+pub(crate) fn the_doctor_ends_with_1_on_errors_and_says_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = write_config(directory.path(), FREE_PORTS);
+    let arguments = ["doctor", "--json", "--config", config.to_str().unwrap()];
+    let new = command(&arguments).output().unwrap();
+    assert!(new.status.success(), "{new:?}");
+    // A store whose key that wraps keys at rest is lost.
+    drop(Server::start(directory.path()));
+    fs::remove_file(directory.path().join("data").join("kek")).unwrap();
+    let lost = command(&arguments).output().unwrap();
+    assert_eq!(lost.status.code(), Some(1));
+    let findings: serde_json::Value = serde_json::from_slice(&lost.stdout).unwrap();
+    assert_says(&findings.to_string(), &["kek", "--kek-file", "error"]);
+}
