@@ -55,12 +55,24 @@ impl Transport for Http {
     fn send(&self, request: Request<Vec<u8>>) -> io::Result<Response<Box<dyn Read>>> {
         let (mut parts, body) = request.into_parts();
         parts.uri = format!("{}{}", self.base, parts.uri).parse().map_err(io::Error::other)?;
-        let answer = if body.is_empty() {
-            self.agent.run(Request::from_parts(parts, ()))
-        } else {
-            self.agent.run(Request::from_parts(parts, body))
+        let send = || {
+            let parts = parts.clone();
+            let answer = if body.is_empty() {
+                self.agent.run(Request::from_parts(parts, ()))
+            } else {
+                self.agent.run(Request::from_parts(parts, body.as_slice()))
+            };
+            answer.map_err(ureq::Error::into_io)
         };
-        let answer = answer.map_err(ureq::Error::into_io)?;
+        let mut answer = send();
+        // A server may close a connection that is kept while we begin to use it. POST is not repeated: it may have been done.
+        if let Err(error) = &answer
+            && error.kind() == io::ErrorKind::UnexpectedEof
+            && parts.method.is_idempotent()
+        {
+            answer = send();
+        }
+        let answer = answer?;
         Ok(answer.map(|body| Box::new(body.into_reader()) as Box<dyn Read>))
     }
 }

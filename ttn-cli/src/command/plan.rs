@@ -59,23 +59,23 @@ fn channels(plan: &FrequencyPlan) -> Vec<Value> {
         json!({ "channel": name, "frequency": mhz(frequency), "rates": rates })
     };
     let up = |(number, channel): (usize, &PlanChannel)| {
-        let rates = format!("DR{}-DR{}", channel.min_data_rate, channel.max_data_rate);
+        let rates = format!("{}-{}", channel.min_data_rate, channel.max_data_rate);
         row(format!("up {number}"), channel.frequency, rates)
     };
     let mut rows: Vec<_> = plan.uplink_channels.iter().enumerate().map(up).collect();
     let single = [("up LoRa", plan.lora_standard_channel), ("up FSK", plan.fsk_channel)];
     for (name, channel) in single {
         if let Some(channel) = channel {
-            let rate = format!("DR{}", channel.data_rate);
+            let rate = channel.data_rate.to_string();
             rows.push(row(name.to_owned(), channel.frequency, rate));
         }
     }
     for (number, channel) in plan.downlink_channels.iter().enumerate() {
-        let rates = format!("DR{}-DR{}", channel.min_data_rate, channel.max_data_rate);
+        let rates = format!("{}-{}", channel.min_data_rate, channel.max_data_rate);
         rows.push(row(format!("down {number}"), channel.frequency, rates));
     }
     if let Some(frequency) = plan.rx2_frequency {
-        let rate = plan.rx2_default_data_rate.map(|rate| format!("DR{rate}"));
+        let rate = plan.rx2_default_data_rate.map(|rate| rate.to_string());
         rows.push(row("RX2".to_owned(), frequency, rate.unwrap_or_default()));
     }
     rows

@@ -35,7 +35,7 @@ impl Run for Arguments {
                     "channels": band.uplink_channels_max,
                     "eirp": format!("{} dBm", band.default_max_eirp),
                     "rx2": format!(
-                        "{} DR{}",
+                        "{} {}",
                         mhz(band.default_rx2.frequency),
                         band.default_rx2.data_rate,
                     ),

@@ -288,7 +288,7 @@ mod tests {
     fn every_mistake_has_its_line_and_column() {
         // DTC-03
         let rows = read_lines(
-            "a1;70B3D57ED0000001;0000000000000001;0001;EU_863_870_TTN;soon;\n\
+            "abc;70B3D57ED0000001;0000000000000001;0001;EU_863_870_TTN;soon;\n\
              B;70B3D57ED0000001;0000000000000001;000102030405060708090A0B0C0D0EFF;MARS;;\n",
         );
         let all: Vec<_> = rows.iter().flat_map(|row| &row.mistakes).collect();

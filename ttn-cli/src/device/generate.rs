@@ -82,7 +82,7 @@ pub fn issue(api: &Api, device: &mut Value, wanted: Wanted) -> Result<Issued, Er
 }
 
 fn dev_eui(api: &Api, application: &str) -> Result<Value, Error> {
-    match api.post(&format!("/applications/{application}/dev-eui"), &json!({})) {
+    match api.post(&format!("/applications/{application}/dev-eui"), &Value::Null) {
         Ok(mut answer) if answer["dev_eui"].is_string() => Ok(answer["dev_eui"].take()),
         // A server without a block of EUIs.
         Ok(_) => Ok(json!(random_dev_eui().to_string())),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures::StreamExt as _;
-use ttn_as::store::{ApplicationStore as _, Loaded, RegistryRecord};
+use ttn_as::store::{ApplicationStore, Loaded, RegistryRecord};
 use ttn_core::{
     id::DeviceKey,
     key::{Aes128Key, KeyEnvelope},
@@ -12,7 +12,7 @@ use ttn_core::{
     vault::KeyVault,
 };
 use ttn_is::store::{IdentityStore as _, Scan, Table};
-use ttn_js::store::{DeviceSelector, JoinStore as _};
+use ttn_js::store::{DeviceSelector, JoinStore};
 use ttn_ns::store::{DeviceQuery, LIST_LIMIT_MAX, NetworkStore as _, Sealer};
 use ttn_store_embedded::{EmbeddedStore, LocalVault, Options};
 
@@ -101,7 +101,7 @@ async fn inventory(
     network(store, vault, devices).await?;
     application(store, vault, devices).await?;
     for (key, known) in devices {
-        match store.device(&DeviceSelector::Key(key.clone())).await {
+        match JoinStore::device(store, &DeviceSelector::Key(key.clone())).await {
             Ok(device) => {
                 known.join = true;
                 let keys = &device.value.root_keys;
@@ -174,7 +174,7 @@ async fn application(
     vault: &Arc<dyn KeyVault>,
     devices: &mut Devices,
 ) -> Result<(), StoreError> {
-    let mut loaded = store.load();
+    let mut loaded = ApplicationStore::load(store);
     while let Some(record) = loaded.next().await {
         match record? {
             Loaded::Registry(record) => {
