@@ -55,7 +55,8 @@ impl Server {
         let store = EmbeddedStore::open(data, Options::default()).unwrap();
         let vault = LocalVault::load_or_create(config.kek_path(), &*entropy).unwrap();
         let vault = Arc::new(vault);
-        let parts = Parts { clock, entropy, stores: Stores::embedded(&store), vault };
+        let parts =
+            Parts { clock, entropy, stores: Stores::embedded(&store), vault, webhooks: None };
         let udp = UdpConfig::default().receive_buffer;
         let udp = SocketTransport::bind("127.0.0.1:0".parse().unwrap(), udp).unwrap();
         let stack = Stack::build(&config, parts, udp).await.unwrap();

@@ -153,7 +153,8 @@ mod tests {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy::default());
         let store = EmbeddedStore::open(&config.data, Options::default()).unwrap();
         let vault = Arc::new(LocalVault::load_or_create(config.kek_path(), &*entropy).unwrap());
-        let parts = Parts { clock, entropy, stores: Stores::embedded(&store), vault };
+        let parts =
+            Parts { clock, entropy, stores: Stores::embedded(&store), vault, webhooks: None };
         drop(store);
         let address = "127.0.0.1:0".parse().unwrap();
         let udp = SocketTransport::bind(address, UdpConfig::default().receive_buffer).unwrap();
