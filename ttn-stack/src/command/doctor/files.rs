@@ -67,8 +67,7 @@ mod tests {
     #[test]
     fn open_directories_and_keys_and_a_lost_key_are_found() {
         let directory = tempfile::tempdir().unwrap();
-        let mut config = Config::default();
-        config.data = directory.path().join("data");
+        let config = Config { data: directory.path().join("data"), ..Config::default() };
         assert!(check(&config).iter().all(|it| it.severity == Severity::Fine));
         fs::create_dir(&config.data).unwrap();
         fs::write(config.data.join("FORMAT"), "x").unwrap();

@@ -140,11 +140,12 @@ mod tests {
     };
 
     fn config(directory: &std::path::Path) -> Config {
-        let mut config = Config::default();
-        config.data = directory.join("data");
-        config.listen = [127, 0, 0, 1].into();
-        config.ports = crate::config::Ports { udp: 0, mqtt: 0, grpc: 0, http: 0, offset: 0 };
-        config
+        Config {
+            data: directory.join("data"),
+            listen: [127, 0, 0, 1].into(),
+            ports: crate::config::Ports { udp: 0, mqtt: 0, grpc: 0, http: 0, offset: 0 },
+            ..Config::default()
+        }
     }
 
     /// Composes a stack, lets `act` call its API, and closes it.
