@@ -60,6 +60,24 @@ impl Tasks {
         self.set.spawn(async move { (name, task.await) });
     }
 
+    /// How many tasks there are, those included that have ended and were not taken with [`Self::next_ended`].
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.set.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
+    /// Waits until a task ends and forgets it; `None` without tasks. For sets that grow and shrink. Safe to drop
+    /// halfway.
+    pub async fn next_ended(&mut self) -> Option<Result<(), TaskEnded>> {
+        self.set.join_next().await.map(outcome)
+    }
+
     /// Waits for `signal` or for a task that fails, then stops all tasks: those that watch
     /// [`Self::stopping`] may end by themselves while `grace` is pending.
     ///
