@@ -9,6 +9,7 @@ use ttn_core::{
     clock::Clock,
     event::{Events, NoEvents},
     key::{Aes128Key, KeyEnvelope},
+    limit::{RateLimiter, Unlimited},
     map::Map,
     peer::Peers,
     rand::Entropy,
@@ -18,15 +19,13 @@ use ttn_core::{
     vault::KeyVault,
 };
 
-#[cfg(feature = "grpc")]
-use ttn_core::limit::RateLimiter;
-
 #[cfg(feature = "webhook")]
 use crate::integration::webhook;
 use crate::{
     Config, Error,
     directory::Errands,
     format::{Formatter, Formatters},
+    integration::mqtt::Mqtt,
     integrations::Integrations,
     last_seen::LastSeen,
     log::{
@@ -59,8 +58,8 @@ pub struct ApplicationServer {
     pub(crate) stats: Stats,
     #[cfg(feature = "webhook")]
     pub(crate) webhooks: webhook::Webhooks,
-    #[cfg(feature = "grpc")]
     pub(crate) limiter: Arc<dyn RateLimiter>,
+    pub(crate) mqtt: Mqtt,
     pub(crate) started_at: Timestamp,
 }
 
@@ -79,7 +78,6 @@ pub struct Builder {
     webhook_transport: Arc<dyn webhook::Transport>,
     #[cfg(feature = "webhook")]
     webhook_templates: Vec<ttn_proto::v3::ApplicationWebhookTemplate>,
-    #[cfg(feature = "grpc")]
     limiter: Arc<dyn RateLimiter>,
 }
 
@@ -96,6 +94,7 @@ impl ApplicationServer {
     ) -> Builder {
         let formatters = Formatters::new(clock.clone(), config.formatter_timeout);
         let events: Events = Arc::new(NoEvents::default());
+        let limiter = Arc::new(Unlimited::default());
         Builder {
             config,
             clock,
@@ -110,8 +109,7 @@ impl ApplicationServer {
             webhook_transport: Arc::new(webhook::NoTransport::default()),
             #[cfg(feature = "webhook")]
             webhook_templates: Vec::new(),
-            #[cfg(feature = "grpc")]
-            limiter: Arc::new(ttn_core::limit::Unlimited::default()),
+            limiter,
         }
     }
 
@@ -149,6 +147,7 @@ impl ApplicationServer {
             }
         }
         drop(loaded);
+        self.mqtt.load(self)?;
         let mut pending_since: Option<Timestamp> = None;
         for (key, hot) in sessions {
             let mut state = self.state.lock();
@@ -180,6 +179,8 @@ impl ApplicationServer {
         tasks.spawn("as-errands", async move { server.run_errands().await });
         #[cfg(feature = "webhook")]
         tasks.spawn("as-webhooks", self.clone().run_webhooks());
+        let (server, stop) = (self.clone(), tasks.stopping());
+        tasks.spawn("as-mqtt-sessions", async move { server.mqtt.maintain(&server, stop).await });
         if !self.config.last_seen_interval.is_zero() {
             let server = self.clone();
             tasks.spawn("as-last-seen", async move { server.report_last_seen().await });
@@ -352,8 +353,8 @@ impl Builder {
         self
     }
 
-    /// Limits how often applications call.
-    #[cfg(feature = "grpc")]
+    /// Limits how often applications call, how often MQTT clients connect (class `as:accept:mqtt`, by address) and how
+    /// often they send downlinks (class `as:down:mqtt`, by device). Without one there is no limit.
     #[must_use]
     pub fn limiter(mut self, limiter: Arc<dyn RateLimiter>) -> Self {
         self.limiter = limiter;
@@ -389,8 +390,8 @@ impl Builder {
             stats: Stats::default(),
             #[cfg(feature = "webhook")]
             webhooks,
-            #[cfg(feature = "grpc")]
             limiter: self.limiter,
+            mqtt: Mqtt::default(),
             started_at,
         })
     }

@@ -83,12 +83,22 @@ pub struct MqttConfig {
     pub public_tls_address: String,
     /// The largest packet that is accepted, in octets.
     pub packet_size_max: u32,
-    /// How many clients may be connected.
+    /// How many clients may be connected to each listener.
     pub connections_max: usize,
     /// How many filters a client may have.
     pub filters_max: usize,
     /// How long a client may take to send CONNECT.
     pub connect_timeout: Duration,
+    /// How long a client may take nothing of what is sent to it; then its connection is closed.
+    pub write_timeout: Duration,
+    /// How often clients' rights are asked for again: a key that is gone ends its connections within this time.
+    pub rights_interval: Duration,
+    /// How long a session with CleanSession 0 waits for its client.
+    pub session_expiry: Duration,
+    /// How often the places of such sessions are stored. What was acknowledged since is sent again after a crash.
+    pub session_save_interval: Duration,
+    /// User names and topics may have `APPLICATION@TENANT` with this tenant in place of the application's id.
+    pub tenant: Option<String>,
 }
 
 impl Default for MqttConfig {
@@ -100,6 +110,11 @@ impl Default for MqttConfig {
             connections_max: 10_000,
             filters_max: 128,
             connect_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(60),
+            rights_interval: Duration::from_secs(60),
+            session_expiry: Duration::from_secs(24 * 3600),
+            session_save_interval: Duration::from_secs(5),
+            tenant: None,
         }
     }
 }

@@ -193,6 +193,17 @@ impl Live {
         }
     }
 
+    /// The next message, if there is one already.
+    pub(crate) fn try_next(&mut self) -> Option<Arc<Delivery>> {
+        loop {
+            match self.receiver.try_recv() {
+                Ok(delivery) => return Some(delivery),
+                Err(broadcast::error::TryRecvError::Lagged(lost)) => self.lost += lost,
+                Err(_) => return None,
+            }
+        }
+    }
+
     /// How many messages this reader lost because it was slow.
     pub(crate) const fn lost(&self) -> u64 {
         self.lost

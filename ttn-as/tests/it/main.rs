@@ -20,6 +20,7 @@ mod integrations;
 #[cfg(feature = "proto")]
 mod json;
 mod mqtt;
+mod mqtt_sessions;
 mod sealed;
 #[cfg(feature = "grpc")]
 mod storage;

@@ -2,27 +2,32 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroU16,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{SinkExt as _, StreamExt as _, stream::BoxStream};
+use futures::{SinkExt as _, StreamExt as _, future::BoxFuture, stream::BoxStream};
 use parking_lot::Mutex;
 use rmqtt_codec::{
     types::{Publish, QoS},
-    v3::{Codec, Connect, ConnectAckReason, Packet},
+    v3::{Codec, Connect, ConnectAck, ConnectAckReason, Packet, SubscribeReturnCode},
 };
-use tokio::{io::DuplexStream, sync::mpsc};
+use tokio::io::DuplexStream;
 use tokio_util::codec::Framed;
 use ttn_as::{
     ApplicationServer, Config, DeviceSessions,
     format::Formatter,
-    integration::mqtt::{Connection, Listener, serve},
+    integration::mqtt::{
+        memory::{self, MemoryClients},
+        serve,
+    },
     log::{ApplicationLog, Cursor, LogBatch, LogFilter, LogRecord, MemoryLog, Retention},
     store::{Device, FormatterKind, Formatters, MemoryStore, Session},
     testing,
@@ -30,11 +35,13 @@ use ttn_as::{
 use ttn_core::{
     addr::DevAddr,
     auth::{AccessDenied, Caller, Credentials, Principal, Right, Rights},
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     error::{ErrorBody, ErrorKind},
     eui::{DevEui, GatewayEui, JoinEui},
+    event::{EventBus, Subscription},
     id::{ApplicationId, DeviceIds, DeviceKey, EntityId, GatewayId},
     key::{Aes128Key, KeyEnvelope, SessionKeyId},
+    limit::{LimitState, RateLimiter},
     msg::{ApplicationBatch, ApplicationUp, Downlink, Up, UplinkUp},
     peer::{
         Access, ApplicationInfo, AsJs, AsNs, DeviceInfo, DeviceUpdate, Directory, GatewayInfo,
@@ -43,7 +50,7 @@ use ttn_core::{
     rand::OsEntropy,
     store::{Durable, LaneId, Position, Refused, Replaces, StoreError, Watermark},
     task::Tasks,
-    time::Timestamp,
+    time::{Monotonic, Timestamp},
 };
 use ttn_mac::{command::Direction, crypto::payload::encrypt_frm_payload};
 
@@ -123,10 +130,46 @@ impl AsJs for FakeJs {
     }
 }
 
-/// An Identity Server that knows the keys `full`, `read`, `write` and `other`, and may be away.
+/// An Identity Server that knows the keys `full`, `read` and `write`, and may be away.
 #[derive(Debug, Default)]
 pub(crate) struct FakeAccess {
     pub(crate) away: Mutex<bool>,
+    /// Keys that were deleted.
+    pub(crate) revoked: Mutex<Vec<String>>,
+}
+
+/// Virtual time since a fixed day, some days after the messages of these tests.
+#[derive(Debug)]
+struct TestClock(SystemClock);
+
+impl Clock for TestClock {
+    fn utc(&self) -> Timestamp {
+        let passed = i64::try_from(self.0.monotonic().nanos()).unwrap();
+        Timestamp::from_unix_nanos(1_795_300_000_000_000_000 + passed)
+    }
+
+    fn monotonic(&self) -> Monotonic {
+        self.0.monotonic()
+    }
+
+    fn sleep_until(&self, deadline: Monotonic) -> BoxFuture<'static, ()> {
+        self.0.sleep_until(deadline)
+    }
+}
+
+/// A rate limiter that refuses some classes and keys.
+#[derive(Debug, Default)]
+pub(crate) struct FakeLimiter {
+    pub(crate) refused: Mutex<Vec<(&'static str, &'static str)>>,
+}
+
+#[async_trait]
+impl RateLimiter for FakeLimiter {
+    async fn take(&self, class: &str, key: &str) -> Option<LimitState> {
+        let allowed = !self.refused.lock().contains(&(class, key));
+        let (reset_after, retry_after) = <(Duration, Duration)>::default();
+        Some(LimitState { allowed, limit: 1, available: 0, reset_after, retry_after })
+    }
 }
 
 #[async_trait]
@@ -136,6 +179,9 @@ impl Access for FakeAccess {
             return Err(PeerError::Unavailable { relation: "Access" });
         }
         let Credentials::Bearer(key) = credentials else { panic!("a password is a bearer") };
+        if self.revoked.lock().contains(key) {
+            return Err(PeerError::rejected(&AccessDenied::Unauthenticated));
+        }
         let rights = match key.as_str() {
             "full" => [Right::ApplicationTrafficRead, Right::ApplicationTrafficDownWrite].into(),
             "read" => vec![Right::ApplicationTrafficRead],
@@ -271,20 +317,6 @@ impl ApplicationLog for HeldLog {
     }
 }
 
-/// A listener whose clients are in memory.
-#[derive(Debug)]
-struct MemoryListener(mpsc::Receiver<DuplexStream>);
-
-#[async_trait]
-impl Listener for MemoryListener {
-    async fn accept(&mut self) -> std::io::Result<Connection> {
-        match self.0.recv().await {
-            Some(io) => Ok(Connection { io: Box::new(io), remote: "memory".to_owned() }),
-            None => std::future::pending().await,
-        }
-    }
-}
-
 pub(crate) struct World {
     pub(crate) server: Arc<ApplicationServer>,
     pub(crate) ns: Arc<FakeNs>,
@@ -295,8 +327,10 @@ pub(crate) struct World {
     pub(crate) log: Arc<HeldLog>,
     #[cfg(feature = "webhook")]
     pub(crate) endpoint: Arc<crate::endpoint::Endpoint>,
+    pub(crate) limiter: Arc<FakeLimiter>,
+    events: Subscription,
     store: Arc<MemoryStore>,
-    clients: mpsc::Sender<DuplexStream>,
+    clients: MemoryClients,
     config: Config,
     _tasks: Tasks,
 }
@@ -354,12 +388,15 @@ impl World {
         peers.set_as_ns(&ns).set_as_js(&js).set_access(&access);
         let mut builder = ApplicationServer::builder(
             config.clone(),
-            Arc::new(SystemClock::new()),
+            Arc::new(TestClock(SystemClock::new())),
             Arc::new(OsEntropy::default()),
             peers.clone(),
             log.clone(),
             store.clone(),
         );
+        let (limiter, bus) = (Arc::new(FakeLimiter::default()), Arc::new(EventBus::new()));
+        let events = bus.subscribe();
+        builder = builder.limiter(limiter.clone()).events(bus);
         if let Some(formatter) = formatter {
             builder = builder.formatter(FormatterKind::CayenneLpp, formatter);
         }
@@ -371,8 +408,8 @@ impl World {
         server.load().await.unwrap();
         let mut tasks = Tasks::new();
         server.start(&mut tasks);
-        let (clients, listener) = mpsc::channel(4);
-        tasks.spawn("mqtt", serve(server.clone(), MemoryListener(listener)));
+        let (clients, listener) = memory::listener();
+        tasks.spawn("mqtt", serve(server.clone(), listener));
         let directory = Arc::default();
         Self {
             server,
@@ -384,11 +421,19 @@ impl World {
             log,
             #[cfg(feature = "webhook")]
             endpoint,
+            limiter,
+            events,
             store,
             clients,
             config,
             _tasks: tasks,
         }
+    }
+
+    /// The events so far as name and data, in order.
+    pub(crate) fn events(&self) -> Vec<(&'static str, serde_json::Value)> {
+        let events = std::iter::from_fn(|| self.events.try_next());
+        events.map(|event| (event.definition.name, event.data.clone())).collect()
     }
 
     pub(crate) async fn add_device(&self, formatter: Option<FormatterKind>) {
@@ -415,7 +460,7 @@ impl World {
         let start = ttn_as::log::Start::At(Cursor::start());
         let mut reader = self.server.read(&application, start);
         let mut found = Vec::new();
-        let wait = std::time::Duration::from_millis(1);
+        let wait = Duration::from_millis(1);
         while let Ok(Some(item)) = tokio::time::timeout(wait, reader.next()).await {
             if let ttn_as::log::Item::Message(delivery) = item.unwrap() {
                 found.push(delivery);
@@ -436,19 +481,42 @@ impl World {
         key: &str,
         keep_alive: u16,
     ) -> (Client, ConnectAckReason) {
-        let (ours, theirs) = tokio::io::duplex(4096);
-        self.clients.send(theirs).await.unwrap();
-        let mut client = Client(Framed::new(ours, Codec::new(0)));
-        let connect = Connect {
-            clean_session: true,
-            keep_alive,
-            username: Some(user.into()),
-            password: Some(Bytes::copy_from_slice(key.as_bytes())),
-            ..Connect::default()
-        };
+        let connect = Connect { keep_alive, ..connect_packet(user, key) };
+        let (client, ack) = self.connect_with(connect).await;
+        (client, ack.return_code)
+    }
+
+    pub(crate) async fn connect_with(&self, connect: Connect) -> (Client, ConnectAck) {
+        let mut client = self.dial().await;
         client.0.send(connect.into()).await.unwrap();
         let Packet::ConnectAck(ack) = client.packet().await else { panic!("no CONNACK") };
-        (client, ack.return_code)
+        (client, ack)
+    }
+
+    /// A client with a session that outlives it; gives whether it was there before.
+    pub(crate) async fn resume(&self, client_id: &str) -> (Client, bool) {
+        let connect = Connect {
+            clean_session: false,
+            client_id: client_id.into(),
+            ..connect_packet("my-app", "full")
+        };
+        let (client, ack) = self.connect_with(connect).await;
+        assert_eq!(ack.return_code, ConnectAckReason::ConnectionAccepted);
+        (client, ack.session_present)
+    }
+
+    /// A client that has not said who it is.
+    pub(crate) async fn dial(&self) -> Client {
+        Client(Framed::new(self.clients.connect().await.unwrap(), Codec::new(0)))
+    }
+}
+
+pub(crate) fn connect_packet(user: &str, key: &str) -> Connect {
+    Connect {
+        clean_session: true,
+        username: Some(user.into()),
+        password: Some(Bytes::copy_from_slice(key.as_bytes())),
+        ..Connect::default()
     }
 }
 
@@ -476,7 +544,7 @@ pub(crate) fn as_uplink(up: &Up) -> &UplinkUp {
 
 /// Lets everything run that can.
 pub(crate) async fn settle() {
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
 }
 
 /// An MQTT client.
@@ -487,11 +555,41 @@ impl Client {
         self.0.next().await.expect("a packet before the end").expect("a good packet").0
     }
 
-    pub(crate) async fn subscribe(&mut self, filter: &str) -> Packet {
+    /// Subscribes at QoS 0.
+    pub(crate) async fn subscribe(&mut self, filter: &str) -> Vec<SubscribeReturnCode> {
+        self.subscribe_at(QoS::AtMostOnce, &[filter]).await
+    }
+
+    pub(crate) async fn subscribe_at(
+        &mut self,
+        qos: QoS,
+        filters: &[&str],
+    ) -> Vec<SubscribeReturnCode> {
         let packet_id = 1.try_into().unwrap();
-        let topic_filters = vec![(filter.into(), QoS::AtLeastOnce)];
+        let topic_filters = filters.iter().map(|filter| ((*filter).into(), qos)).collect();
         self.0.send(Packet::Subscribe { packet_id, topic_filters }).await.unwrap();
-        self.packet().await
+        match self.packet().await {
+            Packet::SubscribeAck { status, .. } => status,
+            other => panic!("{other:?} is no SUBACK"),
+        }
+    }
+
+    pub(crate) async fn acknowledge(&mut self, packet_id: NonZeroU16) {
+        self.0.send(Packet::PublishAck { packet_id }).await.unwrap();
+    }
+
+    /// The next message with its packet id, DUP and FCnt; nothing is acknowledged.
+    pub(crate) async fn received(&mut self) -> (Option<NonZeroU16>, bool, u64) {
+        let Packet::Publish(publish) = self.packet().await else { panic!("no PUBLISH") };
+        assert_eq!(publish.packet_id.is_some(), publish.qos == QoS::AtLeastOnce);
+        let json: serde_json::Value = serde_json::from_slice(&publish.payload).unwrap();
+        let f_cnt = json["uplink_message"]["f_cnt"].as_u64().unwrap();
+        (publish.packet_id, publish.dup, f_cnt)
+    }
+
+    /// Whether the server has closed the connection, or does within the given time.
+    pub(crate) async fn is_closed_within(&mut self, duration: Duration) -> bool {
+        matches!(tokio::time::timeout(duration, self.0.next()).await, Ok(None | Some(Err(_))))
     }
 
     pub(crate) async fn publish(&mut self, topic: &str, qos: QoS, payload: &str) {
@@ -515,7 +613,7 @@ impl Client {
     }
 
     pub(crate) async fn is_silent(&mut self) -> bool {
-        let wait = std::time::Duration::from_millis(50);
+        let wait = Duration::from_millis(50);
         tokio::time::timeout(wait, self.0.next()).await.is_err()
     }
 }

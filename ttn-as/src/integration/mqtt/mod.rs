@@ -1,17 +1,44 @@
-//! The MQTT server of applications (AS-32 to AS-36): MQTT 3.1 and 3.1.1, QoS 0 outwards.
+//! The MQTT server of applications (AS-32 to AS-36): MQTT 3.1 and 3.1.1, QoS 0 and 1 outwards.
 //!
-//! The user name is the application's id, the password one of its API keys. A client reads what its key may read, from
-//! the live end of the durable log: nothing is handed out before it survives a crash. A slow client loses its oldest
-//! messages, counted, and delays nobody. Sockets belong to whoever gives the [`Listener`].
+//! The user name is the application's id, the password one of its API keys. A client gets what its key may read out of
+//! the durable log: nothing is handed out before it survives a crash. Sockets belong to whoever gives the [`Listener`].
+//!
+//! * A client whose filters are all at QoS 0 reads the live end of the log. A slow one loses its oldest messages, counted.
+//! * A client with a filter at QoS 1 has a place in the log. It is told what it missed, however slow it is, as long as
+//!   the log keeps it; up to 64 messages may be unacknowledged. QoS 2 is granted as 1.
+//! * With CleanSession 0, filters and place outlive the connection (for [`crate::config::MqttConfig::session_expiry`]) and
+//!   the process. The place is written every [`crate::config::MqttConfig::session_save_interval`]: after a crash, what
+//!   was handed out behind the last written place is sent again with DUP.
+//! * A second connection with the client id of a first one closes it.
+//! * Rights are asked for again every [`crate::config::MqttConfig::rights_interval`]; a key that is gone, or has lost
+//!   a right that the connection had, ends it within that time.
 
+mod connect;
+mod downlinks;
+mod feed;
+pub mod memory;
+mod record;
 mod session;
-mod topic;
+mod sessions;
+mod state;
+pub mod topic;
+mod window;
 
-use std::{fmt, io, sync::Arc, time::Duration};
+pub(crate) use sessions::Mqtt;
+pub use sessions::SESSIONS_MAX;
+
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::io::{AsyncRead, AsyncWrite};
+use ttn_core::task::Tasks;
 
 use crate::ApplicationServer;
 
@@ -25,7 +52,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 pub struct Connection {
     /// Its octets.
     pub io: Box<dyn Io>,
-    /// Where it comes from, for events.
+    /// Where it comes from, for events and rate limits; with a port, if it has one.
     pub remote: String,
 }
 
@@ -46,25 +73,94 @@ pub trait Listener: Send + 'static {
     async fn accept(&mut self) -> io::Result<Connection>;
 }
 
+/// What has happened at the MQTT server since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MqttCounters {
+    /// Clients that were let in.
+    pub accepted: u64,
+    /// Clients that were refused with a code.
+    pub refused: u64,
+    /// Connections that a rate limit closed.
+    pub limited: u64,
+    /// Connections that were closed because they took nothing for too long.
+    pub cut: u64,
+    /// Messages that slow clients lost at QoS 0.
+    pub lost: u64,
+    /// Times that a client found its place in the log deleted.
+    pub gaps: u64,
+    /// Sessions that nobody came back to in time.
+    pub expired: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    limited: AtomicU64,
+    cut: AtomicU64,
+    lost: AtomicU64,
+    gaps: AtomicU64,
+    expired: AtomicU64,
+}
+
 /// The pause after a client could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves MQTT clients until it is dropped; that closes all connections.
+/// Serves the MQTT clients of a listener until it is dropped; that closes all connections. A server may have several
+/// listeners; each may have [`crate::config::MqttConfig::connections_max`] clients.
 pub async fn serve<L: Listener>(server: Arc<ApplicationServer>, mut listener: L) {
-    let mut sessions = FuturesUnordered::new();
+    let mut clients = Tasks::new();
     loop {
-        let has_room = sessions.len() < server.config.mqtt.connections_max;
+        let has_room = clients.len() < server.config.mqtt.connections_max;
         tokio::select! {
             biased;
-            Some(()) = sessions.next(), if !sessions.is_empty() => {}
+            Some(ended) = clients.next_ended(), if !clients.is_empty() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "an MQTT client");
+                }
+            }
             // Above the limit clients wait in the backlog of the listener.
             accepted = listener.accept(), if has_room => match accepted {
-                Ok(connection) => sessions.push(session::run(server.clone(), connection)),
+                Ok(connection) => {
+                    let server = server.clone();
+                    clients.spawn("mqtt-client", run(server, connection));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "an MQTT client could not be taken");
                     server.sleep(ACCEPT_PAUSE).await;
                 }
             }
+        }
+    }
+}
+
+/// Serves a client until it leaves.
+async fn run(server: Arc<ApplicationServer>, connection: Connection) {
+    if let Some((session, will)) = connect::accept(&server, connection).await {
+        session.serve(will).await;
+    }
+}
+
+/// Takes one call of a rate limit.
+async fn is_limited(server: &ApplicationServer, class: &str, key: &str) -> bool {
+    server.limiter.take(class, key).await.is_some_and(|state| !state.allowed)
+}
+
+impl ApplicationServer {
+    /// What has happened at the MQTT server since the start.
+    #[must_use]
+    pub fn mqtt_counters(&self) -> MqttCounters {
+        let counters = &self.mqtt.counters;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        MqttCounters {
+            accepted: read(&counters.accepted),
+            refused: read(&counters.refused),
+            limited: read(&counters.limited),
+            cut: read(&counters.cut),
+            lost: read(&counters.lost),
+            gaps: read(&counters.gaps),
+            expired: read(&counters.expired),
         }
     }
 }

@@ -1,205 +1,152 @@
-//! One client: its rights, its filters, its packets.
+//! One client: its packets, and the messages that it gets.
 
-use std::{num::NonZeroU16, sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures::{
-    SinkExt as _, StreamExt as _,
-    future::{BoxFuture, Either, select},
+    SinkExt, StreamExt as _,
+    future::{BoxFuture, select},
 };
 use rmqtt_codec::{
-    error::DecodeError,
     types::{Publish, QoS},
-    v3::{Codec, Connect, ConnectAck, ConnectAckReason, LastWill, Packet, SubscribeReturnCode},
+    v3::{Codec, LastWill, Packet, SubscribeReturnCode},
 };
 use serde_json::json;
 use tokio_util::codec::Framed;
-use ttn_core::{
-    auth::{Credentials, Principal, Right},
-    error::ErrorKind,
-    id::{ApplicationId, DeviceKey, EntityId},
-    map::Set,
-    peer::PeerError,
-    time::Monotonic,
-};
+use ttn_core::{event::EventDefinition, id::EntityId, store::StoreError, time::Monotonic};
 
-use super::{Connection, Io, topic};
+use super::{
+    Io,
+    connect::{Login, is_temporary},
+    downlinks,
+    feed::Follower,
+    sessions::{Attached, Slot},
+    state::{Filter, Outgoing},
+    topic,
+};
 use crate::{
     ApplicationServer, event,
-    integration::parse_downlinks,
-    log::{Delivery, Live},
+    log::{Cursor, Delivery, Item, Live},
 };
 
 /// The keep-alive of clients that want none.
 const KEEP_ALIVE_DEFAULT: Duration = Duration::from_secs(3600);
-/// How often a client's rights are asked for again.
-const RIGHTS_INTERVAL: Duration = Duration::from_secs(60);
+/// The shortest time between two looks at a client's rights.
+const RIGHTS_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// How many QoS 2 messages of a client may wait for their release.
 const UNRELEASED_MAX: usize = 1024;
+/// How long a client may take to see its connection closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a session ends.
-#[derive(Debug)]
-enum End {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
     /// The client said so; its will is not published.
     Disconnected,
-    /// The connection broke, or the client was silent or wrong.
+    /// The connection broke, the client was silent, slow or wrong, or another one took its place.
     Lost,
 }
 
-struct Session {
+pub(super) struct Session {
     server: Arc<ApplicationServer>,
     framed: Framed<Box<dyn Io>, Codec>,
-    application: ApplicationId,
-    principal: Principal,
-    can_read: bool,
-    can_write: bool,
-    filters: Vec<String>,
-    live: Option<Live>,
-    unreleased: Set<NonZeroU16>,
+    login: Login,
+    attached: Attached,
+    source: Source,
     keep_alive: Duration,
     last_packet: Monotonic,
+    /// How many messages that the live reader lost were counted.
+    lost: u64,
 }
 
-/// Serves a client until it leaves.
-pub(super) async fn run(server: Arc<ApplicationServer>, connection: Connection) {
-    let codec = Codec::new(server.config.mqtt.packet_size_max);
-    let mut framed = Framed::new(connection.io, codec);
-    let deadline = server.clock.monotonic().plus(server.config.mqtt.connect_timeout);
-    let first = match select(framed.next(), server.clock.sleep_until(deadline)).await {
-        Either::Left((first, _)) => first,
-        Either::Right(_) => None,
-    };
-    let connect = match first {
-        Some(Ok((Packet::Connect(connect), _))) => *connect,
-        Some(Err(error)) => {
-            if let Some(code) = refusal_of(&error) {
-                let _ = framed.send(acknowledge(code)).await;
+/// Where messages come from.
+enum Source {
+    /// No filter, or no right to read.
+    Nothing,
+    /// The live end: every filter is at QoS 0.
+    Live(Live),
+    /// The log.
+    Log(Follower),
+}
+
+enum Found {
+    Live(Arc<Delivery>),
+    Logged(Cursor, Item),
+}
+
+impl Source {
+    /// The next message; never without a source, `None` when the server is gone. Safe to drop halfway.
+    async fn next(&mut self) -> Option<Result<Found, StoreError>> {
+        match self {
+            Self::Nothing => std::future::pending().await,
+            Self::Live(live) => Some(Ok(Found::Live(live.next().await?))),
+            Self::Log(follower) => {
+                let found = follower.next().await?;
+                Some(found.map(|(cursor, item)| Found::Logged(cursor, item)))
             }
-            return;
-        }
-        _ => return,
-    };
-    match authorize(&server, &connect).await {
-        Ok((application, principal)) => {
-            let mut session = Session::new(server, framed, application, principal, &connect);
-            session.serve(connect.last_will).await;
-        }
-        Err((code, error)) => {
-            let application = connect.username.as_deref().and_then(|id| id.parse().ok());
-            if let Some(id) = application {
-                let (id, time) = (EntityId::Application(id), server.clock.utc());
-                let definition = &event::MQTT_CONNECT_FAIL;
-                event::publish(
-                    &server.events,
-                    definition,
-                    time,
-                    id,
-                    &Vec::new(),
-                    || json!({ "reason": error.to_string(), "remote": connection.remote }),
-                );
-            }
-            let _ = framed.send(acknowledge(code)).await;
         }
     }
-}
-
-/// The CONNACK that a malformed CONNECT gets, if any.
-const fn refusal_of(error: &DecodeError) -> Option<ConnectAckReason> {
-    match error {
-        DecodeError::UnsupportedProtocolLevel => {
-            Some(ConnectAckReason::UnacceptableProtocolVersion)
-        }
-        DecodeError::InvalidClientId => Some(ConnectAckReason::IdentifierRejected),
-        _ => None,
-    }
-}
-
-const fn acknowledge(return_code: ConnectAckReason) -> Packet {
-    Packet::ConnectAck(ConnectAck { return_code, session_present: false })
-}
-
-/// Checks the API key; any right on the application is enough to connect.
-async fn authorize(
-    server: &ApplicationServer,
-    connect: &Connect,
-) -> Result<(ApplicationId, Principal), (ConnectAckReason, PeerError)> {
-    let unauthorized = || {
-        let denied = ttn_core::auth::AccessDenied::Unauthenticated;
-        (ConnectAckReason::NotAuthorized, PeerError::rejected(&denied))
-    };
-    let code_of = |error: PeerError| match error.kind() {
-        // AS-36
-        ErrorKind::Unavailable | ErrorKind::ResourceExhausted | ErrorKind::DeadlineExceeded => {
-            (ConnectAckReason::ServiceUnavailable, error)
-        }
-        _ => (ConnectAckReason::NotAuthorized, error),
-    };
-    let application: ApplicationId =
-        connect.username.as_deref().and_then(|name| name.parse().ok()).ok_or_else(unauthorized)?;
-    let key = connect.password.as_deref().and_then(|key| std::str::from_utf8(key).ok());
-    let credentials = Credentials::Bearer(key.ok_or_else(unauthorized)?.to_owned());
-    let access = server.peers.access().map_err(code_of)?;
-    let principal = access.principal(&credentials).await.map_err(code_of)?;
-    let entity = EntityId::Application(application.clone());
-    let rights = access.rights_of(&principal, &entity).await.map_err(code_of)?;
-    if rights.is_empty() {
-        return Err(unauthorized());
-    }
-    Ok((application, principal))
 }
 
 impl Session {
-    fn new(
+    pub(super) fn new(
         server: Arc<ApplicationServer>,
         framed: Framed<Box<dyn Io>, Codec>,
-        application: ApplicationId,
-        principal: Principal,
-        connect: &Connect,
+        login: Login,
+        attached: Attached,
+        keep_alive: u16,
     ) -> Self {
-        let keep_alive = match connect.keep_alive {
+        let keep_alive = match keep_alive {
             0 => KEEP_ALIVE_DEFAULT,
             seconds => Duration::from_millis(u64::from(seconds) * 1500),
         };
-        Self {
-            last_packet: server.clock.monotonic(),
-            server,
-            framed,
-            application,
-            principal,
-            can_read: false,
-            can_write: false,
-            filters: Vec::new(),
-            live: None,
-            unreleased: Set::default(),
-            keep_alive,
-        }
+        let last_packet = server.clock.monotonic();
+        let source = Source::Nothing;
+        Self { server, framed, login, attached, source, keep_alive, last_packet, lost: 0 }
     }
 
-    async fn serve(&mut self, will: Option<LastWill>) {
-        if self.refresh_rights().await.is_err() {
-            let _ = self.framed.send(acknowledge(ConnectAckReason::ServiceUnavailable)).await;
-            return;
+    /// Answers CONNECT; `None` if the client is gone already.
+    pub(super) async fn start(mut self, accepted: Packet) -> Option<Self> {
+        if self.send(accepted).await.is_ok() {
+            return Some(self);
         }
-        let accepted = self.send(acknowledge(ConnectAckReason::ConnectionAccepted)).await;
-        let end = match accepted {
-            Ok(()) => self.exchange().await,
-            Err(end) => end,
-        };
-        if let (End::Lost, Some(will)) = (end, will) {
-            self.take_downlinks(&will.topic, &will.message).await;
+        self.close().await;
+        None
+    }
+
+    /// Serves the client until it leaves, and lets go of its session.
+    pub(super) async fn serve(mut self, will: Option<LastWill>) {
+        self.choose_source();
+        let end = self.exchange().await;
+        if let (End::Lost, Some(will), false) = (end, will, self.server.mqtt.is_stopping()) {
+            // What comes of it is told by events; there is nobody else to tell.
+            let _ = self.take_downlinks(&will.topic, &will.message).await;
         }
-        if let Some(lost) = self.live.as_ref().map(Live::lost).filter(|lost| *lost > 0) {
-            tracing::debug!(application = %self.application, lost, "a slow MQTT client lost messages");
-        }
-        self.unsubscribe();
+        self.close().await;
+    }
+
+    /// Ends the connection and lets go of the session.
+    async fn close(mut self) {
+        self.set_source(Source::Nothing);
+        let Self { server, mut framed, attached, .. } = self;
+        server.mqtt.detach(&server, attached).await;
+        let late = server.clock.sleep_until(server.clock.monotonic().plus(CLOSE_TIMEOUT));
+        let _ = select(SinkExt::<Packet>::close(&mut framed), late).await;
     }
 
     async fn exchange(&mut self) -> End {
         let clock = self.server.clock.clone();
+        let closing = self.attached.closing.clone();
+        let interval = self.server.config.mqtt.rights_interval.max(RIGHTS_INTERVAL_MIN);
         let mut silence: BoxFuture<'static, ()> = clock.sleep_until(self.deadline());
-        let mut rights = clock.sleep_until(clock.monotonic().plus(RIGHTS_INTERVAL));
+        let mut rights = clock.sleep_until(clock.monotonic().plus(interval));
         loop {
+            let has_room = !self.slot().state.lock().is_full();
             let done = tokio::select! {
                 biased;
+                () = closing.cancelled() => Err(End::Lost),
                 packet = self.framed.next() => match packet {
                     Some(Ok((packet, _))) => {
                         self.last_packet = clock.monotonic();
@@ -207,8 +154,12 @@ impl Session {
                     }
                     Some(Err(_)) | None => Err(End::Lost),
                 },
-                delivery = next_live(&mut self.live) => match delivery {
-                    Some(delivery) => self.deliver(&delivery).await,
+                found = self.source.next(), if has_room => match found {
+                    Some(Ok(found)) => self.deliver(found).await,
+                    Some(Err(error)) => {
+                        tracing::warn!(application = %self.login.application, %error, "an MQTT client");
+                        Err(End::Lost)
+                    }
                     None => Err(End::Lost),
                 },
                 () = &mut silence => {
@@ -219,10 +170,8 @@ impl Session {
                     Ok(())
                 }
                 () = &mut rights => {
-                    rights = clock.sleep_until(clock.monotonic().plus(RIGHTS_INTERVAL));
-                    // If nobody answers, the rights stay as they were.
-                    let known = self.refresh_rights().await.is_err();
-                    if known || self.can_read || self.can_write { Ok(()) } else { Err(End::Lost) }
+                    rights = clock.sleep_until(clock.monotonic().plus(interval));
+                    self.refresh_rights().await
                 }
             };
             if let Err(end) = done {
@@ -234,23 +183,32 @@ impl Session {
     async fn take(&mut self, packet: Packet) -> Result<(), End> {
         match packet {
             Packet::Publish(publish) => self.take_publish(*publish).await,
+            Packet::PublishAck { packet_id } => {
+                self.slot().state.lock().acknowledge(packet_id);
+                Ok(())
+            }
             Packet::PublishRelease { packet_id } => {
-                self.unreleased.remove(&packet_id);
+                self.slot().state.lock().unreleased.remove(&packet_id);
                 self.send(Packet::PublishComplete { packet_id }).await
             }
             Packet::Subscribe { packet_id, topic_filters } => {
-                let filters = topic_filters.iter().map(|(filter, qos)| (&**filter, *qos));
-                let status = filters.map(|(filter, qos)| self.subscribe(filter, qos)).collect();
+                let mut status = Vec::with_capacity(topic_filters.len());
+                for (filter, qos) in &topic_filters {
+                    status.push(self.subscribe(filter, *qos).await?);
+                }
+                self.choose_source();
+                // The client relies on what is granted, a crash notwithstanding.
+                self.save().await?;
                 self.send(Packet::SubscribeAck { packet_id, status }).await
             }
             Packet::Unsubscribe { packet_id, topic_filters } => {
                 for filter in &topic_filters {
-                    let narrowed = topic::narrow(&self.application, filter);
-                    self.filters.retain(|known| Some(known) != narrowed.as_ref());
+                    if let Some(narrowed) = topic::narrow(&self.login.uid, filter) {
+                        self.slot().state.lock().unsubscribe(&narrowed);
+                    }
                 }
-                if self.filters.is_empty() {
-                    self.unsubscribe();
-                }
+                self.choose_source();
+                self.save().await?;
                 self.send(Packet::UnsubscribeAck { packet_id }).await
             }
             Packet::PingRequest => self.send(Packet::PingResponse).await,
@@ -263,15 +221,16 @@ impl Session {
     async fn take_publish(&mut self, publish: Publish) -> Result<(), End> {
         let is_new = match (publish.qos, publish.packet_id) {
             (QoS::ExactlyOnce, Some(id)) => {
-                if self.unreleased.len() == UNRELEASED_MAX && !self.unreleased.contains(&id) {
+                let unreleased = &mut self.slot().state.lock().unreleased;
+                if unreleased.len() == UNRELEASED_MAX && !unreleased.contains(&id) {
                     return Err(End::Lost);
                 }
-                self.unreleased.insert(id)
+                unreleased.insert(id)
             }
             _ => true,
         };
         if is_new {
-            self.take_downlinks(&publish.topic, &publish.payload).await;
+            self.take_downlinks(&publish.topic, &publish.payload).await?;
         }
         match (publish.qos, publish.packet_id) {
             (QoS::AtLeastOnce, Some(packet_id)) => {
@@ -284,120 +243,171 @@ impl Session {
         }
     }
 
-    /// Queues downlinks. MQTT 3.1.1 has no way to refuse them, so that what is wrong becomes an event (AS-34).
-    async fn take_downlinks(&mut self, name: &str, payload: &[u8]) {
-        let Some((device, operation)) = topic::of_downlinks(&self.application, name) else {
-            return;
+    async fn take_downlinks(&mut self, name: &str, payload: &[u8]) -> Result<(), End> {
+        let taken = downlinks::take(&self.server, &self.login, name, payload).await;
+        taken.map_err(|downlinks::Limited| End::Lost)
+    }
+
+    async fn subscribe(&mut self, filter: &str, qos: QoS) -> Result<SubscribeReturnCode, End> {
+        let Some(text) = topic::narrow(&self.login.uid, filter) else {
+            return Ok(SubscribeReturnCode::Failure);
         };
-        let device = DeviceKey::new(self.application.clone(), device);
-        let refused = if !self.can_write {
-            "the API key lacks RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE".to_owned()
-        } else {
-            match parse_downlinks(payload) {
-                Ok(items) => {
-                    // A refusal has its own event.
-                    let _ = self.server.queue_downlinks(&device, operation, items).await;
-                    return;
-                }
-                Err(error) => error.to_string(),
-            }
+        let max = self.server.config.mqtt.filters_max;
+        let has_room = {
+            let state = self.slot().state.lock();
+            let filters = state.filters();
+            filters.len() < max || filters.iter().any(|known| known.text == text)
         };
-        let (id, time) = (EntityId::Device(device), self.server.clock.utc());
-        event::publish(
-            &self.server.events,
-            &event::DOWN_DROP,
-            time,
-            id,
-            &Vec::new(),
-            || json!({ "reason": refused }),
-        );
+        if !has_room {
+            return Ok(SubscribeReturnCode::Failure);
+        }
+        let granted = qos.min(QoS::AtLeastOnce);
+        let is_acknowledged = granted == QoS::AtLeastOnce;
+        if is_acknowledged {
+            self.drain_live().await?;
+        }
+        let log = self.server.log.clone();
+        let filter = Filter { text, is_acknowledged };
+        self.slot().state.lock().subscribe(filter, || log.end());
+        Ok(SubscribeReturnCode::Success(granted))
     }
 
-    fn subscribe(&mut self, filter: &str, qos: QoS) -> SubscribeReturnCode {
-        let Some(filter) = topic::narrow(&self.application, filter) else {
-            return SubscribeReturnCode::Failure;
-        };
-        if !self.filters.contains(&filter) {
-            if self.filters.len() >= self.server.config.mqtt.filters_max {
-                return SubscribeReturnCode::Failure;
-            }
-            self.filters.push(filter);
-        }
-        // Without the right to read a filter is granted, and nothing comes.
-        if self.can_read && self.live.is_none() {
-            self.live = Some(self.server.subscribe(&self.application));
-            self.report(&event::APPLICATION_SUBSCRIBE);
-        }
-        SubscribeReturnCode::Success(qos)
-    }
-
-    fn unsubscribe(&mut self) {
-        if self.live.take().is_some() {
-            self.report(&event::APPLICATION_UNSUBSCRIBE);
-        }
-    }
-
-    async fn deliver(&mut self, delivery: &Delivery) -> Result<(), End> {
-        let up = &delivery.record().up;
-        let name = topic::of_message(&self.application, &up.ids.key.device_id, &up.up);
-        let Some(name) = name else { return Ok(()) };
-        if !self.filters.iter().any(|filter| topic::matches(filter, &name)) {
-            return Ok(());
-        }
-        self.send(Packet::Publish(Box::new(Publish {
-            dup: false,
-            retain: false,
-            qos: QoS::AtMostOnce,
-            topic: name.into(),
-            packet_id: None,
-            payload: delivery.json(),
-            properties: None,
-        })))
-        .await
-    }
-
-    /// Sends a packet; a client that takes nothing is given up with its keep-alive.
-    async fn send(&mut self, packet: Packet) -> Result<(), End> {
-        let silence = self.server.clock.sleep_until(self.deadline());
-        match select(self.framed.send(packet), silence).await {
-            Either::Left((Ok(()), _)) => Ok(()),
-            Either::Left((Err(_), _)) | Either::Right(_) => Err(End::Lost),
-        }
-    }
-
-    async fn refresh_rights(&mut self) -> Result<(), PeerError> {
-        let access = self.server.peers.access()?;
-        let entity = EntityId::Application(self.application.clone());
-        let rights = access.rights_of(&self.principal, &entity).await?.implied();
-        self.can_read = rights.contains(Right::ApplicationTrafficRead);
-        self.can_write = rights.contains(Right::ApplicationTrafficDownWrite);
-        if !self.can_read {
-            self.unsubscribe();
+    /// Hands out what the live end already gave, before the log takes its place.
+    async fn drain_live(&mut self) -> Result<(), End> {
+        while let Source::Live(live) = &mut self.source
+            && let Some(delivery) = live.try_next()
+        {
+            self.deliver(Found::Live(delivery)).await?;
         }
         Ok(())
+    }
+
+    async fn deliver(&mut self, found: Found) -> Result<(), End> {
+        let (delivery, cursor) = match found {
+            Found::Live(delivery) => (delivery, None),
+            Found::Logged(cursor, Item::Message(delivery)) => (delivery, Some(cursor)),
+            Found::Logged(cursor, Item::Gap { lost }) => {
+                self.server.mqtt.counters.gaps.fetch_add(1, Ordering::Relaxed);
+                let (application, client_id) = (&self.login.application, &self.slot().client_id);
+                tracing::warn!(%application, client_id, lost, "an MQTT client came too late for its messages");
+                self.slot().state.lock().read_gap(&cursor);
+                return Ok(());
+            }
+        };
+        self.count_lost();
+        let up = &delivery.record().up;
+        let name = topic::of_message(&self.login.uid, &up.ids.key.device_id, &up.up);
+        let Some(name) = name else { return Ok(()) };
+        let outgoing = {
+            let mut state = self.slot().state.lock();
+            match &cursor {
+                Some(cursor) => state.read(cursor, &name, &delivery),
+                None => state.wants(&name).map(|_| Outgoing::Once),
+            }
+        };
+        let (qos, packet_id, dup) = match outgoing {
+            Some(Outgoing::Acknowledged { id, dup }) => (QoS::AtLeastOnce, Some(id), dup),
+            Some(Outgoing::Once) => (QoS::AtMostOnce, None, false),
+            None => return Ok(()),
+        };
+        let (topic, payload) = (name.into(), delivery.json());
+        let publish =
+            Publish { dup, retain: false, qos, topic, packet_id, payload, properties: None };
+        self.send(Packet::Publish(Box::new(publish))).await
+    }
+
+    fn count_lost(&mut self) {
+        if let Source::Live(live) = &self.source {
+            let new = live.lost() - self.lost;
+            self.lost = live.lost();
+            self.server.mqtt.counters.lost.fetch_add(new, Ordering::Relaxed);
+        }
+    }
+
+    /// Sends a packet; a client that takes nothing for too long is given up.
+    async fn send(&mut self, packet: Packet) -> Result<(), End> {
+        let clock = &self.server.clock;
+        let late = clock.sleep_until(clock.monotonic().plus(self.server.config.mqtt.write_timeout));
+        tokio::select! {
+            biased;
+            sent = self.framed.send(packet) => sent.map_err(|_| End::Lost),
+            () = self.attached.closing.cancelled() => Err(End::Lost),
+            () = late => {
+                self.server.mqtt.counters.cut.fetch_add(1, Ordering::Relaxed);
+                Err(End::Lost)
+            }
+        }
+    }
+
+    async fn save(&mut self) -> Result<(), End> {
+        let (server, slot) = (self.server.clone(), self.attached.slot.clone());
+        server.mqtt.save(&server, &slot).await.map_err(|error| {
+            let (application, client_id) = (&slot.application, &slot.client_id);
+            tracing::warn!(%application, client_id, %error, "an MQTT session was not stored");
+            End::Lost
+        })
+    }
+
+    /// Asks again what the key may do. If nobody answers, everything stays as it is.
+    async fn refresh_rights(&mut self) -> Result<(), End> {
+        let ((can_read, can_write), is_gone) = match self.login.rights(&self.server).await {
+            Ok(rights) => (rights, false),
+            Err(error) if is_temporary(&error) => return Ok(()),
+            Err(_) => ((false, false), true),
+        };
+        let (could_read, could_write) = (self.login.can_read, self.login.can_write);
+        (self.login.can_read, self.login.can_write) = (can_read, can_write);
+        if is_gone || (could_read && !can_read) || (could_write && !can_write) {
+            return Err(End::Lost);
+        }
+        self.choose_source();
+        Ok(())
+    }
+
+    /// Reads what the filters need, if the key may read.
+    fn choose_source(&mut self) {
+        let wanted = {
+            let state = self.slot().state.lock();
+            let is_idle = state.filters().is_empty() && state.place().is_none();
+            (self.login.can_read && !is_idle).then(|| state.place().cloned())
+        };
+        let (server, application) = (&self.server, &self.login.application);
+        match (wanted, &self.source) {
+            (None, _) => self.set_source(Source::Nothing),
+            (Some(None), Source::Live(_)) | (Some(Some(_)), Source::Log(_)) => {}
+            (Some(None), _) => self.set_source(Source::Live(server.subscribe(application))),
+            (Some(Some(place)), _) => {
+                let follower = server.mqtt.feeds.follow(server, application, place);
+                self.set_source(Source::Log(follower));
+            }
+        }
+    }
+
+    fn set_source(&mut self, source: Source) {
+        self.count_lost();
+        let had = !matches!(self.source, Source::Nothing);
+        let has = !matches!(source, Source::Nothing);
+        self.source = source;
+        self.lost = 0;
+        match (had, has) {
+            (false, true) => self.report(&event::APPLICATION_SUBSCRIBE),
+            (true, false) => self.report(&event::APPLICATION_UNSUBSCRIBE),
+            _ => {}
+        }
+    }
+
+    fn slot(&self) -> &Slot {
+        &self.attached.slot
     }
 
     fn deadline(&self) -> Monotonic {
         self.last_packet.plus(self.keep_alive)
     }
 
-    fn report(&self, definition: &'static ttn_core::event::EventDefinition) {
-        let (id, time) = (EntityId::Application(self.application.clone()), self.server.clock.utc());
-        event::publish(
-            &self.server.events,
-            definition,
-            time,
-            id,
-            &Vec::new(),
-            || json!({ "protocol": "mqtt" }),
-        );
-    }
-}
-
-/// The next message of a live reader; never without one.
-async fn next_live(live: &mut Option<Live>) -> Option<Arc<Delivery>> {
-    match live {
-        Some(live) => live.next().await,
-        None => std::future::pending().await,
+    fn report(&self, definition: &'static EventDefinition) {
+        let id = EntityId::Application(self.login.application.clone());
+        let time = self.server.clock.utc();
+        let data = || json!({ "protocol": "mqtt" });
+        event::publish(&self.server.events, definition, time, id, &Vec::new(), data);
     }
 }

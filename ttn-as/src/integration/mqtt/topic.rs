@@ -1,9 +1,7 @@
-//! Topics and filters (AS-33, AS-34), as pure functions.
+//! Topics and filters (AS-33, AS-34), as pure functions. An application is named by its `uid`: the user name of the
+//! client, its id or `id@tenant`.
 
-use ttn_core::{
-    id::{ApplicationId, DeviceId},
-    msg::Up,
-};
+use ttn_core::{id::DeviceId, msg::Up};
 
 use crate::QueueOperation;
 
@@ -11,11 +9,7 @@ use crate::QueueOperation;
 const ROOT: &str = "v3";
 
 /// The topic of a message; `None` for kinds without one.
-pub(crate) fn of_message(
-    application: &ApplicationId,
-    device: &DeviceId,
-    up: &Up,
-) -> Option<String> {
+pub(super) fn of_message(uid: &str, device: &DeviceId, up: &Up) -> Option<String> {
     let kind = match up {
         Up::DownlinkAck(_) => "down/ack",
         Up::DownlinkFailed(..) => "down/failed",
@@ -29,17 +23,14 @@ pub(crate) fn of_message(
         Up::Uplink(_) => "up",
         _ => return None,
     };
-    Some(format!("{ROOT}/{application}/devices/{device}/{kind}"))
+    Some(format!("{ROOT}/{uid}/devices/{device}/{kind}"))
 }
 
 /// The device and operation of a topic that an application may publish to.
-pub(crate) fn of_downlinks(
-    application: &ApplicationId,
-    topic: &str,
-) -> Option<(DeviceId, QueueOperation)> {
+pub(super) fn of_downlinks(uid: &str, topic: &str) -> Option<(DeviceId, QueueOperation)> {
     let mut levels = topic.split('/');
     let mut next = || levels.next();
-    if next()? != ROOT || next()? != application.as_str() || next()? != "devices" {
+    if next()? != ROOT || next()? != uid || next()? != "devices" {
         return None;
     }
     let device = next()?.parse().ok()?;
@@ -54,31 +45,31 @@ pub(crate) fn of_downlinks(
     next().is_none().then_some((device, operation))
 }
 
-/// Narrows a filter to what belongs to the application; `None` if nothing of it does or it is malformed.
-pub(crate) fn narrow(application: &ApplicationId, filter: &str) -> Option<String> {
+/// The longest filter: no topic that matches without a wildcard is longer.
+pub const FILTER_MAX: usize = 256;
+
+/// Narrows a filter to what belongs to the application; `None` if nothing of it does, or it is malformed or longer than
+/// [`FILTER_MAX`] octets.
+#[must_use]
+pub fn narrow(uid: &str, filter: &str) -> Option<String> {
     if !is_well_formed(filter) {
         return None;
     }
-    let own = format!("{ROOT}/{application}");
     let (root, rest) = match filter.split_once('/') {
         Some((root, rest)) => (root, Some(rest)),
         None => (filter, None),
     };
-    match (root, rest) {
-        ("#", None) => Some(format!("{own}/#")),
-        (ROOT | "+", Some("#")) => Some(format!("{own}/#")),
-        (ROOT | "+", Some(rest)) => {
-            let (id, tail) = match rest.split_once('/') {
-                Some((id, tail)) => (id, Some(tail)),
-                None => (rest, None),
-            };
-            if id != "+" && id != application.as_str() {
-                return None;
-            }
-            Some(tail.map_or_else(|| own.clone(), |tail| format!("{own}/{tail}")))
-        }
-        _ => None,
-    }
+    let own = format!("{ROOT}/{uid}");
+    let narrowed = match (root, rest) {
+        ("#", None) | (ROOT | "+", Some("#")) => format!("{own}/#"),
+        (ROOT | "+", Some(rest)) => match rest.split_once('/') {
+            Some((id, tail)) if id == "+" || id == uid => format!("{own}/{tail}"),
+            None if rest == "+" || rest == uid => own,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    (narrowed.len() <= FILTER_MAX).then_some(narrowed)
 }
 
 /// Whether `#` and `+` stand alone in their level, and `#` last (MQTT 3.1.1 §4.7.1).
@@ -93,8 +84,9 @@ fn is_well_formed(filter: &str) -> bool {
         })
 }
 
-/// Whether a topic matches a filter.
-pub(crate) fn matches(filter: &str, topic: &str) -> bool {
+/// Whether a topic matches a filter (MQTT 3.1.1 §4.7).
+#[must_use]
+pub fn matches(filter: &str, topic: &str) -> bool {
     let mut topic = topic.split('/');
     for level in filter.split('/') {
         match (level, topic.next()) {
@@ -109,11 +101,11 @@ pub(crate) fn matches(filter: &str, topic: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn application() -> ApplicationId {
-        "my-app".parse().unwrap()
-    }
+    const UID: &str = "my-app";
 
     // AS-33; gateway-facts 13
     #[test]
@@ -133,7 +125,7 @@ mod tests {
             ("", None),
         ];
         for (filter, expected) in cases {
-            assert_eq!(narrow(&application(), filter).as_deref(), expected, "{filter}");
+            assert_eq!(narrow(UID, filter).as_deref(), expected, "{filter}");
         }
     }
 
@@ -150,20 +142,65 @@ mod tests {
         }
     }
 
+    /// Levels that topics and filters are made of.
+    fn level(wildcards: bool) -> impl Strategy<Value = String> {
+        let words = ["v3", "v2", UID, "other-app", "devices", "dev-1", "up", "down", "$SYS", ""];
+        let all = if wildcards { [&words[..], &["+", "#", "a#"]].concat() } else { words.to_vec() };
+        proptest::sample::select(all).prop_map(str::to_owned)
+    }
+
+    fn path(wildcards: bool) -> impl Strategy<Value = String> {
+        let levels = proptest::collection::vec(level(wildcards), 1..7);
+        let own = proptest::bool::ANY;
+        (own, levels).prop_map(|(own, levels)| {
+            let start = if own { "v3/my-app/" } else { "" };
+            format!("{start}{}", levels.join("/"))
+        })
+    }
+
+    proptest! {
+        // AS-33; gateway-facts 13
+        #[test]
+        fn narrowing_never_widens(filter in path(true), topic in path(false)) {
+            if let Some(narrowed) = narrow(UID, &filter) {
+                let is_own = topic == "v3/my-app" || topic.starts_with("v3/my-app/");
+                let both = matches(&filter, &topic) && is_own;
+                prop_assert_eq!(matches(&narrowed, &topic), both, "{} as {}", filter, narrowed);
+                let again = narrow(UID, &narrowed);
+                prop_assert_eq!(again.as_deref(), Some(narrowed.as_str()));
+            } else if is_well_formed(&filter) {
+                let is_own = topic.starts_with("v3/my-app/");
+                prop_assert!(!(is_own && matches(&filter, &topic)), "{} is refused", filter);
+            }
+        }
+    }
+
+    // The seeds of the fuzz target `mqtt_topic`.
+    #[test]
+    fn no_seed_is_widened() {
+        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/mqtt_topic");
+        for seed in std::fs::read_dir(seeds).unwrap() {
+            let text = std::fs::read_to_string(seed.unwrap().path()).unwrap();
+            let (filter, topic) = text.split_once('\n').unwrap();
+            let narrowed = narrow(UID, filter);
+            let is_matched = narrowed.is_some_and(|narrowed| matches(&narrowed, topic));
+            assert!(!is_matched || (matches(filter, topic) && topic.starts_with("v3/my-app")));
+        }
+    }
+
     // AS-34
     #[test]
     fn only_the_own_down_topics_are_writable() {
-        let app = application();
-        let push = of_downlinks(&app, "v3/my-app/devices/dev-1/down/push").unwrap();
+        let push = of_downlinks(UID, "v3/my-app/devices/dev-1/down/push").unwrap();
         assert_eq!(push, ("dev-1".parse().unwrap(), QueueOperation::Push));
-        assert!(of_downlinks(&app, "v3/my-app/devices/dev-1/down/replace").is_some());
+        assert!(of_downlinks(UID, "v3/my-app/devices/dev-1/down/replace").is_some());
         for topic in [
             "v3/other-app/devices/dev-1/down/push",
             "v3/my-app/devices/dev-1/down/push/x",
             "v3/my-app/devices/dev-1/up",
             "v3/my-app/devices/D/down/push",
         ] {
-            assert!(of_downlinks(&app, topic).is_none(), "{topic}");
+            assert!(of_downlinks(UID, topic).is_none(), "{topic}");
         }
     }
 }
