@@ -3,6 +3,7 @@
 
 mod api;
 mod bad_input;
+mod mqtt;
 mod net;
 mod radio;
 mod regions;

@@ -43,6 +43,10 @@ pub struct Config {
     pub allow_private_targets: bool,
     /// Webhooks.
     pub webhooks: Webhooks,
+    /// The certificate of TLS listeners.
+    pub tls: Tls,
+    /// MQTT for applications.
+    pub mqtt: Mqtt,
 }
 
 /// The ports of the listeners, as in The Things Stack; `--port-offset` shifts all.
@@ -54,6 +58,12 @@ pub struct Ports {
     pub udp: u16,
     /// MQTT for applications.
     pub mqtt: u16,
+    /// The same with TLS.
+    pub mqtt_tls: u16,
+    /// MQTT for applications over WebSockets.
+    pub mqtt_ws: u16,
+    /// The same with TLS.
+    pub mqtt_wss: u16,
     /// gRPC.
     pub grpc: u16,
     /// HTTP.
@@ -117,6 +127,26 @@ pub struct Webhooks {
     pub ca_file: Option<PathBuf>,
 }
 
+/// The certificate of TLS listeners. Without one, a certificate for `public_host` is made and kept in `DATA/tls`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Tls {
+    /// The file of the certificate and those that vouch for it, PEM.
+    pub certificate: Option<PathBuf>,
+    /// The file of its private key, PEM.
+    pub key: Option<PathBuf>,
+}
+
+/// MQTT for applications.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Mqtt {
+    /// Clients may say `APPLICATION@TENANT` with this tenant in place of the application's id.
+    pub tenant: Option<String>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -131,13 +161,24 @@ impl Default for Config {
             log: Log::default(),
             allow_private_targets: false,
             webhooks: Webhooks::default(),
+            tls: Tls::default(),
+            mqtt: Mqtt::default(),
         }
     }
 }
 
 impl Default for Ports {
     fn default() -> Self {
-        Self { udp: 1700, mqtt: 1883, grpc: 1884, http: 1885, offset: 0 }
+        Self {
+            udp: 1700,
+            mqtt: 1883,
+            mqtt_tls: 8883,
+            mqtt_ws: 8083,
+            mqtt_wss: 8084,
+            grpc: 1884,
+            http: 1885,
+            offset: 0,
+        }
     }
 }
 
@@ -202,6 +243,12 @@ pub enum ConfigError {
         /// The shift.
         offset: u16,
     },
+    /// One of certificate and key is missing.
+    #[error("set both `tls.certificate` and `tls.key`, or none; `{missing}` is missing")]
+    Certificate {
+        /// The key that is missing.
+        missing: &'static str,
+    },
     /// The file cannot be read.
     #[error("{} cannot be read: {source}", path.display())]
     Read {
@@ -229,6 +276,9 @@ const KEYS: &[(&str, Set)] = &[
     ("public_host", |config, text| parse(text).map(|value| config.public_host = value)),
     ("ports.udp", |config, text| parse(text).map(|value| config.ports.udp = value)),
     ("ports.mqtt", |config, text| parse(text).map(|value| config.ports.mqtt = value)),
+    ("ports.mqtt_tls", |config, text| parse(text).map(|value| config.ports.mqtt_tls = value)),
+    ("ports.mqtt_ws", |config, text| parse(text).map(|value| config.ports.mqtt_ws = value)),
+    ("ports.mqtt_wss", |config, text| parse(text).map(|value| config.ports.mqtt_wss = value)),
     ("ports.grpc", |config, text| parse(text).map(|value| config.ports.grpc = value)),
     ("ports.http", |config, text| parse(text).map(|value| config.ports.http = value)),
     ("ports.offset", |config, text| parse(text).map(|value| config.ports.offset = value)),
@@ -263,6 +313,11 @@ const KEYS: &[(&str, Set)] = &[
     ("webhooks.ca_file", |config, text| {
         parse(text).map(|value| config.webhooks.ca_file = Some(value))
     }),
+    ("tls.certificate", |config, text| {
+        parse(text).map(|value| config.tls.certificate = Some(value))
+    }),
+    ("tls.key", |config, text| parse(text).map(|value| config.tls.key = Some(value))),
+    ("mqtt.tenant", |config, text| parse(text).map(|value| config.mqtt.tenant = Some(value))),
 ];
 
 /// Variables with our prefix that tests and the command-line client read and that set no key.
@@ -340,17 +395,28 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// A shifted port is too high.
+    /// A shifted port is too high, or one of certificate and key is missing.
     pub fn check(&self) -> Result<(), ConfigError> {
         let ports = &self.ports;
-        let all =
-            [("udp", ports.udp), ("mqtt", ports.mqtt), ("grpc", ports.grpc), ("http", ports.http)];
+        let all = [
+            ("udp", ports.udp),
+            ("mqtt", ports.mqtt),
+            ("mqtt_tls", ports.mqtt_tls),
+            ("mqtt_ws", ports.mqtt_ws),
+            ("mqtt_wss", ports.mqtt_wss),
+            ("grpc", ports.grpc),
+            ("http", ports.http),
+        ];
         for (key, port) in all {
             if port.checked_add(ports.offset).is_none() {
                 return Err(ConfigError::Port { key, port, offset: ports.offset });
             }
         }
-        Ok(())
+        match (&self.tls.certificate, &self.tls.key) {
+            (Some(_), None) => Err(ConfigError::Certificate { missing: "tls.key" }),
+            (None, Some(_)) => Err(ConfigError::Certificate { missing: "tls.certificate" }),
+            _ => Ok(()),
+        }
     }
 
     /// The file of the key that wraps keys at rest.
@@ -406,6 +472,14 @@ mod tests {
     fn a_shift_above_the_last_port_is_refused() {
         let error = Config::load(None, [("TTN_PORTS_OFFSET".into(), "64000".into())]);
         assert!(error.unwrap_err().to_string().contains("--port-offset"));
+    }
+
+    #[test]
+    fn a_certificate_needs_its_key() {
+        let set = |name: &str| Config::load(None, [(name.into(), "file.pem".into())]);
+        let error = set("TTN_TLS_CERTIFICATE").unwrap_err().to_string();
+        assert!(error.contains("`tls.key` is missing"), "{error}");
+        assert!(set("TTN_TLS_KEY").is_err());
     }
 
     #[test]

@@ -9,7 +9,10 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use futures::future::{BoxFuture, FutureExt as _};
 use serde_json::Value;
-use ttn_as::log::{Cursor, Item, Start};
+use ttn_as::{
+    integration::mqtt::memory::{self as mqtt_memory, MemoryClients},
+    log::{Cursor, Item, Start},
+};
 use ttn_core::{
     clock::Clock,
     eui::GatewayEui,
@@ -58,6 +61,7 @@ struct Running {
     _tasks: Tasks,
     stack: Stack,
     events: Subscription,
+    mqtt: MemoryClients,
 }
 
 /// The key that wraps keys at rest in simulations.
@@ -131,9 +135,11 @@ impl Simulation {
         let mut tasks = Tasks::new();
         let events = stack.events.subscribe();
         stack.start(&mut tasks);
+        let (mqtt, mqtt_listener) = mqtt_memory::listener();
+        stack.serve_mqtt(mqtt_listener, &mut tasks);
         tasks.spawn("world", drive(self.world.clone(), MemoryLink { network }));
         self.client = Some(stack.client().with_key(&self.api_key));
-        self.stack = Some(Running { _tasks: tasks, stack, events });
+        self.stack = Some(Running { _tasks: tasks, stack, events, mqtt });
         Ok(())
     }
 
@@ -153,6 +159,21 @@ impl Simulation {
     /// The last restart failed.
     pub fn client(&self) -> anyhow::Result<&Client> {
         self.client.as_ref().context("the stack is down")
+    }
+
+    /// What connects MQTT clients to the running stack.
+    ///
+    /// # Errors
+    ///
+    /// The last restart failed.
+    pub fn mqtt(&self) -> anyhow::Result<&MemoryClients> {
+        self.stack.as_ref().map(|running| &running.mqtt).context("the stack is down")
+    }
+
+    /// The key of the administrator.
+    #[must_use]
+    pub fn api_key(&self) -> &str {
+        &self.api_key
     }
 
     /// Registers a gateway and puts it into the world.

@@ -14,7 +14,7 @@ use ttn_store_embedded::{EmbeddedStore, LocalVault, Options};
 
 use super::demo;
 use crate::{
-    compose::{Listeners, Parts, Stack, Stores},
+    compose::{Listeners, MqttSockets, Parts, Stack, Stores, tls},
     config::Config,
 };
 
@@ -39,21 +39,29 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
         webhooks: None,
     };
     let udp_port = listeners.udp.local_addr().port();
-    let Listeners { udp, mqtt, grpc, http } = listeners;
+    let tls = tls::server_config(&config)?;
+    let Listeners { udp, mqtt, mqtt_tls, mqtt_ws, mqtt_wss, grpc, http } = listeners;
     let stack = Stack::build(&config, parts, udp).await?;
     let api_key = first_start(&stack, &config, &*entropy).await?;
     let mut tasks = Tasks::new();
     let (mqtt_port, http_port) = (mqtt.local_addr()?.port(), http.local_addr()?.port());
     println!(
-        "ttn-stack {} listens on {}: UDP {}, MQTT {mqtt_port}, gRPC {}, HTTP {http_port}; data in {}",
+        "ttn-stack {} listens on {}: UDP {udp_port}, MQTT {mqtt_port}, MQTTS {}, MQTT-WS {}, \
+         MQTT-WSS {}, gRPC {}, HTTP {http_port}; data in {}",
         env!("CARGO_PKG_VERSION"),
         config.listen,
-        udp_port,
+        mqtt_tls.local_addr()?.port(),
+        mqtt_ws.local_addr()?.port(),
+        mqtt_wss.local_addr()?.port(),
         grpc.local_addr()?.port(),
         config.data.display(),
     );
     stack.start(&mut tasks);
-    stack.serve_mqtt(mqtt, &mut tasks);
+    let mqtt_clients = |listener| MqttSockets::new(listener, clock.clone());
+    stack.serve_mqtt(mqtt_clients(mqtt), &mut tasks);
+    stack.serve_mqtt(mqtt_clients(mqtt_tls).tls(&tls), &mut tasks);
+    stack.serve_mqtt(mqtt_clients(mqtt_ws).websocket(), &mut tasks);
+    stack.serve_mqtt(mqtt_clients(mqtt_wss).tls(&tls).websocket(), &mut tasks);
     let router = stack.api().router();
     for (name, listener) in [("grpc", grpc), ("http", http)] {
         let service = router.clone();

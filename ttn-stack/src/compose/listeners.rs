@@ -15,6 +15,12 @@ pub struct Listeners {
     pub udp: SocketTransport,
     /// MQTT for applications.
     pub mqtt: TcpListener,
+    /// The same with TLS.
+    pub mqtt_tls: TcpListener,
+    /// MQTT for applications over WebSockets.
+    pub mqtt_ws: TcpListener,
+    /// The same with TLS.
+    pub mqtt_wss: TcpListener,
     /// gRPC.
     pub grpc: TcpListener,
     /// HTTP.
@@ -67,6 +73,9 @@ impl Listeners {
         Ok(Self {
             udp,
             mqtt: tcp("mqtt", ports.mqtt).await?,
+            mqtt_tls: tcp("mqtt_tls", ports.mqtt_tls).await?,
+            mqtt_ws: tcp("mqtt_ws", ports.mqtt_ws).await?,
+            mqtt_wss: tcp("mqtt_wss", ports.mqtt_wss).await?,
             grpc: tcp("grpc", ports.grpc).await?,
             http: tcp("http", ports.http).await?,
         })

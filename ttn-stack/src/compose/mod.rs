@@ -3,16 +3,17 @@
 mod listeners;
 mod mqtt;
 mod stores;
+pub mod tls;
 mod webhooks;
 
 pub use listeners::{BindError, Listeners};
+pub use mqtt::MqttSockets;
 pub use stores::Stores;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
-use ttn_as::integration::webhook::Transport as WebhookTransport;
+use ttn_as::integration::{mqtt::Listener, webhook::Transport as WebhookTransport};
 use ttn_core::{
     clock::Clock, event::EventBus, peer::Local, rand::Entropy, task::Tasks, vault::KeyVault,
 };
@@ -149,10 +150,9 @@ impl Stack {
         self.gateways.start(tasks);
     }
 
-    /// Serves MQTT clients of applications.
-    pub fn serve_mqtt(&self, listener: TcpListener, tasks: &mut Tasks) {
-        let clients = mqtt::TcpClients(listener);
-        tasks.spawn("mqtt", ttn_as::integration::mqtt::serve(self.applications.clone(), clients));
+    /// Serves MQTT clients of applications. There may be several listeners.
+    pub fn serve_mqtt<L: Listener>(&self, listener: L, tasks: &mut Tasks) {
+        tasks.spawn("mqtt", ttn_as::integration::mqtt::serve(self.applications.clone(), listener));
     }
 
     /// Everything that the components serve over gRPC and HTTP.
@@ -189,9 +189,12 @@ impl Stack {
 }
 
 fn application_config(config: &Config) -> ttn_as::Config {
-    let port = config.ports.mqtt.saturating_add(config.ports.offset);
+    let address =
+        |port: u16| format!("{}:{}", config.public_host, port.saturating_add(config.ports.offset));
     let mqtt = ttn_as::config::MqttConfig {
-        public_address: format!("{}:{port}", config.public_host),
+        public_address: address(config.ports.mqtt),
+        public_tls_address: address(config.ports.mqtt_tls),
+        tenant: config.mqtt.tenant.clone(),
         ..ttn_as::config::MqttConfig::default()
     };
     let retention = ttn_as::config::RetentionConfig {

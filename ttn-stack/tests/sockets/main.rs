@@ -11,11 +11,13 @@
     reason = "a test may panic, and this one lives in real time with threads of its own"
 )]
 
+mod client;
 mod http;
 mod mqtt;
 mod network;
 mod radio;
 mod server;
+mod sessions;
 mod starts;
 mod traffic;
 
@@ -40,9 +42,15 @@ const WITH_MOSQUITTO: &[Scenario] = &[
         traffic::a_kill_after_a_delivered_message_loses_nothing,
     ),
     ("an_ordered_restart_keeps_sessions", traffic::an_ordered_restart_keeps_sessions),
+    ("the_commands_of_the_guide_to_mqtt_work", sessions::the_commands_of_the_guide_to_mqtt_work),
 ];
 
 const ALONE: &[Scenario] = &[
+    (
+        "a_subscriber_at_qos_1_gets_everything_once_or_marked_across_kill_9",
+        sessions::a_subscriber_at_qos_1_gets_everything_once_or_marked_across_kill_9,
+    ),
+    ("mqtt_speaks_tls_and_websockets", sessions::mqtt_speaks_tls_and_websockets),
     (
         "a_second_process_on_the_same_data_names_the_directory",
         starts::a_second_process_on_the_same_data_names_the_directory,

@@ -38,12 +38,21 @@ impl Forwarder {
     /// Speaks to a server from now on, and waits until it has answered.
     pub(crate) fn connect(&mut self, port: u16) {
         self.socket.connect(("127.0.0.1", port)).unwrap();
+        // What an earlier server wanted to be sent nobody waits for.
+        self.socket.set_nonblocking(true).unwrap();
+        while self.socket.recv(&mut [0; 4096]).is_ok() {}
+        self.socket.set_nonblocking(false).unwrap();
         self.keep_alive();
     }
 
     /// Forwards a frame that was received now; gives the counter of its reception.
     pub(crate) fn forward(&mut self, tx: &DeviceTx) -> u32 {
         self.keep_alive();
+        self.push(tx)
+    }
+
+    /// The same, whatever the server wants to be sent.
+    pub(crate) fn push(&mut self, tx: &DeviceTx) -> u32 {
         let now = Instant::now().duration_since(self.started);
         let now = Monotonic::from_nanos(u64::try_from(now.as_nanos()).unwrap());
         let (rssi, snr) = (-57.0, 9.5);

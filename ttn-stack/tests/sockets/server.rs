@@ -20,6 +20,9 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) udp: u16,
     pub(crate) mqtt: u16,
+    pub(crate) mqtt_tls: u16,
+    pub(crate) mqtt_ws: u16,
+    pub(crate) mqtt_wss: u16,
     pub(crate) http: u16,
     /// Of the first start.
     pub(crate) api_key: Option<String>,
@@ -45,7 +48,7 @@ pub(crate) fn write_config(directory: &Path, more: &str) -> PathBuf {
 }
 
 /// Every port is a free one.
-pub(crate) const FREE_PORTS: &str = "ports:\n  udp: 0\n  mqtt: 0\n  grpc: 0\n  http: 0\n";
+pub(crate) const FREE_PORTS: &str = "ports:\n  udp: 0\n  mqtt: 0\n  mqtt_tls: 0\n  mqtt_ws: 0\n  mqtt_wss: 0\n  grpc: 0\n  http: 0\n";
 
 impl Server {
     /// Starts it on the data in a directory and waits until it is healthy.
@@ -70,7 +73,8 @@ impl Server {
             digits.parse().unwrap()
         };
         let (udp, mqtt, http) = (port("UDP"), port("MQTT"), port("HTTP"));
-        let server = Self { child, udp, mqtt, http, api_key };
+        let (mqtt_tls, mqtt_ws, mqtt_wss) = (port("MQTTS"), port("MQTT-WS"), port("MQTT-WSS"));
+        let server = Self { child, udp, mqtt, mqtt_tls, mqtt_ws, mqtt_wss, http, api_key };
         wait_for(|| {
             http::request(http, "GET", "/healthz", None, "").is_ok_and(|it| it.status == 200)
         });

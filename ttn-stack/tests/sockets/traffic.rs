@@ -16,10 +16,10 @@ use crate::{
 
 const UPLINKS: &str = "v3/+/devices/+/up";
 /// Cayenne LPP: 23.5 °C on channel 1.
-const PAYLOAD: [u8; 4] = [1, 0x67, 0, 235];
+pub(crate) const PAYLOAD: [u8; 4] = [1, 0x67, 0, 235];
 
 /// The counter of an uplink message.
-fn f_cnt(message: &Value) -> u64 {
+pub(crate) fn f_cnt(message: &Value) -> u64 {
     // JSON of the API leaves out what is 0.
     message["uplink_message"]["f_cnt"].as_u64().unwrap_or_default()
 }
@@ -86,7 +86,7 @@ pub(crate) fn a_wrong_api_key_is_refused_by_the_broker() {
 }
 
 /// Joins a device and lets it send once.
-fn with_session() -> (Network, Node) {
+pub(crate) fn with_session() -> (Network, Node) {
     let mut network = Network::start();
     let mut node = network.add_device("meter", 1, &Value::Null);
     network.join(&mut node);
@@ -145,7 +145,7 @@ fn after_exit(server: Server, data: &std::path::Path) -> Server {
 }
 
 /// The counters of all uplinks in the log of a stopped server.
-fn logged(data: &std::path::Path) -> Vec<u32> {
+pub(crate) fn logged(data: &std::path::Path) -> Vec<u32> {
     let store = EmbeddedStore::open(data, Options::default()).unwrap();
     let filter = LogFilter::application(APPLICATION.parse().unwrap());
     let entries = store.read(&Cursor::start(), &filter);
