@@ -143,7 +143,16 @@ mod tests {
         Config {
             data: directory.join("data"),
             listen: [127, 0, 0, 1].into(),
-            ports: crate::config::Ports { udp: 0, mqtt: 0, grpc: 0, http: 0, offset: 0 },
+            ports: crate::config::Ports {
+                udp: 0,
+                mqtt: 0,
+                mqtt_tls: 0,
+                mqtt_ws: 0,
+                mqtt_wss: 0,
+                grpc: 0,
+                http: 0,
+                offset: 0,
+            },
             ..Config::default()
         }
     }

@@ -22,6 +22,9 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     let all = [
         ("udp", Protocol::Udp, ports.udp),
         ("mqtt", Protocol::Tcp, ports.mqtt),
+        ("mqtt_tls", Protocol::Tcp, ports.mqtt_tls),
+        ("mqtt_ws", Protocol::Tcp, ports.mqtt_ws),
+        ("mqtt_wss", Protocol::Tcp, ports.mqtt_wss),
         ("grpc", Protocol::Tcp, ports.grpc),
         ("http", Protocol::Tcp, ports.http),
     ];
