@@ -70,7 +70,12 @@ impl IdentityServer {
             }
             _ => {}
         }
-        Ok(Principal { caller: Caller::ApiKey { entity, id: key.id, rights }, is_admin, universal })
+        Ok(Principal {
+            caller: Caller::ApiKey { entity, id: key.id, rights },
+            is_admin,
+            universal,
+            call: None,
+        })
     }
 
     /// Checks a user's password (IS-28).
@@ -97,7 +102,7 @@ impl IdentityServer {
         }
         let is_admin = is_working_admin(&user);
         let universal = if is_admin { self.admin_rights() } else { Rights::NONE };
-        Ok(Principal { caller: Caller::User(id.clone()), is_admin, universal })
+        Ok(Principal { caller: Caller::User(id.clone()), is_admin, universal, call: None })
     }
 
     /// Gives a caller's rights on an entity, implied ones included.

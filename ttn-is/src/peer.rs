@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use ttn_core::{
+    auth::Principal,
     eui::{DevEui, GatewayEui, JoinEui},
-    id::{ApplicationId, DeviceIds, DeviceKey, FrequencyPlanId, GatewayId, GatewayIds},
+    id::{ApplicationId, DeviceIds, DeviceKey, EntityId, FrequencyPlanId, GatewayId, GatewayIds},
     msg::{Location, LocationSource, PathConstraint},
     peer::{
         ApplicationInfo, DeviceInfo, DeviceUpdate, DeviceVersionIds, Directory, GatewayInfo,
-        PeerError,
+        GatewayReport, PeerError,
     },
     store::Replaces,
     time::Timestamp,
@@ -59,6 +60,23 @@ impl IdentityServer {
         Ok(self.store.record::<Device>(&key.value).await?.map(|device| device.value))
     }
 
+    async fn take_report(&self, id: &GatewayId, report: &GatewayReport) -> Result<(), Error> {
+        let entity = EntityId::Gateway(id.clone());
+        let mut known = self.live::<record::Gateway>(&entity).await?.value;
+        let changed = apply_report(&mut known, report);
+        if changed.is_empty() {
+            return Ok(());
+        }
+        // The gateway itself says so, whoever asked.
+        let caller = Principal::anonymous();
+        let write =
+            self.update_entity::<record::Gateway, _>(&caller, &entity, &changed, |gateway| {
+                apply_report(gateway, report);
+                Ok(())
+            });
+        write.await.map(drop)
+    }
+
     /// Notes when a device was last heard; never goes back in time.
     pub(crate) async fn see(&self, key: &DeviceKey, at: Timestamp) -> Result<(), Error> {
         self.change_device(key, |device| {
@@ -96,6 +114,38 @@ impl IdentityServer {
     }
 }
 
+/// Gives the names of the fields that changed.
+fn apply_report(gateway: &mut record::Gateway, report: &GatewayReport) -> Vec<String> {
+    let mut changed = Vec::new();
+    if let Some(place) = report.location {
+        let place = record::Location {
+            latitude: place.latitude,
+            longitude: place.longitude,
+            altitude: place.altitude,
+            accuracy: place.accuracy,
+            source: 1,
+        };
+        if gateway.antennas.is_empty() {
+            gateway.antennas.push(record::Antenna::default());
+        }
+        if let Some(antenna) = gateway.antennas.first_mut()
+            && antenna.location != Some(place)
+        {
+            antenna.location = Some(place);
+            changed.push("antennas".to_owned());
+        }
+    }
+    let mut attributes = false;
+    for (name, value) in &report.attributes {
+        let before = gateway.attributes.insert(name.clone(), value.clone());
+        attributes |= before.as_ref() != Some(value);
+    }
+    if attributes {
+        changed.push("attributes".to_owned());
+    }
+    changed
+}
+
 fn gateway_info(id: &GatewayId, gateway: &record::Gateway) -> GatewayInfo {
     let plans = gateway.frequency_plan_ids.iter().chain(
         // Old clients only set the single field.
@@ -123,6 +173,9 @@ fn gateway_info(id: &GatewayId, gateway: &record::Gateway) -> GatewayInfo {
             .collect(),
         location_public: gateway.location_public,
         status_public: gateway.status_public,
+        update_location_from_status: gateway.update_location_from_status,
+        disable_packet_broker_forwarding: gateway.disable_packet_broker_forwarding,
+        gateway_server_address: gateway.gateway_server_address.clone(),
     }
 }
 
@@ -233,6 +286,10 @@ impl Directory for IdentityServer {
             _ => false,
         });
         Ok(changed.await?)
+    }
+
+    async fn report_gateway(&self, id: &GatewayId, report: GatewayReport) -> Result<(), PeerError> {
+        Ok(self.take_report(id, &report).await?)
     }
 
     async fn report_last_seen(&self, seen: Vec<(DeviceKey, Timestamp)>) -> Result<(), PeerError> {

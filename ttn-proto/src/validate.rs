@@ -201,6 +201,19 @@ impl<'a> Validator<'a> {
         if value == 0 && ignores_empty(rules) {
             return Ok(());
         }
+        // A maximum below the minimum allows what is outside: nothing, or from so much on.
+        let outside = rules.iter().find_map(|rule| match rule {
+            Rule::Max(max) => rules.iter().find_map(|other| match other {
+                Rule::Min(min) if max < min => Some((*max, *min)),
+                _ => None,
+            }),
+            _ => None,
+        });
+        if let Some((max, min)) = outside {
+            return self.hold(value <= max || value >= min, || {
+                format!("must be at most {max} or at least {min}")
+            });
+        }
         for rule in rules {
             match *rule {
                 Rule::Max(max) => self.hold(value <= max, || format!("must be at most {max}"))?,

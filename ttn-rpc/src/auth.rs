@@ -1,9 +1,15 @@
 //! Who calls: credentials and ids in request metadata.
 
+use std::sync::Arc;
+
+use tonic::Request;
 use tonic::metadata::MetadataMap;
 use ttn_core::auth::Credentials;
 use ttn_core::error::{ErrorBody, ErrorKind};
+use ttn_core::event::EventCaller;
 use ttn_core::id::GatewayId;
+use ttn_core::msg::CORRELATION_ID_LENGTH_MAX;
+use ttn_proto::rpc::Rpc;
 
 /// The longest `authorization` that is looked at.
 const AUTHORIZATION_LENGTH_MAX: usize = 4096;
@@ -65,6 +71,42 @@ pub fn forwarded_for(metadata: &MetadataMap) -> Vec<String> {
 /// The id that the caller gave to the request.
 pub fn request_id(metadata: &MetadataMap) -> Option<&str> {
     metadata.get("x-request-id")?.to_str().ok()
+}
+
+/// The correlation id of a call, `rpc:/ttn.lorawan.v3.<service>/<name>:<request id>` (EVT-07); none if the caller's request
+/// id makes it too long.
+pub fn correlation_id<T>(request: &Request<T>) -> Option<Arc<str>> {
+    let rpc = request.extensions().get::<&'static Rpc>()?;
+    let id = format!("rpc:{}:{}", rpc.path, request_id(request.metadata())?);
+    (id.len() <= CORRELATION_ID_LENGTH_MAX).then(|| id.into())
+}
+
+/// Who calls, as events tell it (EVT-01): the kind and id of his token, never its secret.
+pub fn event_caller<T>(request: &Request<T>) -> EventCaller {
+    let metadata = request.metadata();
+    let agent = ["grpcgateway-user-agent", "user-agent"].iter().find_map(|key| metadata.get(*key));
+    let mut caller = EventCaller {
+        remote_ip: forwarded_for(metadata).pop().unwrap_or_default(),
+        user_agent: agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default().to_owned(),
+        correlation_id: correlation_id(request),
+        ..EventCaller::default()
+    };
+    match credentials(metadata) {
+        Ok(Credentials::Bearer(token)) => {
+            let mut parts = token.split('.');
+            caller.authentication = "Bearer";
+            caller.token_type = match parts.next() {
+                Some("NNSXS") => "APIKey",
+                Some("MFRWG") => "AccessToken",
+                Some("ONZW4") => "SessionToken",
+                _ => "",
+            };
+            caller.token_id = parts.next().unwrap_or_default().to_owned();
+        }
+        Ok(Credentials::ClusterKey(_)) => caller.authentication = "ClusterKey",
+        _ => {}
+    }
+    caller
 }
 
 fn malformed(why: &str) -> ErrorBody {

@@ -5,6 +5,7 @@
 //!
 //! * [`server::Api`]: everything that one server offers, as an [`axum::Router`];
 //! * [`auth`]: credentials in request metadata;
+//! * [`events`]: the `Events` service over the event bus of a process;
 //! * [`status`]: errors of components as [`tonic::Status`], and back.
 //!
 //! ```
@@ -37,6 +38,7 @@
 //! ```
 
 pub mod auth;
+pub mod events;
 mod http;
 pub mod server;
 pub mod status;

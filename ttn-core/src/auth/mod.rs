@@ -4,12 +4,13 @@ mod right;
 
 pub use right::{Right, Rights};
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use subtle::ConstantTimeEq as _;
 
 use crate::{
     error::{ApiError, Attributes, ErrorKind},
+    event::EventCaller,
     id::{ApplicationId, EntityId, GatewayId, OrganizationId, UserId},
 };
 
@@ -72,19 +73,21 @@ pub struct Principal {
     pub is_admin: bool,
     /// Rights that he has on every entity.
     pub universal: Rights,
+    /// How he called, for events; `None` within the process.
+    pub call: Option<Arc<EventCaller>>,
 }
 
 impl Principal {
     /// The principal of calls within the cluster.
     #[must_use]
     pub fn cluster() -> Self {
-        Self { caller: Caller::Cluster, is_admin: false, universal: Rights::cluster() }
+        Self { caller: Caller::Cluster, is_admin: false, universal: Rights::cluster(), call: None }
     }
 
     /// The principal of calls without credentials.
     #[must_use]
     pub const fn anonymous() -> Self {
-        Self { caller: Caller::Anonymous, is_admin: false, universal: Rights::NONE }
+        Self { caller: Caller::Anonymous, is_admin: false, universal: Rights::NONE, call: None }
     }
 }
 

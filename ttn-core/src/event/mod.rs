@@ -1,21 +1,42 @@
 //! Events: what happened, to whom, and why.
+//!
+//! The names, who may see them and what they carry are one [table]; components refer to its rows with [`named`]. Events
+//! go to an [`EventSink`]; the one of a process is the [`EventBus`], which hands them to readers and keeps the last of
+//! every entity.
 
 mod bus;
+mod data;
+pub mod describe;
+mod filter;
+mod history;
+pub mod table;
 
-pub use bus::{EventBus, QUEUE_MAX, Subscription};
+pub use bus::{EventBus, Published, QUEUE_MAX, Subscription};
+pub use data::EventData;
+pub use filter::EventFilter;
+pub use history::HistoryConfig;
+pub use table::{find, named};
 
 use std::{fmt, sync::Arc};
 
 use crate::{auth::Right, id::EntityId, msg::CorrelationIds, time::Timestamp};
 
-/// The definition of an event: its name as in the API, and who may see it.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "consts of other crates")]
+/// The definition of an event (EVT-08).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct EventDefinition {
     /// The name, such as `ns.up.data.receive`.
     pub name: &'static str,
-    /// Rights of which one is needed to see it.
+    /// What happened, as a sentence.
+    pub description: &'static str,
+    /// Rights of which one is needed to see it; none for events that whoever may read the entity's events sees.
     pub visibility: &'static [Right],
+    /// The full name of the message that is its data; empty if none is declared.
+    pub data_type: &'static str,
+    /// Whether an event of an end device is shown under its application, too.
+    pub propagate_to_parent: bool,
+    /// Whether it tells who called, from where and with what.
+    pub names_caller: bool,
 }
 
 /// Something that happened.
@@ -30,8 +51,28 @@ pub struct Event {
     pub identifiers: Vec<EntityId>,
     /// What else belongs to it.
     pub correlation_ids: CorrelationIds,
+    /// Who caused it, if somebody called.
+    pub caller: Option<Arc<EventCaller>>,
     /// The reason and its numbers.
-    pub data: serde_json::Value,
+    pub data: EventData,
+}
+
+/// Who caused an event (EVT-01). What is not known is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "built by other crates")]
+pub struct EventCaller {
+    /// What was presented, such as `Bearer`.
+    pub authentication: &'static str,
+    /// Which kind of token it was, such as `APIKey`.
+    pub token_type: &'static str,
+    /// The id of the token; never its secret.
+    pub token_id: String,
+    /// The address that called.
+    pub remote_ip: String,
+    /// The program that called.
+    pub user_agent: String,
+    /// `rpc:…:<request id>`, the correlation id of the call.
+    pub correlation_id: Option<Arc<str>>,
 }
 
 /// Takes events. Publishing is synchronous and never blocks.

@@ -63,6 +63,8 @@ pub enum Up {
     ServiceData(ServiceData),
     /// The device sent data.
     Uplink(Box<UplinkUp>),
+    /// One measurement of an uplink; the uplink itself was the message before.
+    UplinkNormalized(Box<UplinkUp>),
 }
 
 /// Data from a device.

@@ -99,6 +99,8 @@ pub struct Scheduled {
     pub rx2: bool,
     /// From now to the start of the transmission.
     pub delay: Duration,
+    /// Whether the gateway has reported on transmissions before, so that a report can be waited for.
+    pub reports: bool,
     /// Why earlier windows and paths were not taken, in order; for the event.
     pub refused: Vec<crate::error::ErrorBody>,
 }

@@ -4,6 +4,7 @@
 mod application;
 mod downlink;
 mod join;
+mod receipt;
 mod uplink;
 
 pub use application::{
@@ -14,6 +15,7 @@ pub use downlink::{
     DownlinkPath, Scheduled, TransmissionId, TxAck, TxPriority, TxRequest, TxResult, TxWindow,
 };
 pub use join::{DlSettings, JoinAnswer, JoinRequest, SessionKeys};
+pub use receipt::Receipt;
 pub use uplink::{
     Location, LocationSource, PathConstraint, RxMetadata, TxSettings, Uplink, UplinkBatch,
 };

@@ -6,7 +6,7 @@ use crate::{
     eui::GatewayEui,
     frame::PhyPayload,
     id::GatewayId,
-    msg::CorrelationIds,
+    msg::{CorrelationIds, Receipt},
     radio::{DataRate, Frequency},
     time::{ConcentratorTime, Monotonic, Timestamp},
 };
@@ -120,6 +120,8 @@ pub struct Uplink {
     pub round_trip_p95: Option<core::time::Duration>,
     /// `gs:uplink:…` and what came before.
     pub correlation_ids: CorrelationIds,
+    /// To be settled when the frame survives a crash, or is dropped with a reason; `None` if nobody waits for that.
+    pub receipt: Option<Receipt>,
 }
 
 /// Frames that go together to the Network Server.

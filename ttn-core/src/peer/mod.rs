@@ -166,6 +166,22 @@ pub struct GatewayInfo {
     pub location_public: bool,
     /// Whether its status is public.
     pub status_public: bool,
+    /// Whether its location follows its status messages (GS-58).
+    pub update_location_from_status: bool,
+    /// Whether its traffic stays out of Packet Broker.
+    pub disable_packet_broker_forwarding: bool,
+    /// The address of its Gateway Server.
+    pub gateway_server_address: String,
+}
+
+/// What a gateway says of itself and the registry shall know.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "built by other crates")]
+pub struct GatewayReport {
+    /// Where its first antenna is (GS-58).
+    pub location: Option<Location>,
+    /// Attributes to set; others stay (GS-59).
+    pub attributes: Vec<(String, String)>,
 }
 
 /// An application as the Identity Server knows it.
@@ -271,6 +287,19 @@ pub trait Directory: fmt::Debug + Send + Sync + 'static {
         device: &DeviceKey,
         update: DeviceUpdate,
     ) -> Result<(), PeerError>;
+
+    /// Takes down what a gateway says of itself; what is known already changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The gateway does not exist, or the Identity Server cannot answer; a directory that keeps no such things says so.
+    async fn report_gateway(
+        &self,
+        _id: &GatewayId,
+        _report: GatewayReport,
+    ) -> Result<(), PeerError> {
+        Err(PeerError::Unavailable { relation: "Directory" })
+    }
 
     /// Reports when devices were last seen.
     ///

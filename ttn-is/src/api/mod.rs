@@ -52,7 +52,9 @@ impl Api {
     async fn caller<T: Sync>(&self, request: &Request<T>) -> Result<Principal, Status> {
         let credentials = ttn_rpc::auth::credentials(request.metadata());
         let credentials = credentials.map_err(|body| ttn_rpc::status::from_body(&body))?;
-        self.0.authenticate(&credentials).await.map_err(status)
+        let principal = self.0.authenticate(&credentials).await.map_err(status)?;
+        let call = Some(Arc::new(ttn_rpc::auth::event_caller(request)));
+        Ok(Principal { call, ..principal })
     }
 }
 

@@ -64,7 +64,7 @@ impl IdentityServer {
         self.require_entity(entity).await?;
         let issued = self.new_key(entity, name, rights, expires_at).await;
         put_key(Transaction::new(), &issued.key, Replaces::Nothing).commit(&*self.store).await?;
-        self.publish(&kind.events.key_create, entity, serde_json::Value::Null);
+        self.publish(caller, &kind.events.key_create, entity, serde_json::Value::Null);
         Ok(issued)
     }
 
@@ -162,7 +162,7 @@ impl IdentityServer {
             let write = Transaction::new().put(&key, Replaces::Revision(revision));
             match write.commit(&*self.store).await {
                 Ok(_) => {
-                    self.publish(&kind.events.key_update, entity, serde_json::Value::Null);
+                    self.publish(caller, &kind.events.key_update, entity, serde_json::Value::Null);
                     return Ok(key);
                 }
                 Err(WriteError::Conflict { .. }) => {}
@@ -192,7 +192,7 @@ impl IdentityServer {
             .delete(Table::ApiKeyOfEntity, of_entity, Replaces::Any)
             .commit(&*self.store)
             .await?;
-        self.publish(&kind.events.key_delete, entity, serde_json::Value::Null);
+        self.publish(caller, &kind.events.key_delete, entity, serde_json::Value::Null);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use ttn_core::{
-    auth::{Right, Rights},
+    auth::{Principal, Right, Rights},
     id::{EntityId, UserId},
     store::Replaces,
 };
@@ -62,7 +62,12 @@ impl IdentityServer {
         let issued = self.new_key(&entity, "admin", Rights::from_iter([Right::All]), None).await;
         let transaction = put_key(Transaction::new(), &issued.key, Replaces::Nothing);
         self.insert(&mut user, &entity, transaction).await?;
-        self.publish(&crate::event::USER.create, &entity, serde_json::Value::Null);
+        self.publish(
+            &Principal::cluster(),
+            &crate::event::USER.create,
+            &entity,
+            serde_json::Value::Null,
+        );
         Ok(Some(Admin { api_key: issued.token }))
     }
 

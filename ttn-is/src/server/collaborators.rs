@@ -108,16 +108,18 @@ impl IdentityServer {
             }
             let (transaction, event) = if new.is_empty() {
                 let delete = delete_membership(transaction, &membership, replaces);
-                (delete, &kind.events.collaborator_delete)
+                (delete, kind.events.collaborators.as_ref().map(|events| &events.delete))
             } else {
                 let key = membership.key_of_account();
                 let put = transaction.put(&membership, replaces);
                 let put = put.set(Table::MembershipOfAccount, key, Vec::new(), Replaces::Any);
-                (put, &kind.events.collaborator_update)
+                (put, kind.events.collaborators.as_ref().map(|events| &events.update))
             };
             match transaction.commit(&*self.store).await {
                 Ok(_) => {
-                    self.publish(event, entity, serde_json::Value::Null);
+                    if let Some(event) = event {
+                        self.publish(caller, event, entity, serde_json::Value::Null);
+                    }
                     return Ok(());
                 }
                 Err(WriteError::Conflict { .. }) => {}

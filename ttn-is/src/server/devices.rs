@@ -56,7 +56,12 @@ impl IdentityServer {
             }
             match transaction.commit(&*self.store).await {
                 Ok(_) => {
-                    self.publish(&event::END_DEVICE_CREATE, &entity, serde_json::Value::Null);
+                    self.publish(
+                        caller,
+                        &event::END_DEVICE_CREATE,
+                        &entity,
+                        serde_json::Value::Null,
+                    );
                     return Ok(device);
                 }
                 Err(WriteError::Conflict { table: Table::Device, .. }) => {
@@ -156,7 +161,7 @@ impl IdentityServer {
             let write = Transaction::new().put(&device, Replaces::Revision(revision));
             match write.commit(&*self.store).await {
                 Ok(_) => {
-                    self.publish(&event::END_DEVICE_UPDATE, &entity, fields.into());
+                    self.publish(caller, &event::END_DEVICE_UPDATE, &entity, fields.into());
                     return Ok(device);
                 }
                 Err(error) if is_conflict_in(&error, Table::Device) => {}
@@ -186,7 +191,12 @@ impl IdentityServer {
             }
             match transaction.commit(&*self.store).await {
                 Ok(_) => {
-                    self.publish(&event::END_DEVICE_DELETE, &entity, serde_json::Value::Null);
+                    self.publish(
+                        caller,
+                        &event::END_DEVICE_DELETE,
+                        &entity,
+                        serde_json::Value::Null,
+                    );
                     return Ok(());
                 }
                 Err(WriteError::Conflict { .. }) => {}

@@ -100,7 +100,7 @@ macro_rules! public_methods {
             {
                 let entity = EntityId::$variant(id.clone());
                 self.authorize(caller, &entity, &[<$record as Entity>::KIND.settings]).await?;
-                self.update_entity(&entity, fields, change).await
+                self.update_entity(caller, &entity, fields, change).await
             }
         }
     };
@@ -163,10 +163,10 @@ impl IdentityServer {
         let kind = Kind::require(entity)?;
         self.authorize(caller, entity, &[kind.delete]).await?;
         match entity {
-            EntityId::Application(_) => self.delete_entity::<Application>(entity).await,
-            EntityId::Gateway(_) => self.delete_entity::<Gateway>(entity).await,
-            EntityId::Organization(_) => self.delete_entity::<Organization>(entity).await,
-            _ => self.delete_user(entity).await,
+            EntityId::Application(_) => self.delete_entity::<Application>(caller, entity).await,
+            EntityId::Gateway(_) => self.delete_entity::<Gateway>(caller, entity).await,
+            EntityId::Organization(_) => self.delete_entity::<Organization>(caller, entity).await,
+            _ => self.delete_user(caller, entity).await,
         }
     }
 
@@ -179,10 +179,10 @@ impl IdentityServer {
         let kind = Kind::require(entity)?;
         self.authorize(caller, entity, &[kind.delete]).await?;
         match entity {
-            EntityId::Application(_) => self.restore_entity::<Application>(entity).await,
-            EntityId::Gateway(_) => self.restore_entity::<Gateway>(entity).await,
-            EntityId::Organization(_) => self.restore_entity::<Organization>(entity).await,
-            _ => self.restore_entity::<crate::record::User>(entity).await,
+            EntityId::Application(_) => self.restore_entity::<Application>(caller, entity).await,
+            EntityId::Gateway(_) => self.restore_entity::<Gateway>(caller, entity).await,
+            EntityId::Organization(_) => self.restore_entity::<Organization>(caller, entity).await,
+            _ => self.restore_entity::<crate::record::User>(caller, entity).await,
         }
     }
 
@@ -199,10 +199,10 @@ impl IdentityServer {
         }
         self.authorize(caller, entity, &[kind.delete]).await?;
         match entity {
-            EntityId::Application(_) => self.purge_entity::<Application>(entity).await,
-            EntityId::Gateway(_) => self.purge_entity::<Gateway>(entity).await,
-            EntityId::Organization(_) => self.purge_entity::<Organization>(entity).await,
-            _ => self.purge_entity::<crate::record::User>(entity).await,
+            EntityId::Application(_) => self.purge_entity::<Application>(caller, entity).await,
+            EntityId::Gateway(_) => self.purge_entity::<Gateway>(caller, entity).await,
+            EntityId::Organization(_) => self.purge_entity::<Organization>(caller, entity).await,
+            _ => self.purge_entity::<crate::record::User>(caller, entity).await,
         }
     }
 
@@ -233,7 +233,7 @@ impl IdentityServer {
         let owner = Membership::new(&entity, collaborator, Rights::from_iter([ALL]));
         let transaction = put_membership(Transaction::new(), &owner);
         self.insert(&mut record, &entity, transaction).await?;
-        self.publish(&E::KIND.events.create, &entity, serde_json::Value::Null);
+        self.publish(caller, &E::KIND.events.create, &entity, serde_json::Value::Null);
         Ok(record)
     }
 
@@ -262,6 +262,7 @@ impl IdentityServer {
 
     pub(crate) async fn update_entity<E, F>(
         &self,
+        caller: &Principal,
         entity: &EntityId,
         fields: &[String],
         mut change: F,
@@ -297,7 +298,7 @@ impl IdentityServer {
             self.forget(entity);
             match written {
                 Ok(_) => {
-                    self.publish(&E::KIND.events.update, entity, fields.into());
+                    self.publish(caller, &E::KIND.events.update, entity, fields.into());
                     return Ok(record);
                 }
                 Err(error) if is_conflict_in(&error, E::TABLE) => {}
@@ -307,7 +308,11 @@ impl IdentityServer {
         Err(contention(entity))
     }
 
-    pub(crate) async fn delete_entity<E: Entity>(&self, entity: &EntityId) -> Result<(), Error> {
+    pub(crate) async fn delete_entity<E: Entity>(
+        &self,
+        caller: &Principal,
+        entity: &EntityId,
+    ) -> Result<(), Error> {
         for _ in 0..TRIES {
             let Versioned { revision, value: mut record } = self.live::<E>(entity).await?;
             *record.common().deleted_at = Some(self.clock.utc().into());
@@ -319,14 +324,18 @@ impl IdentityServer {
             if let EntityId::Application(id) = entity {
                 transaction = self.without_devices(id, transaction).await?;
             }
-            if self.finish(transaction, entity, &E::KIND.events.delete).await? {
+            if self.finish(caller, transaction, entity, &E::KIND.events.delete).await? {
                 return Ok(());
             }
         }
         Err(contention(entity))
     }
 
-    async fn restore_entity<E: Entity>(&self, entity: &EntityId) -> Result<(), Error> {
+    async fn restore_entity<E: Entity>(
+        &self,
+        caller: &Principal,
+        entity: &EntityId,
+    ) -> Result<(), Error> {
         for _ in 0..TRIES {
             let stored = self.store.record::<E>(&entity.uid()).await?;
             let not_found = || Error::NotFound { entity: entity.clone() };
@@ -345,7 +354,7 @@ impl IdentityServer {
             self.forget(entity);
             match written {
                 Ok(_) => {
-                    self.publish(&E::KIND.events.restore, entity, serde_json::Value::Null);
+                    self.publish(caller, &E::KIND.events.restore, entity, serde_json::Value::Null);
                     return Ok(());
                 }
                 Err(error) if is_conflict_in(&error, E::TABLE) => {}
@@ -355,7 +364,11 @@ impl IdentityServer {
         Err(contention(entity))
     }
 
-    async fn purge_entity<E: Entity>(&self, entity: &EntityId) -> Result<(), Error> {
+    async fn purge_entity<E: Entity>(
+        &self,
+        caller: &Principal,
+        entity: &EntityId,
+    ) -> Result<(), Error> {
         for _ in 0..TRIES {
             let stored = self.store.record::<E>(&entity.uid()).await?;
             let not_found = || Error::NotFound { entity: entity.clone() };
@@ -371,7 +384,7 @@ impl IdentityServer {
                 transaction = self.without_devices(id, transaction).await?;
             }
             transaction = self.without_belongings(entity, transaction).await?;
-            if self.finish(transaction, entity, &E::KIND.events.purge).await? {
+            if self.finish(caller, transaction, entity, &E::KIND.events.purge).await? {
                 return Ok(());
             }
         }
@@ -423,6 +436,7 @@ impl IdentityServer {
     /// Commits; false if somebody else was faster.
     async fn finish(
         &self,
+        caller: &Principal,
         transaction: Transaction,
         entity: &EntityId,
         event: &'static EventDefinition,
@@ -431,7 +445,7 @@ impl IdentityServer {
         self.forget(entity);
         match written {
             Ok(_) => {
-                self.publish(event, entity, serde_json::Value::Null);
+                self.publish(caller, event, entity, serde_json::Value::Null);
                 Ok(true)
             }
             Err(WriteError::Conflict { .. }) => Ok(false),

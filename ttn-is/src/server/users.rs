@@ -55,7 +55,7 @@ impl IdentityServer {
         user.password_hash = self.hasher.hash(password, PASSWORD_ITERATIONS, &*self.entropy).await;
         user.password_updated_at = Some(self.clock.utc().into());
         self.insert(&mut user, &entity, Transaction::new()).await?;
-        self.publish(&event::USER.create, &entity, serde_json::Value::Null);
+        self.publish(caller, &event::USER.create, &entity, serde_json::Value::Null);
         Ok(user)
     }
 
@@ -114,7 +114,7 @@ impl IdentityServer {
         self.authorize(caller, &entity, &[User::KIND.settings]).await?;
         let others = self.other_admin(id).await?;
         let is_admin = is_full_admin(caller);
-        self.update_entity(&entity, fields, |user: &mut User| {
+        self.update_entity(caller, &entity, fields, |user: &mut User| {
             let old = user.clone();
             change(user)?;
             check_email(&user.primary_email_address)?;
@@ -165,7 +165,7 @@ impl IdentityServer {
             let user = &mut stored.value;
             if !self.hasher.verify(old, &user.password_hash, &*self.clock).await {
                 let data = serde_json::Value::Null;
-                self.publish(&event::USER_INCORRECT_PASSWORD, &entity, data);
+                self.publish(caller, &event::USER_INCORRECT_PASSWORD, &entity, data);
                 return Err(Error::OldPassword);
             }
             if old == new {
@@ -180,7 +180,7 @@ impl IdentityServer {
             match write.commit(&*self.store).await {
                 Ok(_) => {
                     let fields = ["password".to_owned(), "password_updated_at".to_owned()];
-                    self.publish(&event::USER.update, &entity, fields.to_vec().into());
+                    self.publish(caller, &event::USER.update, &entity, fields.to_vec().into());
                     return Ok(());
                 }
                 Err(WriteError::Conflict { .. }) => {}
@@ -190,14 +190,18 @@ impl IdentityServer {
         Err(contention(&entity))
     }
 
-    pub(crate) async fn delete_user(&self, entity: &EntityId) -> Result<(), Error> {
+    pub(crate) async fn delete_user(
+        &self,
+        caller: &Principal,
+        entity: &EntityId,
+    ) -> Result<(), Error> {
         if let EntityId::User(id) = entity
             && self.live::<User>(entity).await?.value.admin
             && !self.other_admin(id).await?
         {
             return Err(Error::LastAdmin { id: id.to_string() });
         }
-        self.delete_entity::<User>(entity).await
+        self.delete_entity::<User>(caller, entity).await
     }
 
     /// Whether somebody else is an administrator who can work.

@@ -47,6 +47,17 @@ pub fn write(any: &Any, w: &mut Writer) {
     w.end_object();
 }
 
+/// Makes the message of a full name, such as `ttn.lorawan.v3.UplinkMessage`, from its JSON.
+///
+/// # Errors
+///
+/// There is no such message, or the JSON is another's.
+pub fn from_json(name: &str, value: Value) -> Result<Any, JsonError> {
+    let entry = entry(name).ok_or_else(|| JsonError::expected("the name of a message"))?;
+    let value = (entry.read)(value)?.encode_to_vec();
+    Ok(Any { type_url: format!("{DOMAIN}{name}"), value })
+}
+
 /// Reads what [`write`] writes.
 pub(crate) fn read(value: Value) -> Result<Any, JsonError> {
     let Value::Object(mut fields) = value else {

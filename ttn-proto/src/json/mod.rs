@@ -11,7 +11,7 @@ mod write;
 
 use crate::message::ApiMessage;
 
-pub use self::any::write as write_any;
+pub use self::any::{from_json as to_any, write as write_any};
 pub use self::codec::{from_proto_value, to_proto_value};
 pub use self::time::{format_duration, format_timestamp, parse_go_duration, parse_timestamp};
 pub use self::write::Writer;

@@ -18,6 +18,9 @@ use super::{Api, MESSAGE_SIZE_MAX};
 /// Answers one call.
 pub(super) async fn handle(api: Api, mut request: HttpRequest) -> HttpResponse<Body> {
     forwarded_for(&mut request);
+    if let Ok(id) = HeaderValue::try_from(api.request_id()) {
+        request.headers_mut().entry("x-request-id").or_insert(id);
+    }
     let method = match api.method_by_path(request.uri().path()) {
         Ok(method) => method.clone(),
         Err(status) => return status.into_http(),

@@ -177,8 +177,9 @@ impl Api {
     pub(crate) async fn unary(
         &self,
         method: &Method,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Result<Response<Outgoing>, Status> {
+        request.extensions_mut().insert(method.rpc());
         let deadline = deadline::of(request.metadata());
         let call = AssertUnwindSafe(method.unary(request, self.now())).catch_unwind();
         let result = deadline::within(deadline, &*self.shared.clock, call).await;
@@ -190,8 +191,9 @@ impl Api {
     pub(crate) async fn server_stream(
         &self,
         method: &Method,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Result<Response<BoxStream<Outgoing>>, Status> {
+        request.extensions_mut().insert(method.rpc());
         let call = AssertUnwindSafe(method.server_stream(request, self.now())).catch_unwind();
         let result = call.await.unwrap_or_else(|_| Err(recovered(method)));
         self.stamp_stream(result)
@@ -201,8 +203,9 @@ impl Api {
     pub(crate) async fn duplex(
         &self,
         method: &Method,
-        request: Request<BoxStream<Incoming>>,
+        mut request: Request<BoxStream<Incoming>>,
     ) -> Result<Response<BoxStream<Outgoing>>, Status> {
+        request.extensions_mut().insert(method.rpc());
         let call = AssertUnwindSafe(method.duplex(request, self.now())).catch_unwind();
         let result = call.await.unwrap_or_else(|_| Err(recovered(method)));
         self.stamp_stream(result)

@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ttn-as", COMPONENT),
     ("ttn-is", COMPONENT),
     ("ttn-js", COMPONENT),
-    ("ttn-store-embedded", &["ttn-core", "ttn-ns", "ttn-as", "ttn-is", "ttn-js"]),
+    ("ttn-store-embedded", &["ttn-core", "ttn-mac", "ttn-ns", "ttn-as", "ttn-is", "ttn-js"]),
     ("ttn-testkit", &["ttn-core", "ttn-mac"]),
     ("xtask", &[]),
 ];

@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules of the house that a machine can check.
 
 mod edges;
+mod events;
 mod files;
 mod sources;
 
@@ -31,6 +32,7 @@ pub(crate) fn run() -> Result<()> {
     let mut findings = Vec::new();
     findings.extend(edges::check(&root)?);
     let tracked = tracked_files(&root)?;
+    findings.extend(events::check(&root, &tracked)?);
     findings.extend(files::check(&root, &tracked)?);
     findings.extend(sources::check(&root, &tracked)?);
     for finding in &findings {

@@ -1309,7 +1309,7 @@ impl ApiMessage for v3::MessagePayloadFormatters {
             v.leave();
         }
         if v.enter("up_formatter_parameter") {
-            v.string(&self.up_formatter_parameter, &[Rule::MaxLen(40960)])?;
+            v.string(&self.up_formatter_parameter, &[Rule::MaxLen(1048576)])?;
             v.leave();
         }
         if v.enter("down_formatter") {
@@ -1317,7 +1317,7 @@ impl ApiMessage for v3::MessagePayloadFormatters {
             v.leave();
         }
         if v.enter("down_formatter_parameter") {
-            v.string(&self.down_formatter_parameter, &[Rule::MaxLen(40960)])?;
+            v.string(&self.down_formatter_parameter, &[Rule::MaxLen(1048576)])?;
             v.leave();
         }
         Ok(())
