@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ttn_core::{
     clock::Clock,
     event::{Events, NoEvents},
+    limit::RateLimiter,
     peer::Peers,
     rand::Entropy,
 };
@@ -25,6 +26,7 @@ pub struct GatewayServerBuilder {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) peers: Arc<dyn Peers>,
     pub(crate) events: Events,
+    pub(crate) limiter: Option<Arc<dyn RateLimiter>>,
     frontends: Vec<Box<dyn Frontend>>,
 }
 
@@ -41,6 +43,7 @@ impl GatewayServerBuilder {
             entropy,
             peers,
             events: Arc::new(NoEvents::default()),
+            limiter: None,
             frontends: vec![],
         }
     }
@@ -48,6 +51,12 @@ impl GatewayServerBuilder {
     /// Publishes events there; nowhere unless said.
     pub fn events(mut self, events: Events) -> Self {
         self.events = events;
+        self
+    }
+
+    /// Limits what comes from one address (GS-18); nothing does unless said.
+    pub fn limiter(mut self, limiter: Arc<dyn RateLimiter>) -> Self {
+        self.limiter = Some(limiter);
         self
     }
 

@@ -96,6 +96,22 @@ pub enum Error {
     UplinkToken,
 }
 
+impl Error {
+    /// Whether trying again soon may help: another component does not answer yet, or did not just now.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        let Self::Peer(error) = self else { return false };
+        matches!(
+            error.kind(),
+            ErrorKind::Aborted
+                | ErrorKind::Canceled
+                | ErrorKind::DeadlineExceeded
+                | ErrorKind::ResourceExhausted
+                | ErrorKind::Unavailable
+        )
+    }
+}
+
 impl ApiError for Error {
     fn namespace(&self) -> &'static str {
         match self {

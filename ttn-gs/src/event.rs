@@ -1,20 +1,18 @@
 //! Events of the Gateway Server (GS-78).
 
 use ttn_core::{
-    auth::Right,
     error::ErrorBody,
-    event::{Event, EventDefinition, Events},
+    event::{Event, EventData, EventDefinition, Events, named},
     id::GatewayId,
     msg::CorrelationIds,
     time::Timestamp,
 };
 
 macro_rules! events {
-    ($($name:ident = $text:literal, [$($right:ident),+];)*) => {
+    ($($name:ident = $text:literal;)*) => {
         $(
             #[doc = concat!("`", $text, "`")]
-            pub static $name: EventDefinition =
-                EventDefinition { name: $text, visibility: &[$(Right::$right),+] };
+            pub static $name: EventDefinition = named($text);
         )*
 
         /// Every event of this crate.
@@ -23,22 +21,22 @@ macro_rules! events {
 }
 
 events! {
-    CONNECT = "gs.gateway.connect", [GatewayLink, GatewayStatusRead];
-    CONNECTION_STATS = "gs.gateway.connection.stats", [GatewayLink, GatewayStatusRead];
-    DISCONNECT = "gs.gateway.disconnect", [GatewayLink, GatewayStatusRead];
-    DOWN_SCHEDULE_ATTEMPT = "gs.down.schedule.attempt", [GatewayTrafficRead];
-    DOWN_SCHEDULE_FAIL = "gs.down.schedule.fail", [GatewayTrafficRead];
-    DOWN_SEND = "gs.down.send", [GatewayTrafficRead];
-    DOWN_TX_FAIL = "gs.down.tx.fail", [GatewayTrafficRead];
-    DOWN_TX_SUCCESS = "gs.down.tx.success", [GatewayTrafficRead];
-    STATUS_RECEIVE = "gs.status.receive", [GatewayStatusRead];
-    TX_ACK_DROP = "gs.txack.drop", [GatewayStatusRead];
-    TX_ACK_FORWARD = "gs.txack.forward", [GatewayTrafficRead];
-    TX_ACK_RECEIVE = "gs.txack.receive", [GatewayTrafficRead];
-    UP_DROP = "gs.up.drop", [GatewayTrafficRead];
-    UP_FORWARD = "gs.up.forward", [GatewayTrafficRead];
-    UP_RECEIVE = "gs.up.receive", [GatewayTrafficRead];
-    UP_REPEAT = "gs.io.up.repeat", [GatewayTrafficRead];
+    CONNECT = "gs.gateway.connect";
+    CONNECTION_STATS = "gs.gateway.connection.stats";
+    DISCONNECT = "gs.gateway.disconnect";
+    DOWN_SCHEDULE_ATTEMPT = "gs.down.schedule.attempt";
+    DOWN_SCHEDULE_FAIL = "gs.down.schedule.fail";
+    DOWN_SEND = "gs.down.send";
+    DOWN_TX_FAIL = "gs.down.tx.fail";
+    DOWN_TX_SUCCESS = "gs.down.tx.success";
+    STATUS_RECEIVE = "gs.status.receive";
+    TX_ACK_DROP = "gs.txack.drop";
+    TX_ACK_FORWARD = "gs.txack.forward";
+    TX_ACK_RECEIVE = "gs.txack.receive";
+    UP_DROP = "gs.up.drop";
+    UP_FORWARD = "gs.up.forward";
+    UP_RECEIVE = "gs.up.receive";
+    UP_REPEAT = "gs.io.up.repeat";
 }
 
 /// Publishes events about gateways.
@@ -51,13 +49,13 @@ impl Publisher {
     }
 
     /// Publishes an event; its data is made only if somebody reads it.
-    pub(crate) fn gateway(
+    pub(crate) fn gateway<D: Into<EventData>>(
         &self,
         definition: &'static EventDefinition,
         time: Timestamp,
         gateway: &GatewayId,
         correlation_ids: &CorrelationIds,
-        data: impl FnOnce() -> serde_json::Value,
+        data: impl FnOnce() -> D,
     ) {
         if !self.0.is_enabled() {
             return;
@@ -67,7 +65,8 @@ impl Publisher {
             time,
             identifiers: vec![gateway.clone().into()],
             correlation_ids: correlation_ids.clone(),
-            data: data(),
+            caller: None,
+            data: data().into(),
         });
     }
 }

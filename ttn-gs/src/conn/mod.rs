@@ -26,15 +26,16 @@ use std::{
 
 use parking_lot::Mutex;
 use ttn_core::{
+    auth::Credentials,
     error::{ApiError, ErrorKind},
-    id::{GatewayId, GatewayIds},
+    id::{FrequencyPlanId, GatewayId, GatewayIds},
     peer::GatewayInfo,
     time::{ConcentratorTime, Monotonic, Now, Timestamp},
 };
 
 use crate::{
     error::Error,
-    frontend::{ConnectRequest, DownlinkSink, GatewayDown},
+    frontend::{ConnectRequest, DownlinkSink, GatewayDown, GatewayRef},
     sched::{LEAD_MIN, QUEUE_DELAY, Rules, Scheduler},
 };
 
@@ -49,6 +50,11 @@ pub struct Connection {
     sink: Arc<dyn DownlinkSink>,
     closed: AtomicBool,
     downlink_path: AtomicBool,
+    pushing: AtomicBool,
+    authenticated: bool,
+    gateway: GatewayRef,
+    credentials: Credentials,
+    fallback_plan: Option<FrequencyPlanId>,
     downlinks_waiting: AtomicUsize,
     state: Mutex<State>,
 }
@@ -61,6 +67,8 @@ pub(crate) struct State {
     pub(crate) repeats: RepeatFilter,
     pub(crate) stats: ConnectionStats,
     pub(crate) changed: bool,
+    /// When the registry was told last where the gateway is (GS-58).
+    pub(crate) location_told: Option<Monotonic>,
 }
 
 /// What outlives a connection: the concentrator's clock and what it has sent.
@@ -74,6 +82,8 @@ pub(crate) struct Radio {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DisconnectReason {
+    /// The registration changed in a way that matters to the connection, or is gone (GS-07, GS-08).
+    Changed,
     /// The gateway was silent for too long (GS-19).
     Expired,
     /// The gateway connected anew (GS-05).
@@ -103,6 +113,11 @@ impl Connection {
             sink: request.sink.clone(),
             closed: AtomicBool::new(false),
             downlink_path: AtomicBool::new(false),
+            pushing: AtomicBool::new(true),
+            authenticated: request.authenticated,
+            gateway: request.gateway.clone(),
+            credentials: request.credentials.clone(),
+            fallback_plan: request.fallback_frequency_plan.clone(),
             downlinks_waiting: AtomicUsize::new(0),
             state: Mutex::new(State {
                 radio,
@@ -110,6 +125,7 @@ impl Connection {
                 repeats: RepeatFilter::default(),
                 stats,
                 changed: true,
+                location_told: None,
             }),
         }
     }
@@ -117,6 +133,33 @@ impl Connection {
     /// Says whether the gateway can be reached with downlinks.
     pub fn set_downlink_path(&self, open: bool) {
         self.downlink_path.store(open, Ordering::Relaxed);
+        self.state.lock().changed = true;
+    }
+
+    /// Says whether the gateway goes on sending uplinks and statuses; until told otherwise it does (GS-77).
+    pub fn set_pushing(&self, active: bool) {
+        self.pushing.store(active, Ordering::Relaxed);
+        self.state.lock().changed = true;
+    }
+
+    /// How the gateway named itself.
+    #[must_use]
+    pub const fn gateway(&self) -> &GatewayRef {
+        &self.gateway
+    }
+
+    pub(crate) const fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    pub(crate) const fn fallback_plan(&self) -> Option<&FrequencyPlanId> {
+        self.fallback_plan.as_ref()
+    }
+
+    /// Whether the gateway proved who it is.
+    #[must_use]
+    pub const fn is_authenticated(&self) -> bool {
+        self.authenticated
     }
 
     /// Says that a downlink left the front end, or was given up there.
@@ -169,9 +212,21 @@ impl Connection {
         self.connected_at
     }
 
-    /// What is told about it.
+    /// What is told about it: of streams that have ended nothing (GS-77).
     #[must_use]
     pub fn stats(&self, now: Monotonic) -> ConnectionStats {
+        let mut stats = self.all_stats(now);
+        if !self.pushing.load(Ordering::Relaxed) {
+            stats.without_uplinks();
+        }
+        if !self.downlink_path.load(Ordering::Relaxed) {
+            stats.without_downlinks();
+        }
+        stats
+    }
+
+    /// Everything that it counted.
+    pub(crate) fn all_stats(&self, now: Monotonic) -> ConnectionStats {
         let state = self.state.lock();
         let mut stats = state.stats.clone();
         stats.round_trips = state.round_trips.stats(now);
@@ -211,6 +266,10 @@ impl Connection {
             return Err(Error::BufferFull);
         }
         Ok(())
+    }
+
+    pub(crate) fn sink(&self) -> &dyn DownlinkSink {
+        &*self.sink
     }
 
     pub(crate) fn send(&self, down: GatewayDown) -> Result<(), Error> {
@@ -259,6 +318,7 @@ impl DisconnectReason {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Changed => "gateway_changed",
             Self::Expired => "connection_expired",
             Self::NewConnection => "new_connection",
         }
@@ -268,6 +328,7 @@ impl DisconnectReason {
 impl fmt::Display for DisconnectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Changed => "the registration of the gateway changed",
             Self::Expired => "the gateway was silent for too long",
             Self::NewConnection => "the gateway connected anew",
         })
@@ -280,7 +341,7 @@ impl ApiError for DisconnectReason {
     fn namespace(&self) -> &'static str {
         match self {
             Self::Expired => "pkg/gatewayserver/io/udp",
-            Self::NewConnection => "pkg/gatewayserver",
+            Self::Changed | Self::NewConnection => "pkg/gatewayserver",
         }
     }
 
@@ -291,7 +352,7 @@ impl ApiError for DisconnectReason {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Expired => ErrorKind::Unknown,
-            Self::NewConnection => ErrorKind::Aborted,
+            Self::Changed | Self::NewConnection => ErrorKind::Aborted,
         }
     }
 }

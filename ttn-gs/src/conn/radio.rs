@@ -186,6 +186,9 @@ mod tests {
             antennas: vec![(3.0, None)],
             location_public: false,
             status_public: false,
+            update_location_from_status: false,
+            disable_packet_broker_forwarding: false,
+            gateway_server_address: String::new(),
         }
     }
 

@@ -58,6 +58,19 @@ pub struct SubBandStats {
     pub used: f32,
 }
 
+impl ConnectionStats {
+    pub(crate) fn without_uplinks(&mut self) {
+        (self.uplink_count, self.last_uplink_received_at) = (0, None);
+        (self.last_status, self.last_status_received_at) = (None, None);
+    }
+
+    pub(crate) fn without_downlinks(&mut self) {
+        (self.downlink_count, self.last_downlink_received_at) = (0, None);
+        (self.tx_acknowledgment_count, self.last_tx_acknowledgment_received_at) = (0, None);
+        self.round_trips = None;
+    }
+}
+
 impl SubBandStats {
     pub(crate) fn of(usage: &Usage) -> Self {
         Self {

@@ -9,9 +9,10 @@ pub mod udp;
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use ttn_core::{
+    auth::Credentials,
     eui::GatewayEui,
     id::{FrequencyPlanId, GatewayId},
-    msg::{CorrelationIds, Location, TransmissionId, TxResult},
+    msg::{CorrelationIds, Location, Receipt, TransmissionId, TxResult},
     radio::{DataRate, Frequency},
     task::Tasks,
     time::{ConcentratorTime, Monotonic, Timestamp},
@@ -38,6 +39,8 @@ pub struct ConnectRequest {
     pub protocol: &'static str,
     /// Whether it proved who it is (GS-04).
     pub authenticated: bool,
+    /// The key that it showed. A connection ends when that no longer gives the right to link (GS-08).
+    pub credentials: Credentials,
     /// Where it connects from.
     pub remote: Option<SocketAddr>,
     /// The plan for gateways that nobody registered (GS-02).
@@ -64,6 +67,10 @@ pub trait DownlinkSink: fmt::Debug + Send + Sync + 'static {
     ///
     /// The queue of the front end is full; nothing will be sent.
     fn send(&self, down: GatewayDown) -> Result<(), Error>;
+
+    /// Takes the news that the server ended the connection, or another one took its place: the front end lets go of
+    /// it. Never blocks.
+    fn closed(&self) {}
 }
 
 /// What a gateway sent, in the words of every protocol.
@@ -74,6 +81,8 @@ pub struct GatewayUp {
     pub uplinks: Vec<RawUplink>,
     /// How it is.
     pub status: Option<GatewayStatus>,
+    /// To be settled when the frames survive a crash; `None` if nobody waits for that.
+    pub receipt: Option<Receipt>,
 }
 
 /// A frame as a gateway received it, not yet looked into.

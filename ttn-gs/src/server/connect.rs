@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use ttn_core::{
     error::ApiError as _,
     eui::GatewayEui,
+    event::EventData,
     id::{GatewayId, GatewayIds},
     map::Map,
     msg::PathConstraint,
@@ -63,8 +64,10 @@ impl GatewayServer {
         let radio = self.retired.lock().take(&gateway_id, rules, now);
         let connection = Arc::new(Connection::new(info, plan, radio, &request, now));
         self.connections.write().insert(gateway_id.clone(), connection.clone());
+        self.upkeep.look_after(&connection, now.monotonic, &*self.entropy);
         self.publisher.gateway(&event::CONNECT, now.utc, &gateway_id, &vec![], || {
-            connection.stats(now.monotonic).to_json()
+            let stats = connection.stats(now.monotonic);
+            EventData::message(move || stats.to_json())
         });
         Ok(connection)
     }
@@ -86,7 +89,10 @@ impl GatewayServer {
             return;
         }
         let id = connection.gateway_id();
-        let stats = connection.stats(now.monotonic);
+        if reason != DisconnectReason::Expired {
+            connection.sink().closed();
+        }
+        let stats = connection.all_stats(now.monotonic);
         let radio = connection.state().radio.clone();
         self.retired.lock().keep(id, Kept { at: now.monotonic, stats, radio });
         self.publisher.gateway(
@@ -99,8 +105,13 @@ impl GatewayServer {
     }
 
     async fn find(&self, request: &ConnectRequest) -> Result<GatewayInfo, Error> {
+        self.find_ref(&request.gateway).await
+    }
+
+    /// Looks a gateway up as it named itself.
+    pub(super) async fn find_ref(&self, gateway: &GatewayRef) -> Result<GatewayInfo, Error> {
         let directory = self.peers.directory()?;
-        match &request.gateway {
+        match gateway {
             GatewayRef::Eui(eui) => match directory.gateway_by_eui(*eui).await? {
                 Some(info) => Ok(info),
                 None if self.require_registered_gateways => {
@@ -131,6 +142,9 @@ fn unregistered(eui: GatewayEui) -> Result<GatewayInfo, Error> {
         antennas: vec![],
         location_public: false,
         status_public: false,
+        update_location_from_status: false,
+        disable_packet_broker_forwarding: false,
+        gateway_server_address: String::new(),
     })
 }
 

@@ -3,13 +3,17 @@
 mod connect;
 mod receive;
 mod schedule;
+mod upkeep;
 
 pub use receive::{Intake, UpDrop};
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use parking_lot::{Mutex, RwLock};
-use ttn_core::{clock::Clock, id::GatewayId, map::Map, peer::Peers, rand::Entropy, task::Tasks};
+use ttn_core::{
+    clock::Clock, event::EventData, id::GatewayId, limit::RateLimiter, map::Map, peer::Peers,
+    rand::Entropy, task::Tasks,
+};
 
 use crate::{
     builder::GatewayServerBuilder,
@@ -22,6 +26,7 @@ use crate::{
 };
 
 use connect::Retired;
+use upkeep::Upkeep;
 
 /// The Gateway Server.
 ///
@@ -38,6 +43,8 @@ pub struct GatewayServer {
     connections: RwLock<Map<GatewayId, Arc<Connection>>>,
     retired: Mutex<Retired>,
     up_drops: Counters<UpDrop>,
+    upkeep: Upkeep,
+    limiter: Option<Arc<dyn RateLimiter>>,
 }
 
 impl GatewayServer {
@@ -63,14 +70,18 @@ impl GatewayServer {
             connections: RwLock::default(),
             retired: Mutex::default(),
             up_drops: Counters::new(),
+            upkeep: Upkeep::default(),
+            limiter: builder.limiter,
         }
     }
 
-    /// Starts the front ends and the statistics. To be called once.
+    /// Starts the front ends, the statistics and the upkeep of connections. To be called once.
     pub fn start(self: &Arc<Self>, tasks: &mut Tasks) {
         for frontend in std::mem::take(&mut *self.frontends.lock()) {
             frontend.start(self.clone(), tasks);
         }
+        let server = self.clone();
+        tasks.spawn("gateway upkeep", async move { server.keep_up().await });
         let server = self.clone();
         tasks.spawn("gateway statistics", async move {
             loop {
@@ -97,6 +108,10 @@ impl GatewayServer {
     #[cfg(feature = "grpc")]
     pub(crate) fn peers(&self) -> &dyn Peers {
         &*self.peers
+    }
+
+    pub(crate) const fn limiter(&self) -> Option<&Arc<dyn RateLimiter>> {
+        self.limiter.as_ref()
     }
 
     /// Uplinks that were not forwarded, by reason.
@@ -137,7 +152,8 @@ impl GatewayServer {
             }
             let id = connection.gateway_id();
             self.publisher.gateway(&event::CONNECTION_STATS, now.utc, id, &vec![], || {
-                connection.stats(now.monotonic).to_json()
+                let stats = connection.stats(now.monotonic);
+                EventData::message(move || stats.to_json())
             });
         }
         self.retired.lock().prune(now);

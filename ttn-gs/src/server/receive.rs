@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use ttn_core::{
+    event::{EventData, describe},
     msg::{
         CorrelationIds, RxMetadata, TxAck, TxResult, TxSettings, Uplink, UplinkBatch,
         correlation_id,
@@ -99,9 +100,13 @@ impl GatewayServer {
             self.status(connection, received, status);
         }
         for uplink in self.best_of_equals(up.uplinks) {
-            if let Some(uplink) = self.uplink(connection, received, &uplink) {
+            if let Some(mut uplink) = self.uplink(connection, received, &uplink) {
+                uplink.receipt.clone_from(&up.receipt);
                 intake.uplinks.uplinks.push(uplink);
             }
+        }
+        if let Some(receipt) = up.receipt {
+            receipt.settle();
         }
     }
 
@@ -110,7 +115,7 @@ impl GatewayServer {
         &self,
         connection: &Arc<Connection>,
         received: Now,
-        ack: GatewayTxAck,
+        mut ack: GatewayTxAck,
         intake: &mut Intake,
     ) {
         let id = connection.gateway_id();
@@ -121,6 +126,7 @@ impl GatewayServer {
             state.stats.last_tx_acknowledgment_received_at = Some(received.utc);
             state.changed = true;
         }
+        ack.correlation_ids.push(correlation_id("gs:tx_ack", received.utc, &*self.entropy));
         let (utc, ids) = (received.utc, &ack.correlation_ids);
         let result = tx_result_name(ack.result);
         self.publisher.gateway(
@@ -134,7 +140,11 @@ impl GatewayServer {
             TxResult::Success => &event::DOWN_TX_SUCCESS,
             _ => &event::DOWN_TX_FAIL,
         };
-        self.publisher.gateway(outcome, utc, id, ids, || json!({ "result": result }));
+        // The API declares the number of the result here, and nothing for a success.
+        self.publisher.gateway(outcome, utc, id, ids, || match ack.result {
+            TxResult::Success => serde_json::Value::Null,
+            result => json!(result_number(result)),
+        });
         intake.acks.push(TxAck {
             gateway_id: id.clone(),
             id: ack.id,
@@ -213,12 +223,16 @@ impl GatewayServer {
         }
     }
 
-    fn status(&self, connection: &Connection, received: Now, status: GatewayStatus) {
+    fn status(&self, connection: &Arc<Connection>, received: Now, status: GatewayStatus) {
         let id = connection.gateway_id();
-        self.publisher
-            .gateway(&event::STATUS_RECEIVE, received.utc, id, &vec![], || status.to_json());
+        let status = Arc::new(status);
+        self.publisher.gateway(&event::STATUS_RECEIVE, received.utc, id, &vec![], || {
+            let status = status.clone();
+            EventData::message(move || status.to_json())
+        });
+        self.upkeep.take_status(connection, received.monotonic, &status, &*self.entropy);
         let mut state = connection.state();
-        state.stats.last_status = Some(Arc::new(status));
+        state.stats.last_status = Some(status);
         state.stats.last_status_received_at = Some(received.utc);
         state.changed = true;
     }
@@ -292,6 +306,7 @@ impl GatewayServer {
             received: received.monotonic,
             round_trip_p95: state.round_trips.percentile(received.monotonic, 95),
             correlation_ids: ids,
+            receipt: None,
         };
         drop(state);
         self.publisher.gateway(
@@ -299,7 +314,10 @@ impl GatewayServer {
             received.utc,
             id,
             &uplink.correlation_ids,
-            || describe(raw),
+            || {
+                let uplink = uplink.clone();
+                EventData::message(move || json!({ "message": describe::uplink_message(&uplink) }))
+            },
         );
         Some(uplink)
     }
@@ -393,16 +411,19 @@ fn of_antenna(
     }
 }
 
-fn describe(raw: &RawUplink) -> serde_json::Value {
-    let best = raw.antennas.iter().max_by(|a, b| a.rssi.total_cmp(&b.rssi));
-    json!({
-        "frequency": raw.frequency.hz().to_string(),
-        "data_rate": raw.data_rate.to_string(),
-        "timestamp": raw.timestamp,
-        "size": raw.raw_payload.len(),
-        "rssi": best.map(|antenna| antenna.rssi),
-        "snr": best.map(|antenna| antenna.snr),
-    })
+/// The number in the API.
+const fn result_number(result: TxResult) -> u8 {
+    match result {
+        TxResult::Success => 0,
+        TxResult::UnknownError => 1,
+        TxResult::TooLate => 2,
+        TxResult::TooEarly => 3,
+        TxResult::CollisionPacket => 4,
+        TxResult::CollisionBeacon => 5,
+        TxResult::TxFreq => 6,
+        TxResult::TxPower => 7,
+        TxResult::GpsUnlocked => 8,
+    }
 }
 
 const fn tx_result_name(result: TxResult) -> &'static str {

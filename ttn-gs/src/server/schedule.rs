@@ -24,6 +24,7 @@ use crate::{
 struct Granted {
     rx2: bool,
     lead: Duration,
+    reports: bool,
 }
 
 /// A window with its number and its begin.
@@ -45,6 +46,7 @@ impl GatewayServer {
                         path: index,
                         rx2: granted.rx2,
                         delay: granted.lead,
+                        reports: granted.reports,
                         refused,
                     });
                 }
@@ -116,7 +118,8 @@ impl GatewayServer {
         for window in windows {
             match self.try_window(tx, &connection, &mut state, &token, &window, now) {
                 Ok(emission) => {
-                    return Ok(Granted { rx2: window.number == 2, lead: emission.lead });
+                    let reports = state.stats.tx_acknowledgment_count > 0;
+                    return Ok(Granted { rx2: window.number == 2, lead: emission.lead, reports });
                 }
                 // GS-61: the length is the same in every window that counts, and no room is left for another error.
                 Err(error @ Error::Refused(Refusal::TooLong { .. })) => return Err(Some(error)),

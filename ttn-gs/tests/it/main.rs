@@ -8,7 +8,10 @@
     reason = "a test may panic"
 )]
 
+#[cfg(feature = "grpc")]
+mod api;
 mod corpus;
 mod memory;
+mod registry;
 mod socket;
 mod support;

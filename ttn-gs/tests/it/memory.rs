@@ -25,21 +25,21 @@ use crate::support::{
     push, registered, rejected,
 };
 
-struct Stack {
-    server: Arc<GatewayServer>,
-    recorder: Arc<Recorder>,
+pub(crate) struct Stack {
+    pub(crate) server: Arc<GatewayServer>,
+    pub(crate) recorder: Arc<Recorder>,
     network: MemoryNetwork,
-    counters: Arc<UdpCounters>,
+    pub(crate) counters: Arc<UdpCounters>,
     clock: Arc<TestClock>,
     events: Subscription,
-    _directory: Arc<OneGateway>,
+    pub(crate) directory: Arc<OneGateway>,
     _tasks: Tasks,
 }
 
 impl Stack {
-    fn new(info: Option<GatewayInfo>, config: Config, fallback: Option<&str>) -> Self {
+    pub(crate) fn new(info: Option<GatewayInfo>, config: Config, fallback: Option<&str>) -> Self {
         let (recorder, directory) =
-            (Recorder::new(), Arc::new(OneGateway { info, ..OneGateway::default() }));
+            (Recorder::new(), Arc::new(OneGateway { info: info.into(), ..OneGateway::default() }));
         let peers = peers(&recorder, &directory);
         let (transport, network) = network("[::1]:1700".parse().unwrap());
         let fallback = fallback.map(|id| FrequencyPlanId::new(id).unwrap());
@@ -54,23 +54,14 @@ impl Stack {
             .unwrap();
         let mut tasks = Tasks::new();
         server.start(&mut tasks);
-        Self {
-            server,
-            recorder,
-            network,
-            counters,
-            clock,
-            events,
-            _directory: directory,
-            _tasks: tasks,
-        }
+        Self { server, recorder, network, counters, clock, events, directory, _tasks: tasks }
     }
 
-    fn registered() -> Self {
+    pub(crate) fn registered() -> Self {
         Self::new(Some(registered()), Config::default(), None)
     }
 
-    fn send(&self, octets: Vec<u8>) {
+    pub(crate) fn send(&self, octets: Vec<u8>) {
         assert!(self.network.send(from(), octets));
     }
 
@@ -86,7 +77,7 @@ impl Stack {
     }
 
     /// Connects, sends an uplink stamped `tmst` and waits until it went upstream.
-    async fn uplink(&self, tmst: u32, index: usize) -> ttn_core::msg::Uplink {
+    pub(crate) async fn uplink(&self, tmst: u32, index: usize) -> ttn_core::msg::Uplink {
         self.send(pull_data());
         self.send(push(tmst, index as u8));
         self.recorder.uplink(index).await
@@ -97,7 +88,13 @@ impl Stack {
     }
 
     fn event_names(&mut self) -> Vec<&'static str> {
-        std::iter::from_fn(|| self.events.try_next()).map(|event| event.definition.name).collect()
+        self.told().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// What was told since the last call, with its data.
+    pub(crate) fn told(&mut self) -> Vec<(&'static str, serde_json::Value)> {
+        let events = std::iter::from_fn(|| self.events.try_next());
+        events.map(|event| (event.definition.name, event.data.to_json())).collect()
     }
 }
 
@@ -329,9 +326,13 @@ async fn bad_input_is_counted_by_reason_and_the_good_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn uplinks_without_a_network_server_are_dropped_by_name() {
     let stack = Stack::registered();
-    let Stack { server, recorder, network, .. } = stack;
+    let Stack { server, recorder, network, events, .. } = stack;
     drop(recorder);
     assert!(network.send(from(), push(1, 0)));
     settle().await;
     assert_eq!(server.up_drops().get(UpDrop::NetworkServerAbsent), 1);
+    let told = std::iter::from_fn(|| events.try_next());
+    let drop = told.into_iter().find(|event| event.definition.name == "gs.up.drop").unwrap();
+    assert_eq!(drop.data.to_json()["host"], "cluster");
+    assert_eq!(drop.data.to_json()["reason"], "network_server_not_found");
 }

@@ -18,7 +18,8 @@ use ttn_core::{
         Uplink, UplinkBatch,
     },
     peer::{
-        ApplicationInfo, DeviceInfo, DeviceUpdate, Directory, GatewayInfo, GsNs, Local, PeerError,
+        ApplicationInfo, DeviceInfo, DeviceUpdate, Directory, GatewayInfo, GatewayReport, GsNs,
+        Local, PeerError,
     },
     radio::{DataRate, DeviceClass, Frequency},
     rand::Entropy,
@@ -117,21 +118,34 @@ impl GsNs for Recorder {
 /// A directory that knows one gateway, or none.
 #[derive(Debug, Default)]
 pub(crate) struct OneGateway {
-    pub(crate) info: Option<GatewayInfo>,
+    pub(crate) info: Mutex<Option<GatewayInfo>>,
     pub(crate) asked: AtomicU64,
+    /// So many lookups fail before one is answered.
+    pub(crate) failures: AtomicU64,
+    pub(crate) reports: Mutex<Vec<(GatewayId, GatewayReport)>>,
+}
+
+impl OneGateway {
+    fn find(&self) -> Result<Option<GatewayInfo>, PeerError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.failures.load(Ordering::Relaxed) > 0 {
+            self.failures.fetch_sub(1, Ordering::Relaxed);
+            return Err(PeerError::Unavailable { relation: "Directory" });
+        }
+        Ok(self.info.lock().clone())
+    }
 }
 
 #[async_trait::async_trait]
 impl Directory for OneGateway {
     async fn gateway_by_eui(&self, eui: GatewayEui) -> Result<Option<GatewayInfo>, PeerError> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
         // A lookup takes a while.
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        Ok(self.info.clone().filter(|info| info.ids.eui == Some(eui)))
+        Ok(self.find()?.filter(|info| info.ids.eui == Some(eui)))
     }
 
     async fn gateway(&self, id: &GatewayId) -> Result<Option<GatewayInfo>, PeerError> {
-        Ok(self.info.clone().filter(|info| info.ids.gateway_id == *id))
+        Ok(self.find()?.filter(|info| info.ids.gateway_id == *id))
     }
 
     async fn application(&self, _id: &ApplicationId) -> Result<Option<ApplicationInfo>, PeerError> {
@@ -151,6 +165,11 @@ impl Directory for OneGateway {
     }
 
     async fn update_device(&self, _: &DeviceKey, _: DeviceUpdate) -> Result<(), PeerError> {
+        Ok(())
+    }
+
+    async fn report_gateway(&self, id: &GatewayId, report: GatewayReport) -> Result<(), PeerError> {
+        self.reports.lock().push((id.clone(), report));
         Ok(())
     }
 
@@ -174,6 +193,9 @@ pub(crate) fn registered() -> GatewayInfo {
         antennas: vec![(3.0, None)],
         location_public: false,
         status_public: false,
+        update_location_from_status: false,
+        disable_packet_broker_forwarding: false,
+        gateway_server_address: String::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The protocol has no authentication: whoever knows a gateway's EUI can speak in its name.
 
 pub mod codec;
+mod firewall;
 mod reject;
 mod rxpk;
 mod serve;
@@ -15,7 +16,8 @@ pub use reject::Reject;
 pub use rxpk::{RxpkReject, decode as decode_rxpk, parse_data_rate};
 pub use serve::UdpFrontend;
 pub use session::{
-    Effect, OUTSTANDING_MAX, PENDING_MAX, SWEEP_INTERVAL, Transmit, UdpCounters, UdpSession,
+    Effect, OUTSTANDING_MAX, PENDING_MAX, RETRY_INTERVAL, SWEEP_INTERVAL, Transmit, UdpCounters,
+    UdpSession,
 };
 pub use stat::decode as decode_stat;
 pub use transport::{SocketTransport, Transport};

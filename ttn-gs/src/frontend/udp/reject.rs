@@ -12,6 +12,8 @@ use crate::count::Reason;
 pub enum Reject {
     /// It ends within the gateway's EUI.
     EuiTruncated,
+    /// Somebody spoke in the gateway's name from another address a short while ago (GS-17).
+    AlreadyConnected,
     /// It is shorter than a header.
     HeaderTruncated,
     /// Its JSON is well formed, but not of the form that the protocol demands.
@@ -26,6 +28,8 @@ pub enum Reject {
     DownlinkPath,
     /// It waits for the connection of its gateway, and too many wait already.
     PendingFull,
+    /// The gateway, or its address, sends more than is taken (GS-16, GS-18).
+    RateExceeded,
     /// It is a status whose time is not readable.
     StatTime,
     /// More gateways than the listener has room for.
@@ -53,6 +57,7 @@ impl Reject {
 
 impl Reason for Reject {
     const ALL: &'static [Self] = &[
+        Self::AlreadyConnected,
         Self::EuiTruncated,
         Self::HeaderTruncated,
         Self::JsonForm,
@@ -61,6 +66,7 @@ impl Reason for Reject {
         Self::ConnectFailed,
         Self::DownlinkPath,
         Self::PendingFull,
+        Self::RateExceeded,
         Self::StatTime,
         Self::TooManyGateways,
         Self::TooManyRxpk,
@@ -71,6 +77,7 @@ impl Reason for Reject {
 
     fn name(self) -> &'static str {
         match self {
+            Self::AlreadyConnected => "already_connected",
             Self::EuiTruncated => "eui_truncated",
             Self::HeaderTruncated => "header_truncated",
             Self::JsonForm => "json_form",
@@ -79,6 +86,7 @@ impl Reason for Reject {
             Self::ConnectFailed => "connect_failed",
             Self::DownlinkPath => "downlink_path",
             Self::PendingFull => "pending_full",
+            Self::RateExceeded => "rate_exceeded",
             Self::StatTime => "stat_time",
             Self::TooManyGateways => "too_many_gateways",
             Self::TooManyRxpk => "too_many_rxpk",

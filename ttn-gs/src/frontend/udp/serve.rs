@@ -10,11 +10,13 @@ use std::{
 };
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use ttn_core::{
+    auth::Credentials,
     clock::Clock,
     eui::GatewayEui,
     id::FrequencyPlanId,
+    limit::RateLimiter,
     map::Map,
     task::{TaskError, Tasks},
     time::{Monotonic, Now},
@@ -22,6 +24,7 @@ use ttn_core::{
 
 use super::{
     PROTOCOL,
+    reject::Reject,
     session::{Effect, UdpCounters, UdpSession},
     transport::{SocketTransport, Transport},
 };
@@ -88,8 +91,8 @@ impl Frontend for UdpFrontend {
     fn start(self: Box<Self>, server: Arc<GatewayServer>, tasks: &mut Tasks) {
         let (sender, downs) = mpsc::channel(DOWNLINKS_MAX);
         let clock = server.clock().clone();
+        let session = UdpSession::new(self.config, server.entropy().clone(), self.counters.clone());
         let shell = Shell {
-            session: UdpSession::new(self.config, server.entropy().clone(), self.counters.clone()),
             transport: self.transport,
             fallback_frequency_plan: self.fallback_frequency_plan,
             counters: self.counters,
@@ -100,6 +103,8 @@ impl Frontend for UdpFrontend {
             batch: Batch::new(),
             effects: Vec::new(),
             intake: Intake::default(),
+            receipts_due: session.receipts_due(),
+            session,
             timer: Timer::new(clock.clone()),
             clock,
             server,
@@ -112,12 +117,25 @@ impl Frontend for UdpFrontend {
 #[derive(Debug)]
 struct UdpSink {
     eui: GatewayEui,
-    sender: mpsc::Sender<(GatewayEui, GatewayDown)>,
+    sender: mpsc::Sender<(GatewayEui, ToGateway)>,
+}
+
+/// What the server has for a gateway.
+#[derive(Debug)]
+enum ToGateway {
+    Closed,
+    Down(Box<GatewayDown>),
 }
 
 impl DownlinkSink for UdpSink {
     fn send(&self, down: GatewayDown) -> Result<(), Error> {
+        let down = ToGateway::Down(Box::new(down));
         self.sender.try_send((self.eui, down)).map_err(|_| Error::BufferFull)
+    }
+
+    fn closed(&self) {
+        // When there is no room, the next uplink shows it.
+        self.sender.try_send((self.eui, ToGateway::Closed)).ok();
     }
 }
 
@@ -130,10 +148,11 @@ struct Shell {
     fallback_frequency_plan: Option<FrequencyPlanId>,
     counters: Arc<UdpCounters>,
     session: UdpSession,
+    receipts_due: Arc<Notify>,
     connections: Map<GatewayEui, Arc<Connection>>,
     connecting: FuturesUnordered<Connecting>,
-    sender: mpsc::Sender<(GatewayEui, GatewayDown)>,
-    downs: mpsc::Receiver<(GatewayEui, GatewayDown)>,
+    sender: mpsc::Sender<(GatewayEui, ToGateway)>,
+    downs: mpsc::Receiver<(GatewayEui, ToGateway)>,
     batch: Batch,
     effects: Vec<Effect>,
     intake: Intake,
@@ -153,21 +172,29 @@ impl Shell {
     /// Waits for one cause and lets the session handle it. Downlinks first, they are in a hurry.
     async fn step(&mut self) -> Result<(), TaskError> {
         self.timer.set(self.session.next_timeout());
-        let room = self.connecting.len() < CONNECTING_MAX;
         tokio::select! {
             biased;
-            Some((eui, down)) = self.downs.recv() => {
-                self.session.handle_down(self.clock.now(), eui, down, &mut self.effects);
-            }
+            Some((eui, message)) = self.downs.recv() => match message {
+                ToGateway::Down(down) => {
+                    self.session.handle_down(self.clock.now(), eui, *down, &mut self.effects);
+                }
+                // It may be about a connection before the present one.
+                ToGateway::Closed => drop(self.live(eui)),
+            },
             Some((eui, result)) = self.connecting.next(), if !self.connecting.is_empty() => {
                 self.connected(eui, result);
             }
+            () = self.receipts_due.notified() => {}
             () = self.timer.wait() => {
                 self.session.handle_timeout(self.clock.now(), &mut self.effects);
             }
-            read = self.batch.fill(&mut *self.transport, &*self.clock), if room => {
+            read = self.batch.fill(&mut *self.transport, &*self.clock) => {
                 read?;
                 for (from, range, now) in self.batch.datagrams.drain(..) {
+                    if is_limited(self.server.limiter(), from) {
+                        self.session.reject(Reject::RateExceeded);
+                        continue;
+                    }
                     let octets = self.batch.octets.get(range).unwrap_or_default();
                     self.session.handle_datagram(now, from, octets, &mut self.effects);
                 }
@@ -180,12 +207,21 @@ impl Shell {
         match result {
             Ok(connection) => {
                 let late = connection.info().schedule_downlink_late;
-                self.connections.insert(eui, connection);
-                self.session.connected(eui, late, &mut self.effects);
+                if self.session.connected(eui, late, &mut self.effects) {
+                    self.connections.insert(eui, connection);
+                } else {
+                    self.server.disconnect(&connection, DisconnectReason::Expired);
+                }
             }
             Err(error) => {
-                tracing::info!(%eui, %error, "gateway could not connect");
-                self.session.connect_failed(self.clock.now(), eui);
+                let passes = error.passes();
+                // What passes is tried every second; the log need not say so each time.
+                if passes {
+                    tracing::debug!(%eui, %error, "gateway could not connect; trying again");
+                } else {
+                    tracing::info!(%eui, %error, "gateway could not connect");
+                }
+                self.session.connect_failed(self.clock.now(), eui, passes);
             }
         }
     }
@@ -193,6 +229,10 @@ impl Shell {
     fn apply_effects(&mut self) {
         for effect in std::mem::take(&mut self.effects) {
             match effect {
+                // GS-15: at the limit they wait their turn; what others send is read all the same.
+                Effect::Connect { eui, .. } if self.connecting.len() >= CONNECTING_MAX => {
+                    self.session.connect_failed(self.clock.now(), eui, true);
+                }
                 Effect::Connect { eui, remote } => self.connect(eui, remote),
                 Effect::Disconnect { eui } => {
                     if let Some(connection) = self.connections.remove(&eui) {
@@ -207,6 +247,11 @@ impl Shell {
                 Effect::DownlinkTaken { eui } => {
                     if let Some(connection) = self.connections.get(&eui) {
                         connection.downlink_taken();
+                    }
+                }
+                Effect::Pushing { eui, active } => {
+                    if let Some(connection) = self.connections.get(&eui) {
+                        connection.set_pushing(active);
                     }
                 }
                 Effect::TxAck { eui, received, ack } => {
@@ -228,7 +273,7 @@ impl Shell {
         let connection = self.connections.get(&eui)?.clone();
         if connection.is_closed() {
             self.connections.remove(&eui);
-            self.session.forget(eui);
+            self.session.closed(eui);
             return None;
         }
         Some(connection)
@@ -239,6 +284,7 @@ impl Shell {
             gateway: GatewayRef::Eui(eui),
             protocol: PROTOCOL,
             authenticated: false,
+            credentials: Credentials::None,
             remote: Some(remote),
             fallback_frequency_plan: self.fallback_frequency_plan.clone(),
             sink: Arc::new(UdpSink { eui, sender: self.sender.clone() }),
@@ -254,6 +300,16 @@ impl Shell {
             }
         }
     }
+}
+
+/// GS-18. A limiter that does not answer at once holds nobody up.
+fn is_limited(limiter: Option<&Arc<dyn RateLimiter>>, from: SocketAddr) -> bool {
+    let Some(limiter) = limiter else { return false };
+    let key = from.ip().to_string();
+    ["gs:up:udp", "gs:up"].into_iter().any(|class| {
+        let state = limiter.take(class, &key).now_or_never().flatten();
+        state.is_some_and(|state| !state.allowed)
+    })
 }
 
 /// Datagrams that were read at one go, one behind the other.
@@ -330,7 +386,7 @@ impl Timer {
 const DATAGRAM_LENGTH_MAX: usize = 65_507;
 /// Datagrams read before they are handled.
 const BATCH_MAX: usize = 64;
-/// Gateways that are looked up at the same time; while so many are, nothing is read.
+/// Gateways that are looked up at the same time; further ones wait their turn.
 const CONNECTING_MAX: usize = 1024;
 /// Downlinks on their way from the server to one listener; further ones are refused with `buffer_full`.
 const DOWNLINKS_MAX: usize = 1024;

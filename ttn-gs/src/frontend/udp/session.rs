@@ -4,28 +4,31 @@
 //! name of one EUI touches another's link.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 use ttn_core::{
     eui::GatewayEui,
     map::Map,
-    msg::{CorrelationIds, TransmissionId, TxResult},
+    msg::{CorrelationIds, Receipt, TransmissionId, TxResult},
     rand::Entropy,
     time::{Monotonic, Now},
 };
 
 use super::{
     codec::{self, Header, PacketType, PushData, UpBody, Version},
+    firewall::Firewall,
     reject::Reject,
     rxpk::RxpkReject,
     txpk,
 };
 use crate::{
-    config::UdpConfig,
+    config::{Ack, UdpConfig},
     count::Counters,
     frontend::{GatewayDown, GatewayTxAck, GatewayUp},
 };
@@ -67,6 +70,13 @@ pub enum Effect {
         /// The report.
         ack: GatewayTxAck,
     },
+    /// The gateway pushes again, or has not for a while (GS-77).
+    Pushing {
+        /// The gateway.
+        eui: GatewayEui,
+        /// Whether it does.
+        active: bool,
+    },
     /// A gateway sent something.
     Up {
         /// The gateway.
@@ -98,8 +108,33 @@ pub struct UdpSession {
     /// Downlinks for gateways without a queue, by the time when they are to leave.
     late: BTreeMap<(Monotonic, u64), (GatewayEui, GatewayDown)>,
     late_count: u64,
+    /// When gateways are connected anew that could not be, for a reason that passes.
+    retries: BTreeSet<(Monotonic, GatewayEui)>,
     transmits: VecDeque<Transmit>,
+    receipts: Receipts,
     sweep_at: Option<Monotonic>,
+}
+
+/// Acknowledgements that wait until what they promise is durable.
+#[derive(Debug, Default)]
+struct Receipts {
+    due: Arc<Mutex<VecDeque<Transmit>>>,
+    changed: Arc<Notify>,
+}
+
+impl Receipts {
+    /// The receipt that lets an acknowledgement go.
+    fn of(&self, ack: Transmit) -> Receipt {
+        let (due, changed) = (self.due.clone(), self.changed.clone());
+        Receipt::new(move || {
+            due.lock().push_back(ack.clone());
+            changed.notify_one();
+        })
+    }
+
+    fn pop(&self) -> Option<Transmit> {
+        self.due.lock().pop_front()
+    }
 }
 
 /// What a listener counted.
@@ -120,7 +155,11 @@ pub struct UdpCounters {
 #[derive(Debug)]
 struct Link {
     state: LinkState,
+    remote: SocketAddr,
+    firewall: Firewall,
     last_heard: Monotonic,
+    /// The last PUSH_DATA, while its counters are shown (GS-77).
+    last_push: Option<Monotonic>,
     path: Option<Path>,
     /// Whether it has sent a TX_ACK, so that it has a queue of its own (GS-22).
     has_queue: bool,
@@ -130,9 +169,15 @@ struct Link {
 
 #[derive(Debug)]
 enum LinkState {
+    /// Somebody else ended its connection: the next datagram connects it anew.
+    Closed,
     Connected,
-    Failed { until: Monotonic },
-    Pending { waiting: VecDeque<(Now, GatewayUp)> },
+    Failed {
+        until: Monotonic,
+    },
+    Pending {
+        waiting: VecDeque<(Now, GatewayUp)>,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +207,9 @@ impl UdpSession {
             links: Map::default(),
             late: BTreeMap::new(),
             late_count: 0,
+            retries: BTreeSet::new(),
             transmits: VecDeque::new(),
+            receipts: Receipts::default(),
             sweep_at: None,
         }
     }
@@ -181,36 +228,60 @@ impl UdpSession {
         }
     }
 
-    /// Takes the news that a gateway is connected: what waited for that is handed over.
-    pub fn connected(&mut self, eui: GatewayEui, schedule_late: bool, effects: &mut Vec<Effect>) {
-        let Some(link) = self.links.get_mut(&eui) else { return };
+    /// Counts a datagram that the shell did not hand over.
+    pub fn reject(&self, reason: Reject) {
+        self.counters.received.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.counters.datagrams.count(reason);
+    }
+
+    /// Takes the news that a gateway is connected: what waited for that is handed over. `false` if it fell silent
+    /// meanwhile and its connection is of no use.
+    pub fn connected(
+        &mut self,
+        eui: GatewayEui,
+        schedule_late: bool,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(link) = self.links.get_mut(&eui) else { return false };
         link.schedule_late = schedule_late;
         let before = std::mem::replace(&mut link.state, LinkState::Connected);
         if link.path.is_some() {
             effects.push(Effect::DownlinkPath { eui, open: true });
         }
         if let LinkState::Pending { waiting } = before {
+            link.last_push = waiting.back().map(|(received, _)| received.monotonic);
             effects.extend(waiting.into_iter().map(|(received, up)| Effect::Up {
                 eui,
                 received,
                 up,
             }));
         }
+        true
     }
 
-    /// Takes the news that a gateway could not be connected. It is refused for a while (GS-20).
-    pub fn connect_failed(&mut self, now: Now, eui: GatewayEui) {
+    /// Takes the news that a gateway could not be connected. It is refused for a while (GS-20), unless the reason
+    /// passes: then it is tried again soon, and what waits for it goes on waiting.
+    pub fn connect_failed(&mut self, now: Now, eui: GatewayEui, passes: bool) {
         let until = now.monotonic.plus(self.config.connection_error_ttl);
         let Some(link) = self.links.get_mut(&eui) else { return };
+        if passes && matches!(link.state, LinkState::Pending { .. }) {
+            self.retries.insert((now.monotonic.plus(RETRY_INTERVAL), eui));
+            return;
+        }
         if let LinkState::Pending { waiting } = &link.state {
             (0..waiting.len()).for_each(|_| self.counters.datagrams.count(Reject::ConnectFailed));
         }
         link.state = LinkState::Failed { until };
     }
 
-    /// Forgets a gateway, because its connection was ended by somebody else. Its next datagram connects it anew.
-    pub fn forget(&mut self, eui: GatewayEui) {
-        self.links.remove(&eui);
+    /// Takes the news that somebody else ended a gateway's connection. Its next datagram connects it anew.
+    pub fn closed(&mut self, eui: GatewayEui) {
+        if let Some(link) = self.links.get_mut(&eui)
+            && matches!(link.state, LinkState::Connected)
+        {
+            link.state = LinkState::Closed;
+            link.last_push = None;
+        }
     }
 
     /// Takes a downlink. It leaves at once, or as late as possible for gateways without a queue (GS-22).
@@ -244,6 +315,17 @@ impl UdpSession {
             let (eui, down) = entry.remove();
             self.send_down(now, eui, down, effects);
         }
+        while let Some((at, eui)) = self.retries.first().copied() {
+            if at > now.monotonic {
+                break;
+            }
+            self.retries.pop_first();
+            if let Some(link) = self.links.get(&eui)
+                && matches!(link.state, LinkState::Pending { .. })
+            {
+                effects.push(Effect::Connect { eui, remote: link.remote });
+            }
+        }
         if self.sweep_at.is_some_and(|at| at <= now.monotonic) {
             self.sweep(now, effects);
         }
@@ -253,12 +335,19 @@ impl UdpSession {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Monotonic> {
         let late = self.late.first_key_value().map(|((at, _), _)| *at);
-        [late, self.sweep_at].into_iter().flatten().min()
+        let retry = self.retries.first().map(|(at, _)| *at);
+        [late, retry, self.sweep_at].into_iter().flatten().min()
     }
 
     /// Takes the next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        self.transmits.pop_front().or_else(|| self.receipts.pop())
+    }
+
+    /// Is told when an acknowledgement became due that had to wait; then [`Self::poll_transmit`] gives it.
+    #[must_use]
+    pub fn receipts_due(&self) -> Arc<Notify> {
+        self.receipts.changed.clone()
     }
 
     /// How many gateways the session knows.
@@ -275,9 +364,16 @@ impl UdpSession {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Reject> {
         let datagram = codec::decode_up(octets)?;
-        if let Some(ack) = datagram.header.ack() {
-            self.transmits.push_back(Transmit { to: from, octets: ack.encode().to_vec() });
+        if let Some(link) = self.links.get_mut(&datagram.gateway_eui) {
+            link.firewall.check(now.monotonic, from.ip(), &self.config)?;
+            link.remote = from;
         }
+        let ack = datagram.header.ack();
+        let mut ack = ack.map(|ack| Transmit { to: from, octets: ack.encode().to_vec() });
+        let promises =
+            self.config.ack == Ack::Durable && matches!(datagram.body, UpBody::PushData(_));
+        let receipt = ack.take_if(|_| promises).map(|ack| self.receipts.of(ack));
+        self.transmits.extend(ack);
         let eui = datagram.gateway_eui;
         match datagram.body {
             UpBody::PullData => {
@@ -288,7 +384,7 @@ impl UdpSession {
             UpBody::PushData(push) => {
                 self.count_rejected(&push);
                 self.link(now, eui, from, effects)?;
-                self.push_data(now, eui, push, effects)
+                self.push_data(now, eui, push, receipt, effects)
             }
             UpBody::TxAck(result) => self.tx_ack(now, eui, datagram.header.token, result, effects),
         }
@@ -309,7 +405,7 @@ impl UdpSession {
                 LinkState::Failed { until } if now.monotonic < until => {
                     return Err(Reject::ConnectFailed);
                 }
-                LinkState::Failed { .. } => {}
+                LinkState::Closed | LinkState::Failed { .. } => {}
                 LinkState::Connected | LinkState::Pending { .. } => return Ok(()),
             }
             link.state = LinkState::Pending { waiting: VecDeque::new() };
@@ -317,7 +413,10 @@ impl UdpSession {
             if self.links.len() >= self.config.gateways_max {
                 return Err(Reject::TooManyGateways);
             }
-            self.links.insert(eui, Link::new(now.monotonic));
+            let mut link = Link::new(now.monotonic, remote);
+            // The first one counts like every other.
+            link.firewall.check(now.monotonic, remote.ip(), &self.config)?;
+            self.links.insert(eui, link);
         }
         if first {
             self.sweep_at = Some(now.monotonic.plus(SWEEP_INTERVAL));
@@ -347,16 +446,23 @@ impl UdpSession {
         now: Now,
         eui: GatewayEui,
         push: PushData,
+        receipt: Option<Receipt>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Reject> {
-        let up = GatewayUp { uplinks: push.uplinks, status: push.status };
-        match self.links.get_mut(&eui).map(|link| &mut link.state) {
-            Some(LinkState::Connected) => effects.push(Effect::Up { eui, received: now, up }),
-            Some(LinkState::Pending { waiting }) if waiting.len() < PENDING_MAX => {
+        let up = GatewayUp { uplinks: push.uplinks, status: push.status, receipt };
+        let Some(link) = self.links.get_mut(&eui) else { return Err(Reject::ConnectFailed) };
+        match &mut link.state {
+            LinkState::Connected => {
+                if link.last_push.replace(now.monotonic).is_none() {
+                    effects.push(Effect::Pushing { eui, active: true });
+                }
+                effects.push(Effect::Up { eui, received: now, up });
+            }
+            LinkState::Pending { waiting } if waiting.len() < PENDING_MAX => {
                 waiting.push_back((now, up));
             }
-            Some(LinkState::Pending { .. }) => return Err(Reject::PendingFull),
-            Some(LinkState::Failed { .. }) | None => return Err(Reject::ConnectFailed),
+            LinkState::Pending { .. } => return Err(Reject::PendingFull),
+            LinkState::Closed | LinkState::Failed { .. } => return Err(Reject::ConnectFailed),
         }
         Ok(())
     }
@@ -442,6 +548,10 @@ impl UdpSession {
                     effects.push(Effect::DownlinkPath { eui: *eui, open: false });
                 }
             }
+            let idle = |last: Monotonic| now.monotonic.since(last) >= connection_expires;
+            if link.last_push.take_if(|last| idle(*last)).is_some() {
+                effects.push(Effect::Pushing { eui: *eui, active: false });
+            }
             let silent = now.monotonic.since(link.last_heard) >= connection_expires;
             match link.state {
                 LinkState::Connected if silent => {
@@ -449,7 +559,8 @@ impl UdpSession {
                     false
                 }
                 LinkState::Failed { until } => now.monotonic < until,
-                LinkState::Connected | LinkState::Pending { .. } => true,
+                LinkState::Closed | LinkState::Pending { .. } if silent => false,
+                LinkState::Closed | LinkState::Connected | LinkState::Pending { .. } => true,
             }
         });
         self.sweep_at =
@@ -465,10 +576,13 @@ impl UdpSession {
 }
 
 impl Link {
-    fn new(now: Monotonic) -> Self {
+    const fn new(now: Monotonic, remote: SocketAddr) -> Self {
         Self {
             state: LinkState::Pending { waiting: VecDeque::new() },
+            remote,
+            firewall: Firewall::new(remote.ip()),
             last_heard: now,
+            last_push: None,
             path: None,
             has_queue: false,
             schedule_late: false,
@@ -485,6 +599,8 @@ impl Link {
 pub const OUTSTANDING_MAX: usize = 16;
 /// Datagrams that wait per gateway until it is connected; further ones are dropped and counted.
 pub const PENDING_MAX: usize = 16;
+/// When a gateway is tried again that could not be connected for a reason that passes.
+pub const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How often silent gateways are looked for.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(45);
 

@@ -125,6 +125,22 @@ fn acknowledges_before_the_gateway_is_looked_up() {
     assert_eq!(bench.effects(), [Effect::Connect { eui: eui(), remote: from() }]);
 }
 
+// DESIGN 4: `ack = durable`
+#[test]
+fn a_promise_waits_until_everything_in_the_datagram_is_settled() {
+    let mut bench = Bench::new();
+    bench.session.config.ack = Ack::Durable;
+    bench.datagram(&packet(2, 0x0103, "")).datagram(&packet(0, 0x0102, RXPK)).connect();
+    assert_eq!(bench.sent(), Some(vec![2, 1, 3, 4]), "PULL_ACK promises nothing");
+    assert_eq!(bench.sent(), None);
+    let receipt = bench.effects().into_iter().find_map(|effect| match effect {
+        Effect::Up { up, .. } => up.receipt,
+        _ => None,
+    });
+    receipt.unwrap().settle();
+    assert_eq!(bench.sent(), Some(vec![2, 1, 2, 1]));
+}
+
 // GS-14
 #[test]
 fn what_waits_for_the_connection_is_handed_over_with_its_own_time() {
@@ -140,8 +156,8 @@ fn what_waits_for_the_connection_is_handed_over_with_its_own_time() {
 #[test]
 fn a_bounded_number_of_datagrams_waits() {
     let mut bench = Bench::new();
-    for _ in 0..PENDING_MAX + 3 {
-        bench.datagram(&packet(0, 1, RXPK));
+    for turn in 0..PENDING_MAX + 3 {
+        bench.at(turn as u64 * 5).datagram(&packet(0, 1, RXPK));
     }
     assert_eq!(bench.dropped(Reject::PendingFull), 3);
     bench.connect();
@@ -155,11 +171,52 @@ fn a_gateway_that_could_not_connect_is_tried_again_after_five_minutes() {
     let mut bench = Bench::new();
     bench.datagram(&packet(2, 1, "")).effects();
     let now = bench.now();
-    bench.session.connect_failed(now, eui());
+    bench.session.connect_failed(now, eui(), false);
     bench.at(299_000).datagram(&packet(2, 1, ""));
     assert_eq!((bench.effects(), bench.dropped(Reject::ConnectFailed)), (vec![], 1));
     bench.at(300_000).datagram(&packet(2, 1, ""));
     assert!(bench.effects().contains(&Effect::Connect { eui: eui(), remote: from() }));
+}
+
+// GS-20: a server that has not started yet is no reason to refuse a gateway.
+#[test]
+fn a_gateway_is_tried_again_soon_when_the_reason_passes() {
+    let mut bench = Bench::new();
+    bench.datagram(&packet(0, 1, RXPK)).effects();
+    let now = bench.now();
+    bench.session.connect_failed(now, eui(), true);
+    bench.at(999);
+    assert_eq!(bench.effects(), vec![]);
+    bench.at(1000);
+    assert_eq!(bench.effects(), [Effect::Connect { eui: eui(), remote: from() }]);
+    bench.connect();
+    let effects = bench.effects();
+    assert!(matches!(effects.as_slice(), [Effect::Up { .. }]), "what waited: {effects:?}");
+    assert_eq!(bench.dropped(Reject::ConnectFailed), 0);
+}
+
+// GS-77
+#[test]
+fn pushing_ends_three_minutes_after_the_last_push_and_begins_again() {
+    let mut bench = Bench::new();
+    bench.datagram(&packet(0, 1, RXPK)).connect().effects();
+    for seconds in (45..=225).step_by(45) {
+        bench.at(seconds * 1000).datagram(&packet(2, 1, ""));
+    }
+    let stopped = Effect::Pushing { eui: eui(), active: false };
+    assert_eq!(bench.effects().iter().filter(|effect| **effect == stopped).count(), 1);
+    bench.datagram(&packet(0, 1, RXPK));
+    assert!(bench.effects().contains(&Effect::Pushing { eui: eui(), active: true }));
+}
+
+// GS-05, GS-07
+#[test]
+fn a_gateway_whose_connection_was_ended_connects_with_its_next_datagram() {
+    let mut bench = Bench::new();
+    bench.datagram(&packet(2, 1, "")).connect().effects();
+    bench.session.closed(eui());
+    bench.at(20).datagram(&packet(2, 1, ""));
+    assert_eq!(bench.effects(), [Effect::Connect { eui: eui(), remote: from() }]);
 }
 
 // GS-22
