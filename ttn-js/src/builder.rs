@@ -10,7 +10,10 @@ use ttn_core::{
     vault::KeyVault,
 };
 
-use crate::{config::Config, error::Error, keys::KeyRing, server::JoinServer, store::JoinStore};
+use crate::{
+    config::Config, count::JoinCounters, error::Error, keys::KeyRing, server::JoinServer,
+    store::JoinStore,
+};
 
 /// Puts a [`JoinServer`] together.
 #[derive(Debug)]
@@ -80,6 +83,7 @@ impl Builder {
             store,
             keys,
             events: self.events,
+            joins: JoinCounters::default(),
         }))
     }
 }

@@ -4,7 +4,7 @@ use ttn_core::{addr::NetId, id::DeviceIds, key::KeyEnvelope};
 use ttn_proto::{convert, mask, v3};
 
 use crate::{
-    device::{Device, RootKeys},
+    device::{ActivationSettings, Device, RootKeys},
     registry::{NoncesImport, NoncesView},
 };
 
@@ -102,6 +102,43 @@ pub fn apply(
     }
     if selects("root_keys.nwk_key.key") {
         device.root_keys.nwk_key = key("root_keys.nwk_key", keys.nwk_key.as_ref())?;
+    }
+    Ok(())
+}
+
+/// The message of activation settings.
+#[must_use]
+pub fn activation_settings(of: &ActivationSettings) -> v3::ApplicationActivationSettings {
+    v3::ApplicationActivationSettings {
+        kek_label: of.kek_label.clone(),
+        kek: of.kek.as_ref().map(Into::into),
+        home_net_id: of.home_net_id.map(|net_id| net_id.to_be_bytes().to_vec()).unwrap_or_default(),
+        application_server_id: of.application_server_id.clone(),
+    }
+}
+
+/// Writes the selected fields of a message into activation settings.
+///
+/// # Errors
+///
+/// A field has a value that cannot be.
+pub fn apply_settings(
+    settings: &mut ActivationSettings,
+    message: &v3::ApplicationActivationSettings,
+    paths: &[String],
+) -> Result<(), FieldError> {
+    let selects = |path| mask::selects(paths, path);
+    if selects("kek_label") {
+        settings.kek_label.clone_from(&message.kek_label);
+    }
+    if selects("kek.key") || selects("kek.encrypted_key") {
+        settings.kek = key("kek", message.kek.as_ref())?;
+    }
+    if selects("home_net_id") {
+        settings.home_net_id = net_id(&message.home_net_id)?;
+    }
+    if selects("application_server_id") {
+        settings.application_server_id.clone_from(&message.application_server_id);
     }
     Ok(())
 }

@@ -84,6 +84,19 @@ impl Device {
     }
 }
 
+/// What holds for the joins of all devices of an application (JS-13).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActivationSettings {
+    /// The label of the key encryption key for AppSKeys; empty for clear text.
+    pub kek_label: String,
+    /// That key. In stores it is wrapped.
+    pub kek: Option<KeyEnvelope>,
+    /// The home network of the devices.
+    pub home_net_id: Option<NetId>,
+    /// The AS-ID of the Application Server.
+    pub application_server_id: String,
+}
+
 /// The root keys of a device.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct RootKeys {

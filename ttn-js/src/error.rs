@@ -6,6 +6,7 @@ use ttn_core::{
     addr::NetId,
     error::{ApiError, Attributes, ErrorKind},
     eui::JoinEui,
+    id::ApplicationId,
     store::{StoreError, StoreErrorKind},
     vault::VaultError,
 };
@@ -136,6 +137,20 @@ pub enum Error {
     /// A key encryption key that a device or the configuration names is missing.
     #[error("{0}")]
     Kek(VaultError),
+    /// The activation settings of an application name a key encryption key that they do not have (JS-12).
+    #[error(
+        "the activation settings of {application} have a kek_label, but no kek; set both or none"
+    )]
+    NoKek {
+        /// The application.
+        application: ApplicationId,
+    },
+    /// An application has no activation settings.
+    #[error("the application {application} has no activation settings")]
+    NoActivationSettings {
+        /// The application.
+        application: ApplicationId,
+    },
     /// The device has no AppKey or NwkKey, so it has no nonces either.
     #[error(
         "the device has no root key, so nonces cannot be set; send the root key first or with them"
@@ -229,6 +244,8 @@ impl ApiError for Error {
             Self::Incomplete { .. } => "registry_operation",
             Self::Kek(VaultError::KekNotFound { .. }) => "kek",
             Self::Kek(_) => "wrap_key",
+            Self::NoActivationSettings { .. } => "application_activation_settings_not_found",
+            Self::NoKek { .. } => "kek",
             Self::Rejected(reject) => reject.name(),
             Self::SessionKeysNotFound { .. } => "device_not_found",
             Self::Store(error) => match error.kind {
@@ -243,9 +260,10 @@ impl ApiError for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::ImmutableEuis { .. } | Self::NoncesWithoutKey => ErrorKind::InvalidArgument,
-            Self::Kek(VaultError::KekNotFound { .. }) | Self::SessionKeysNotFound { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::Kek(VaultError::KekNotFound { .. })
+            | Self::NoActivationSettings { .. }
+            | Self::NoKek { .. }
+            | Self::SessionKeysNotFound { .. } => ErrorKind::NotFound,
             Self::Incomplete { .. } | Self::Kek(_) | Self::Unwrap(_) => ErrorKind::Unknown,
             Self::Rejected(reject) => reject.kind(),
             Self::Store(error) => match error.kind {
@@ -262,6 +280,9 @@ impl ApiError for Error {
             Self::ImmutableEuis { .. } => Attributes::from([("field", "ids".into())]),
             Self::Kek(VaultError::KekNotFound { label } | VaultError::Unwrap { label }) => {
                 Attributes::from([("label", label.as_ref().into())])
+            }
+            Self::NoActivationSettings { application } | Self::NoKek { application } => {
+                Attributes::from([("application_id", application.to_string().into())])
             }
             Self::NoncesWithoutKey => Attributes::from([("field", "last_join_nonce".into())]),
             Self::Rejected(reject) => reject.attributes(),

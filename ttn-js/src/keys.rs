@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use ttn_core::{
     addr::NetId,
+    id::ApplicationId,
     key::{Aes128Key, KeyEnvelope, SessionKeyId},
     msg::SessionKeys,
     vault::{KeyVault, VaultError},
 };
-use ttn_mac::crypto::derive;
+use ttn_mac::crypto::{derive, wrap};
 
 use crate::{
-    device::{Device, RootKeys},
+    device::{ActivationSettings, Device, RootKeys},
     error::Error,
     join::{JoinKeys, RootKeyChoice, root_key_tag},
     store::RootKeyTag,
@@ -134,12 +135,13 @@ impl KeyRing {
     pub(crate) fn hand_out(
         &self,
         device: &Device,
+        settings: Option<&ActivationSettings>,
         net_id: NetId,
         keys: &SessionKeys,
     ) -> Result<SessionKeys, Error> {
         let network = |key: &KeyEnvelope| self.for_network(device, Some(net_id), &self.clear(key)?);
         let app_s_key = match &keys.app_s_key {
-            Some(key) => Some(self.for_application(device, &self.clear(key)?)?),
+            Some(key) => Some(self.for_application(device, settings, &self.clear(key)?)?),
             None => None,
         };
         Ok(SessionKeys {
@@ -161,13 +163,58 @@ impl KeyRing {
         self.envelope(&device.network_server_kek_label, pattern, key)
     }
 
+    /// JS-12: the label of the device, else the application's own key, else the label of the pattern.
     pub(crate) fn for_application(
         &self,
         device: &Device,
+        settings: Option<&ActivationSettings>,
         key: &Aes128Key,
     ) -> Result<KeyEnvelope, Error> {
-        let pattern = || application_label(&device.application_server_address);
-        self.envelope(&device.application_server_kek_label, pattern, key)
+        match settings {
+            Some(settings) if device.application_server_kek_label.is_empty() => {
+                self.for_settings(&device.key.application_id, settings, key)
+            }
+            _ => {
+                let pattern = || application_label(&device.application_server_address);
+                self.envelope(&device.application_server_kek_label, pattern, key)
+            }
+        }
+    }
+
+    fn for_settings(
+        &self,
+        application: &ApplicationId,
+        settings: &ActivationSettings,
+        key: &Aes128Key,
+    ) -> Result<KeyEnvelope, Error> {
+        if settings.kek_label.is_empty() {
+            return Ok(KeyEnvelope::Clear(key.clone()));
+        }
+        let kek = settings.kek.as_ref();
+        let kek = kek.ok_or_else(|| Error::NoKek { application: application.clone() })?;
+        let kek = self.clear(kek)?;
+        let label = || Arc::from(settings.kek_label.as_str());
+        let wrapped = wrap::wrap_key(kek.expose(), key)
+            .map_err(|_| Error::Kek(VaultError::Unwrap { label: label() }))?;
+        Ok(KeyEnvelope::Wrapped { kek_label: label(), encrypted_key: wrapped.to_vec() })
+    }
+
+    /// Activation settings with their key wrapped for the store.
+    pub(crate) fn rest_settings(
+        &self,
+        settings: &ActivationSettings,
+    ) -> Result<ActivationSettings, Error> {
+        let kek = settings.kek.as_ref().map(|kek| self.rest(kek)).transpose()?;
+        Ok(ActivationSettings { kek, ..settings.clone() })
+    }
+
+    /// The same with their key in clear text.
+    pub(crate) fn clear_settings(
+        &self,
+        settings: &ActivationSettings,
+    ) -> Result<ActivationSettings, Error> {
+        let kek = settings.kek.as_ref().map(|kek| self.clear(kek)).transpose()?;
+        Ok(ActivationSettings { kek: kek.map(KeyEnvelope::Clear), ..settings.clone() })
     }
 
     /// A label of the device must be in the vault; one of the pattern may be; else the key goes in clear text.

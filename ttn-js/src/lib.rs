@@ -27,6 +27,7 @@
 pub mod api;
 #[cfg(feature = "proto")]
 pub mod convert;
+pub mod count;
 pub mod device;
 pub mod event;
 pub mod join;
@@ -42,7 +43,7 @@ mod server;
 
 pub use builder::Builder;
 pub use config::{Config, PrefixText};
-pub use device::{Device, Euis, RootKeys};
+pub use device::{ActivationSettings, Device, Euis, RootKeys};
 pub use error::{Error, Reject, RootKey};
 pub use registry::{NoncesImport, NoncesView};
 pub use server::JoinServer;

@@ -1,17 +1,20 @@
 //! Registration of devices (JS-17): what the API and embedding programs call.
 
 use ttn_core::{
-    id::DeviceKey,
+    id::{ApplicationId, DeviceKey},
     store::{Replaces, Revision, StoreError, StoreErrorKind, Versioned},
 };
 
 use crate::{
-    device::{Device, Euis, RootKeys},
+    device::{ActivationSettings, Device, Euis, RootKeys},
     error::Error,
     event,
     server::JoinServer,
     store::{DeviceSelector, NonceId, NoncesChange},
 };
+
+/// How often a change of activation settings is tried against other writers.
+const SET_TRIES: u32 = 8;
 
 /// The nonces of a device as an administrator sees them.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -161,6 +164,90 @@ impl JoinServer {
     /// The store cannot write.
     pub async fn purge_nonces(&self, euis: Euis) -> Result<(), Error> {
         Ok(self.store.change_nonces(euis, &NoncesChange::Purge).await?)
+    }
+
+    /// Loads the activation settings of an application, their key in clear text: the caller has checked the rights.
+    ///
+    /// # Errors
+    ///
+    /// The application has none, or the key does not unwrap.
+    pub async fn activation_settings(
+        &self,
+        application: &ApplicationId,
+    ) -> Result<ActivationSettings, Error> {
+        let found = self.find_settings(application).await?;
+        let missing = || Error::NoActivationSettings { application: application.clone() };
+        self.keys.clear_settings(&found.ok_or_else(missing)?)
+    }
+
+    /// Changes the activation settings of an application; without any it begins with empty ones. `change` is pure,
+    /// because it may run more than once.
+    ///
+    /// # Errors
+    ///
+    /// The key cannot be wrapped, or others change them all the time.
+    pub async fn set_activation_settings<F>(
+        &self,
+        application: &ApplicationId,
+        mut change: F,
+    ) -> Result<ActivationSettings, Error>
+    where
+        F: FnMut(&mut ActivationSettings) -> Result<(), Error> + Send,
+    {
+        let mut attempt = 1;
+        loop {
+            let stored = self.store.activation_settings(application).await;
+            let (mut settings, replaces) = match stored {
+                Ok(old) => {
+                    let settings = self.keys.clear_settings(&old.value)?;
+                    (settings, Replaces::Revision(old.revision))
+                }
+                Err(error) if error.kind == StoreErrorKind::NotFound => {
+                    (ActivationSettings::default(), Replaces::Nothing)
+                }
+                Err(error) => return Err(error.into()),
+            };
+            change(&mut settings)?;
+            let rest = self.keys.rest_settings(&settings)?;
+            match self.store.put_activation_settings(application, Some(&rest), replaces).await {
+                Ok(_) => return Ok(settings),
+                Err(error) if error.kind == StoreErrorKind::Conflict && attempt < SET_TRIES => {
+                    attempt += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Removes the activation settings of an application.
+    ///
+    /// # Errors
+    ///
+    /// The application has none.
+    pub async fn delete_activation_settings(
+        &self,
+        application: &ApplicationId,
+    ) -> Result<(), Error> {
+        let removed = self.store.put_activation_settings(application, None, Replaces::Any).await;
+        match removed {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind == StoreErrorKind::NotFound => {
+                Err(Error::NoActivationSettings { application: application.clone() })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The settings as they are stored, if the application has any.
+    pub(crate) async fn find_settings(
+        &self,
+        application: &ApplicationId,
+    ) -> Result<Option<ActivationSettings>, Error> {
+        match self.store.activation_settings(application).await {
+            Ok(found) => Ok(Some(found.value)),
+            Err(error) if error.kind == StoreErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn find(&self, of: &DeviceSelector) -> Result<Option<Versioned<Device>>, Error> {

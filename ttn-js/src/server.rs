@@ -19,6 +19,7 @@ use ttn_core::{
 use crate::{
     builder::Builder,
     config::Config,
+    count::JoinCounters,
     device::{Device, Euis},
     error::{Error, Reject},
     event,
@@ -38,6 +39,7 @@ pub struct JoinServer {
     pub(crate) store: Arc<dyn JoinStore>,
     pub(crate) keys: KeyRing,
     pub(crate) events: Events,
+    pub(crate) joins: JoinCounters,
 }
 
 impl JoinServer {
@@ -79,6 +81,7 @@ impl JoinServer {
     pub async fn handle_join(&self, request: &JoinRequest) -> Result<JoinAnswer, Error> {
         let mut device_key = None;
         let result = self.try_join(request, &mut device_key).await;
+        self.joins.count(&result);
         match &result {
             Ok(_) => {
                 self.publish(&event::JOIN_ACCEPT, device_key, &request.correlation_ids, || {
@@ -106,6 +109,7 @@ impl JoinServer {
         let choice =
             RootKeyChoice::of(request.mac_version, request.dl_settings.opt_neg, &device.root_keys)?;
         let keys = self.keys.join_keys(choice, &device.root_keys)?;
+        let settings = self.find_settings(&device.key.application_id).await?;
         let id = NonceId { euis, root_key: keys.tag() };
         let mut attempt = 1;
         loop {
@@ -117,7 +121,8 @@ impl JoinServer {
                 net_id: request.net_id,
                 keys: self.keys.rest_session(&accept.session_key_id, &accept.keys)?,
             };
-            let answer_keys = self.keys.hand_out(&device, request.net_id, &set.keys)?;
+            let answer_keys =
+                self.keys.hand_out(&device, settings.as_ref(), request.net_id, &set.keys)?;
             let write = JoinWrite {
                 id,
                 reads: nonces.revision,
@@ -155,7 +160,8 @@ impl JoinServer {
     /// The set or the device is not known, or a key encryption key is missing.
     pub async fn session_keys(&self, euis: Euis, id: &SessionKeyId) -> Result<SessionKeys, Error> {
         let (device, set) = self.session(euis, id).await?;
-        self.keys.hand_out(&device, set.net_id, &set.keys)
+        let settings = self.find_settings(&device.key.application_id).await?;
+        self.keys.hand_out(&device, settings.as_ref(), set.net_id, &set.keys)
     }
 
     /// Gives the AppSKey of a session as the Application Server may have it.
@@ -170,7 +176,8 @@ impl JoinServer {
     ) -> Result<KeyEnvelope, Error> {
         let (device, set) = self.session(euis, id).await?;
         let envelope = set.keys.app_s_key.ok_or_else(|| not_found(euis, id))?;
-        self.keys.for_application(&device, &self.keys.clear(&envelope)?)
+        let settings = self.find_settings(&device.key.application_id).await?;
+        self.keys.for_application(&device, settings.as_ref(), &self.keys.clear(&envelope)?)
     }
 
     /// Gives the AppSKey of a session in clear text, and whose it is: the caller has checked the rights.
@@ -224,9 +231,16 @@ impl JoinServer {
                 time: self.clock.utc(),
                 identifiers: device.map(EntityId::Device).into_iter().collect(),
                 correlation_ids: correlation_ids.clone(),
-                data: data(),
+                caller: None,
+                data: data().into(),
             });
         }
+    }
+
+    /// How many joins were accepted, and how many refused by reason (JS-23).
+    #[must_use]
+    pub const fn join_counters(&self) -> &JoinCounters {
+        &self.joins
     }
 
     /// Whether a JoinEUI is served (JS-02).

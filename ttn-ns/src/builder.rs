@@ -125,6 +125,7 @@ impl Builder {
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryNetworkStore::new()));
         Ok(Arc::new(NetworkServer {
             ready: Arc::default(),
+            draining: Arc::default(),
             owner: OwnerId(self.entropy.next_u64()),
             config: self.config,
             defaults: self.defaults,

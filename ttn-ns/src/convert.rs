@@ -1,4 +1,7 @@
-//! Devices as the API has them. Settings that are not built (class B and C, relay) are neither kept nor given back.
+//! Devices as the API has them. Settings of class B and C are kept and given back, but not acted on yet; those of relays
+//! are neither kept nor given back.
+
+pub(crate) mod state;
 
 use ttn_core::{
     addr::DevAddr,
@@ -9,20 +12,27 @@ use ttn_core::{
 };
 use ttn_mac::{
     session::NetworkKeys,
-    state::{
-        AdrDynamic, AdrMode, AdrStatic, DeviceClass, Hot, MacSettings, Parameters, Session,
-        SlowState,
-    },
+    state::{AdrDynamic, AdrMode, AdrStatic, Hot, MacSettings, Session},
 };
 use ttn_proto::{
     convert::{
         ConvertError, duration, mac_version, phy_version, timestamp, to_duration, to_mac_version,
         to_phy_version, to_timestamp,
     },
-    v3::{self, adr_settings},
+    v3::{
+        self,
+        adr_settings::{
+            self,
+            dynamic_mode::{ChannelSteeringSettings, channel_steering_settings},
+        },
+    },
 };
 
-use crate::{device::Device, shard::DeviceView, store::Sealer};
+use crate::{
+    device::{ClassSettings, Device},
+    shard::DeviceView,
+    store::Sealer,
+};
 
 /// A message that is no device.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +71,14 @@ pub fn to_api(view: &DeviceView) -> v3::EndDevice {
         lorawan_version: mac_version(device.mac_version).into(),
         lorawan_phy_version: phy_version(device.phy_version).into(),
         frequency_plan_id: device.frequency_plan_id.to_string(),
-        mac_settings: Some(settings_to_api(&device.settings)),
-        mac_state: session.and(state).map(|state| state_to_api(state, view)),
+        mac_settings: Some(with_class_settings(
+            settings_to_api(&device.settings),
+            &device.class_settings,
+        )),
+        mac_state: session.and(state).map(|state| state::to_api(state, &view.hot)),
+        pending_mac_state: pending
+            .zip(state)
+            .map(|(pending, state)| state::pending_to_api(pending, state)),
         session: session.map(|session| session_to_api(session, Some(view))),
         pending_session: pending.map(|pending| session_to_api(&pending.session, None)),
         last_dev_status_received_at: status.map(|status| timestamp(status.received_at)),
@@ -96,67 +112,6 @@ fn session_to_api(session: &Session, view: Option<&DeviceView>) -> v3::Session {
     }
 }
 
-fn state_to_api(state: &SlowState, view: &DeviceView) -> v3::MacState {
-    v3::MacState {
-        current_parameters: Some(parameters_to_api(&state.current)),
-        desired_parameters: Some(parameters_to_api(&state.desired)),
-        lorawan_version: mac_version(state.version).into(),
-        rejected_frequencies: state.rejected.frequencies.iter().map(|f| f.hz()).collect(),
-        last_adr_change_f_cnt_up: view.hot.last_adr_change_f_cnt.unwrap_or(0),
-        device_class: match state.class {
-            DeviceClass::A => v3::Class::A,
-            DeviceClass::B => v3::Class::B,
-            DeviceClass::C => v3::Class::C,
-        }
-        .into(),
-        ping_slot_periodicity: state
-            .ping_slot_periodicity
-            .map(|period| v3::PingSlotPeriodValue { value: period.into() }),
-        ..v3::MacState::default()
-    }
-}
-
-fn parameters_to_api(of: &Parameters) -> v3::MacParameters {
-    let bool_value = |value: Option<bool>| value.map(|value| v3::BoolValue { value });
-    v3::MacParameters {
-        max_eirp: of.max_eirp,
-        adr_data_rate_index: of.adr_data_rate.get().into(),
-        adr_tx_power_index: of.adr_tx_power_index.into(),
-        adr_nb_trans: of.adr_nb_trans.into(),
-        rx1_delay: of.rx1_delay.into(),
-        rx1_data_rate_offset: of.rx1_dr_offset.into(),
-        rx2_data_rate_index: of.rx2_data_rate.get().into(),
-        rx2_frequency: of.rx2_frequency.hz(),
-        max_duty_cycle: of.max_duty_cycle.into(),
-        uplink_dwell_time: bool_value(of.uplink_dwell_time),
-        downlink_dwell_time: bool_value(of.downlink_dwell_time),
-        ping_slot_frequency: of.ping_slot_frequency.hz(),
-        ping_slot_data_rate_index_value: of
-            .ping_slot_data_rate
-            .map(|dr| v3::DataRateIndexValue { value: dr.get().into() }),
-        beacon_frequency: of.beacon_frequency.hz(),
-        rejoin_time_periodicity: of.rejoin_time_exponent.into(),
-        rejoin_count_periodicity: of.rejoin_count_exponent.into(),
-        channels: of
-            .channels
-            .list
-            .iter()
-            .zip(0_u8..)
-            .filter_map(|(channel, index)| {
-                let channel = (*channel)?;
-                Some(v3::mac_parameters::Channel {
-                    uplink_frequency: channel.uplink_frequency.hz(),
-                    downlink_frequency: channel.downlink_frequency.hz(),
-                    min_data_rate_index: channel.min_data_rate.get().into(),
-                    max_data_rate_index: channel.max_data_rate.get().into(),
-                    enable_uplink: of.channels.enabled.contains(index),
-                })
-            })
-            .collect(),
-        ..v3::MacParameters::default()
-    }
-}
-
 /// The part of a message that the owner of a device sets. The state is that of `existing`.
 ///
 /// # Errors
@@ -182,6 +137,7 @@ pub fn from_api(
     device.multicast = message.multicast;
     if let Some(settings) = &message.mac_settings {
         device.settings = settings_from_api(settings)?;
+        device.class_settings = class_settings_from_api(settings)?;
     }
     device.state = existing.and_then(|view| view.device.state.clone());
     Ok(device)
@@ -380,6 +336,57 @@ fn class_b_from_api(of: &v3::MacSettings) -> Result<MacSettings, FromApiError> {
     })
 }
 
+/// Lays the settings of class B and C over the others.
+fn with_class_settings(message: v3::MacSettings, of: &ClassSettings) -> v3::MacSettings {
+    let data_rate = |value: Option<DataRateIndex>| {
+        value.map(|dr| v3::DataRateIndexValue { value: dr.get().into() })
+    };
+    let frequency =
+        |value: Option<Frequency>| value.map(|f| v3::ZeroableFrequencyValue { value: f.hz() });
+    v3::MacSettings {
+        class_b_timeout: of.class_b_timeout.map(duration),
+        class_c_timeout: of.class_c_timeout.map(duration),
+        class_b_c_downlink_interval: of.class_b_c_downlink_interval.map(duration),
+        ping_slot_periodicity: of
+            .ping_slot_periodicity
+            .map(|value| v3::PingSlotPeriodValue { value: value.into() }),
+        ping_slot_data_rate_index: data_rate(of.ping_slot_data_rate),
+        ping_slot_frequency: frequency(of.ping_slot_frequency),
+        beacon_frequency: frequency(of.beacon_frequency),
+        desired_ping_slot_data_rate_index: data_rate(of.desired_ping_slot_data_rate),
+        desired_ping_slot_frequency: frequency(of.desired_ping_slot_frequency),
+        desired_beacon_frequency: frequency(of.desired_beacon_frequency),
+        ..message
+    }
+}
+
+fn class_settings_from_api(of: &v3::MacSettings) -> Result<ClassSettings, FromApiError> {
+    let frequency = |value: &Option<v3::ZeroableFrequencyValue>| {
+        value.as_ref().map(|value| Frequency::from_hz(value.value))
+    };
+    Ok(ClassSettings {
+        class_b_timeout: of.class_b_timeout.as_ref().map(to_duration),
+        class_c_timeout: of.class_c_timeout.as_ref().map(to_duration),
+        class_b_c_downlink_interval: of.class_b_c_downlink_interval.as_ref().map(to_duration),
+        ping_slot_periodicity: small(
+            "ping_slot_periodicity",
+            of.ping_slot_periodicity.as_ref().map(|v| v.value),
+        )?,
+        ping_slot_data_rate: index(
+            "ping_slot_data_rate_index",
+            of.ping_slot_data_rate_index.as_ref(),
+        )?,
+        ping_slot_frequency: frequency(&of.ping_slot_frequency),
+        beacon_frequency: frequency(&of.beacon_frequency),
+        desired_ping_slot_data_rate: index(
+            "desired_ping_slot_data_rate_index",
+            of.desired_ping_slot_data_rate_index.as_ref(),
+        )?,
+        desired_ping_slot_frequency: frequency(&of.desired_ping_slot_frequency),
+        desired_beacon_frequency: frequency(&of.desired_beacon_frequency),
+    })
+}
+
 /// What the names of the API's EIRP values mean.
 const EIRP_DBM: [f32; 16] =
     [8.0, 10.0, 12.0, 13.0, 14.0, 16.0, 18.0, 20.0, 21.0, 24.0, 26.0, 27.0, 29.0, 30.0, 33.0, 36.0];
@@ -397,6 +404,9 @@ fn adr_to_api(adr: &AdrMode) -> v3::AdrSettings {
             max_tx_power_index: limits.max_tx_power_index.map(Into::into),
             min_nb_trans: limits.min_nb_trans.map(Into::into),
             max_nb_trans: limits.max_nb_trans.map(Into::into),
+            channel_steering: limits.steer_narrow.then(|| ChannelSteeringSettings {
+                mode: Some(channel_steering_settings::Mode::LoraNarrow(Default::default())),
+            }),
             ..adr_settings::DynamicMode::default()
         }),
         AdrMode::Static(fixed) => adr_settings::Mode::Static(adr_settings::StaticMode {
@@ -429,6 +439,10 @@ fn adr_from_api(adr: &v3::AdrSettings) -> Result<AdrMode, FromApiError> {
             max_tx_power_index: octet(limits.max_tx_power_index)?,
             min_nb_trans: octet(limits.min_nb_trans)?,
             max_nb_trans: octet(limits.max_nb_trans)?,
+            steer_narrow: matches!(
+                limits.channel_steering.and_then(|steering| steering.mode),
+                Some(channel_steering_settings::Mode::LoraNarrow(_))
+            ),
         }),
         None => AdrMode::default(),
     })
@@ -477,6 +491,26 @@ mod tests {
             ..MacSettings::default()
         };
         assert_eq!(settings_from_api(&settings_to_api(&settings)).unwrap(), settings);
+    }
+
+    // NS-101
+    #[test]
+    fn class_b_and_c_settings_come_back_as_they_went() {
+        let seconds = std::time::Duration::from_secs;
+        let settings = ClassSettings {
+            class_b_timeout: Some(seconds(600)),
+            class_c_timeout: Some(seconds(300)),
+            class_b_c_downlink_interval: Some(seconds(2)),
+            ping_slot_periodicity: Some(4),
+            ping_slot_data_rate: DataRateIndex::new(3),
+            ping_slot_frequency: Some(Frequency::from_hz(0)),
+            beacon_frequency: Some(Frequency::from_hz(869_525_000)),
+            desired_ping_slot_data_rate: DataRateIndex::new(2),
+            desired_ping_slot_frequency: Some(Frequency::from_hz(868_300_000)),
+            desired_beacon_frequency: None,
+        };
+        let message = with_class_settings(v3::MacSettings::default(), &settings);
+        assert_eq!(class_settings_from_api(&message).unwrap(), settings);
     }
 
     // NS-98

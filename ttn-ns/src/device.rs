@@ -1,7 +1,10 @@
 //! A device as the Network Server knows it.
 
+use std::time::Duration;
+
 use ttn_core::{
     id::{DeviceIds, DeviceKey, FrequencyPlanId},
+    radio::{DataRateIndex, Frequency},
     store::PartitionId,
     time::Timestamp,
     version::{MacVersion, PhyVersion},
@@ -36,8 +39,36 @@ pub struct Device {
     pub multicast: bool,
     /// Its MAC settings.
     pub settings: MacSettings,
+    /// Its settings of class B and C.
+    pub class_settings: ClassSettings,
     /// The MAC state; `None` until it has a session or has tried to join.
     pub state: Option<SlowState>,
+}
+
+/// Settings of class B and C. They are kept; nothing acts on them yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "built by other crates")]
+pub struct ClassSettings {
+    /// How long the acknowledgement of a confirmed class B downlink is waited for.
+    pub class_b_timeout: Option<Duration>,
+    /// The same for class C.
+    pub class_c_timeout: Option<Duration>,
+    /// The least time between two downlinks that the network begins.
+    pub class_b_c_downlink_interval: Option<Duration>,
+    /// Ping slots come every 2^n seconds.
+    pub ping_slot_periodicity: Option<u8>,
+    /// The data rate of ping slots that the device has from the factory.
+    pub ping_slot_data_rate: Option<DataRateIndex>,
+    /// The frequency of ping slots that the device has from the factory; 0 for those of the band.
+    pub ping_slot_frequency: Option<Frequency>,
+    /// The frequency of beacons that the device has from the factory; 0 for those of the band.
+    pub beacon_frequency: Option<Frequency>,
+    /// The data rate of ping slots that the network wants.
+    pub desired_ping_slot_data_rate: Option<DataRateIndex>,
+    /// The frequency of ping slots that the network wants.
+    pub desired_ping_slot_frequency: Option<Frequency>,
+    /// The frequency of beacons that the network wants.
+    pub desired_beacon_frequency: Option<Frequency>,
 }
 
 impl Device {
@@ -61,6 +92,7 @@ impl Device {
             supports_class_c: false,
             multicast: false,
             settings: MacSettings::default(),
+            class_settings: ClassSettings::default(),
             state: None,
         }
     }

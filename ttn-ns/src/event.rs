@@ -1,54 +1,47 @@
 //! The events of this component. Every drop has a named reason in its data (DESIGN 3).
 
-use ttn_core::{
-    auth::Right::{self, ApplicationDevicesRead, ApplicationTrafficRead},
-    event::EventDefinition,
-};
+use ttn_core::event::{EventDefinition, named};
 use ttn_mac::{command::Command, engine::MacEvent, state::DeviceClass};
 
 macro_rules! events {
-    ($($constant:ident = $name:literal, $right:expr;)*) => {
-        $(pub(crate) const $constant: &EventDefinition =
-            &EventDefinition { name: $name, visibility: $right };)*
+    ($($constant:ident = $name:literal;)*) => {
+        $(pub(crate) const $constant: &EventDefinition = &named($name);)*
     };
 }
 
-const TRAFFIC: &[Right] = &[ApplicationTrafficRead];
-const DEVICES: &[Right] = &[ApplicationDevicesRead];
-
 events! {
-    CLASS_SWITCH_A = "ns.class.switch.a", TRAFFIC;
-    CLASS_SWITCH_B = "ns.class.switch.b", TRAFFIC;
-    CLASS_SWITCH_C = "ns.class.switch.c", TRAFFIC;
-    DOWN_DATA_ATTEMPT = "ns.down.data.schedule.attempt", TRAFFIC;
-    DOWN_DATA_FAIL = "ns.down.data.schedule.fail", TRAFFIC;
-    DOWN_DATA_SUCCESS = "ns.down.data.schedule.success", TRAFFIC;
-    DOWN_JOIN_ATTEMPT = "ns.down.join.schedule.attempt", TRAFFIC;
-    DOWN_JOIN_FAIL = "ns.down.join.schedule.fail", TRAFFIC;
-    DOWN_JOIN_SUCCESS = "ns.down.join.schedule.success", TRAFFIC;
-    DOWN_RX_PARAMETERS_FAIL = "ns.down.rx.parameters.fail", TRAFFIC;
-    DOWN_TRANSMISSION_FAIL = "ns.down.transmission.fail", TRAFFIC;
-    DOWN_TRANSMISSION_SUCCESS = "ns.down.transmission.success", TRAFFIC;
-    END_DEVICE_CREATE = "ns.end_device.create", DEVICES;
-    END_DEVICE_DELETE = "ns.end_device.delete", DEVICES;
-    END_DEVICE_UPDATE = "ns.end_device.update", DEVICES;
-    UP_DATA_DROP = "ns.up.data.drop", TRAFFIC;
-    UP_DATA_FORWARD = "ns.up.data.forward", TRAFFIC;
-    UP_DATA_PROCESS = "ns.up.data.process", TRAFFIC;
-    UP_DATA_RECEIVE = "ns.up.data.receive", TRAFFIC;
-    UP_JOIN_ACCEPT_FORWARD = "ns.up.join.accept.forward", TRAFFIC;
-    UP_JOIN_CLUSTER_ATTEMPT = "ns.up.join.cluster.attempt", TRAFFIC;
-    UP_JOIN_CLUSTER_FAIL = "ns.up.join.cluster.fail", TRAFFIC;
-    UP_JOIN_CLUSTER_SUCCESS = "ns.up.join.cluster.success", TRAFFIC;
-    UP_JOIN_DROP = "ns.up.join.drop", TRAFFIC;
-    UP_JOIN_PROCESS = "ns.up.join.process", TRAFFIC;
-    UP_JOIN_RECEIVE = "ns.up.join.receive", TRAFFIC;
+    CLASS_SWITCH_A = "ns.class.switch.a";
+    CLASS_SWITCH_B = "ns.class.switch.b";
+    CLASS_SWITCH_C = "ns.class.switch.c";
+    DOWN_DATA_ATTEMPT = "ns.down.data.schedule.attempt";
+    DOWN_DATA_FAIL = "ns.down.data.schedule.fail";
+    DOWN_DATA_SUCCESS = "ns.down.data.schedule.success";
+    DOWN_JOIN_ATTEMPT = "ns.down.join.schedule.attempt";
+    DOWN_JOIN_FAIL = "ns.down.join.schedule.fail";
+    DOWN_JOIN_SUCCESS = "ns.down.join.schedule.success";
+    DOWN_RX_PARAMETERS_FAIL = "ns.down.rx.parameters.fail";
+    DOWN_TRANSMISSION_FAIL = "ns.down.transmission.fail";
+    DOWN_TRANSMISSION_SUCCESS = "ns.down.transmission.success";
+    END_DEVICE_CREATE = "ns.end_device.create";
+    END_DEVICE_DELETE = "ns.end_device.delete";
+    END_DEVICE_UPDATE = "ns.end_device.update";
+    UP_DATA_DROP = "ns.up.data.drop";
+    UP_DATA_FORWARD = "ns.up.data.forward";
+    UP_DATA_PROCESS = "ns.up.data.process";
+    UP_DATA_RECEIVE = "ns.up.data.receive";
+    UP_JOIN_ACCEPT_FORWARD = "ns.up.join.accept.forward";
+    UP_JOIN_CLUSTER_ATTEMPT = "ns.up.join.cluster.attempt";
+    UP_JOIN_CLUSTER_FAIL = "ns.up.join.cluster.fail";
+    UP_JOIN_CLUSTER_SUCCESS = "ns.up.join.cluster.success";
+    UP_JOIN_DROP = "ns.up.join.drop";
+    UP_JOIN_PROCESS = "ns.up.join.process";
+    UP_JOIN_RECEIVE = "ns.up.join.receive";
 }
 
 macro_rules! mac_events {
     ($($name:literal)*) => {
         const MAC_EVENTS: &[EventDefinition] =
-            &[$(EventDefinition { name: concat!("ns.mac.", $name), visibility: TRAFFIC },)*];
+            &[$(named(concat!("ns.mac.", $name)),)*];
     };
 }
 

@@ -78,6 +78,7 @@ pub struct NetworkServer {
     inputs: mpsc::Sender<Message>,
     receiver: Mutex<Option<mpsc::Receiver<Message>>>,
     ready: Arc<AtomicBool>,
+    draining: Arc<AtomicBool>,
 }
 
 impl NetworkServer {
@@ -90,6 +91,11 @@ impl NetworkServer {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
+    }
+
+    /// Whether it is about to end and takes nothing new.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
     }
 
     /// Its configuration.

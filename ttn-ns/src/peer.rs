@@ -18,6 +18,9 @@ use crate::{
 
 impl GsNs for NetworkServer {
     fn uplinks(&self, batch: UplinkBatch) -> Result<(), Refused<UplinkBatch>> {
+        if self.is_draining() {
+            return Err(Refused { batch, reason: Refusal::Unavailable });
+        }
         self.inputs.try_send(Message::Uplinks(batch)).map_err(|error| match error {
             TrySendError::Full(Message::Uplinks(batch)) => Refused { batch, reason: Refusal::Full },
             TrySendError::Closed(Message::Uplinks(batch)) => {

@@ -14,7 +14,7 @@ use ttn_mac::{
 
 use crate::{
     NetworkServer,
-    device::Device,
+    device::{ClassSettings, Device},
     error::Error,
     shard::{Command, DeviceView, Reply},
     store::DeviceQuery,
@@ -135,6 +135,40 @@ impl NetworkServer {
         let engine = crate::shard::engine(band, plan, &device.settings, &self.defaults);
         Ok(engine.new_abp(device.mac_version, session))
     }
+
+    /// The state of a device that has not joined yet.
+    ///
+    /// # Errors
+    ///
+    /// The plan or the band is not known.
+    pub fn fresh_state(&self, device: &Device) -> Result<MacState, Error> {
+        let (band, plan) = crate::shard::rules(device)?;
+        let engine = crate::shard::engine(band, plan, &device.settings, &self.defaults);
+        Ok(engine.new_otaa(device.mac_version))
+    }
+
+    /// Sets a device back to what it was when it came from the factory (NS-42): who joins loses his session and joins
+    /// again; who does not keeps keys and queue, and his counters start anew.
+    ///
+    /// # Errors
+    ///
+    /// The device does not exist, or somebody else changes it all the time.
+    pub async fn reset_device(&self, key: &DeviceKey) -> Result<DeviceView, Error> {
+        for _ in 0..UPDATE_TRIES {
+            let DeviceView { mut device, revision, .. } = self.device(key).await?;
+            let session = device.state.take().and_then(|state| state.session);
+            if let (false, Some(mut session)) = (device.supports_join, session) {
+                session.started_at = self.clock.utc();
+                device.state = Some(self.session_state(&device, session)?.slow);
+            }
+            let replaces = Replaces::Revision(revision);
+            match self.put_device(device, Some(Hot::default()), replaces).await {
+                Err(Error::Conflict { .. }) => {}
+                done => return done,
+            }
+        }
+        Err(Error::Conflict { device: key.clone() })
+    }
 }
 
 /// Checks what a registration says (NS-97, as far as its settings are built).
@@ -179,7 +213,30 @@ pub fn validate(device: &Device) -> Result<(), Error> {
             return Err(value("session.keys", reason));
         }
     }
+    validate_classes(&device.class_settings, band)?;
     validate_settings(&device.settings, band)
+}
+
+fn validate_classes(of: &ClassSettings, band: &Band) -> Result<(), Error> {
+    if of.ping_slot_periodicity.is_some_and(|exponent| exponent > 7) {
+        return Err(value("ping_slot_periodicity", "0 to 7"));
+    }
+    for (field, index) in [
+        ("ping_slot_data_rate_index", of.ping_slot_data_rate),
+        ("desired_ping_slot_data_rate_index", of.desired_ping_slot_data_rate),
+    ] {
+        check_data_rate(field, index, band)?;
+    }
+    for (field, frequency) in [
+        ("ping_slot_frequency", of.ping_slot_frequency),
+        ("beacon_frequency", of.beacon_frequency),
+        ("desired_ping_slot_frequency", of.desired_ping_slot_frequency),
+        ("desired_beacon_frequency", of.desired_beacon_frequency),
+    ] {
+        // 0 stands for those of the band.
+        check_frequency(field, frequency.filter(|frequency| !frequency.is_zero()), band)?;
+    }
+    Ok(())
 }
 
 fn validate_multicast(device: &Device) -> Result<(), Error> {

@@ -23,7 +23,7 @@ use ttn_core::{
     peer::{PeerError, Peers},
     store::{Durable, Owned, PartitionId, Position, Refusal, StoreError},
     task::{TaskError, Tasks},
-    time::Now,
+    time::{Monotonic, Now},
 };
 
 use crate::{
@@ -49,6 +49,8 @@ const COMMITS_MAX: usize = 64;
 const REQUESTS_MAX: usize = 4096;
 /// How many partitions are acquired at a time: the store writes them together.
 const ACQUIRE_MAX: usize = 128;
+/// How long a drain waits for what gateways and Join Servers still have to say.
+const DRAIN: Duration = Duration::from_secs(2);
 /// When a refused commit is tried again.
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -64,6 +66,9 @@ impl NetworkServer {
 
     /// Asks the owner of the devices.
     pub(crate) async fn call(&self, command: Command) -> Result<Reply, Error> {
+        if self.is_draining() {
+            return Err(Error::Stopping);
+        }
         let (sender, receiver) = oneshot::channel();
         self.inputs.send(Message::Call(command, sender)).await.map_err(|_| Error::Stopping)?;
         receiver.await.map_err(|_| Error::Stopping)?
@@ -75,6 +80,8 @@ struct Runner {
     shard: Shard,
     receiver: mpsc::Receiver<Message>,
     stopping: BoxFuture<'static, ()>,
+    /// Until when the drain lasts, once it began.
+    drain_until: Option<Monotonic>,
     effects: Effects,
     calls: BTreeMap<CallId, oneshot::Sender<Result<Reply, Error>>>,
     call_next: u64,
@@ -93,6 +100,7 @@ struct Parts {
     events: ttn_core::event::Events,
     owner: ttn_core::store::OwnerId,
     ready: Arc<AtomicBool>,
+    draining: Arc<AtomicBool>,
 }
 
 struct PendingCommit {
@@ -134,10 +142,12 @@ impl Runner {
                 events: ns.events.clone(),
                 owner: ns.owner,
                 ready: ns.ready.clone(),
+                draining: ns.draining.clone(),
             },
             shard,
             receiver,
             stopping,
+            drain_until: None,
             effects: Effects::default(),
             calls: BTreeMap::new(),
             call_next: 0,
@@ -154,6 +164,25 @@ impl Runner {
             self.carry_out()?;
         }
         Ok(())
+    }
+
+    /// Begins to end: nothing new is taken, what was taken is carried out.
+    fn begin_drain(&mut self) {
+        self.parts.draining.store(true, Ordering::Release);
+        self.drain_until = Some(self.parts.clock.monotonic().plus(DRAIN));
+        while let Ok(message) = self.receiver.try_recv() {
+            self.take(message);
+        }
+        self.tell(Input::Drain);
+    }
+
+    /// Whether everything that was taken is durable, transmitted or given back. Reports of gateways are waited for as
+    /// long as the drain lasts; after that, their downlinks have an unknown outcome at the next start.
+    fn is_drained(&self) -> bool {
+        let Some(until) = self.drain_until else { return false };
+        let written = self.commits.is_empty() && self.submitted.is_empty();
+        let late = self.parts.clock.monotonic() >= until;
+        written && (late || (self.requests.is_empty() && !self.shard.is_busy()))
     }
 
     /// Takes all partitions over and loads their devices.
@@ -185,7 +214,13 @@ impl Runner {
 
     /// Waits for something to happen and tells the shard. Gives `false` when it is time to end.
     async fn step(&mut self) -> Result<bool, RunError> {
-        let deadline = self.shard.next_deadline();
+        if self.is_drained() {
+            return Ok(false);
+        }
+        // When the drain is over, only the store is waited for.
+        let now = self.parts.clock.monotonic();
+        let drained_at = self.drain_until.filter(|until| *until > now);
+        let deadline = [self.shard.next_deadline(), drained_at].into_iter().flatten().min();
         let clock = self.parts.clock.clone();
         let tick = async {
             match deadline {
@@ -211,7 +246,7 @@ impl Runner {
             biased;
             proof = durable => self.on_durable(proof.map_err(RunError::Store)?),
             Some(input) = self.requests.next() => self.tell(input),
-            () = &mut self.stopping => return Ok(false),
+            () = &mut self.stopping, if self.drain_until.is_none() => self.begin_drain(),
             () = tick => self.tell(Input::Tick),
             () = retry => {}
             count = self.receiver.recv_many(&mut batch, DRAIN_MAX), if room => {

@@ -71,12 +71,32 @@ fn main() {
             at(1000),
         );
     }
-    drop(store);
-    println!("store after load: {} MiB", octets(directory.path()) >> 20);
+    // What a kill would leave.
+    let killed = tempfile::tempdir().unwrap();
+    copy(directory.path(), killed.path());
     let begin = Instant::now();
-    let store = EmbeddedStore::open(directory.path(), Options::default()).unwrap();
-    println!("open after load: {:?}", begin.elapsed());
     drop(store);
+    println!("clean stop: {:?}", begin.elapsed());
+    println!("store after load: {} MiB", octets(directory.path()) >> 20);
+    for (what, path) in [("a clean stop", directory.path()), ("a kill", killed.path())] {
+        let begin = Instant::now();
+        let store = EmbeddedStore::open(path, Options::default()).unwrap();
+        println!("open after {what}: {:?}, {} records", begin.elapsed(), store.end());
+        drop(store);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.metadata().unwrap().is_dir() {
+            std::fs::create_dir(&to).unwrap();
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), &to).unwrap();
+        }
+    }
 }
 
 /// One uplink of 380 octets.

@@ -1,6 +1,16 @@
 //! The storage engine. Nothing else names it: keys and values are octets here, errors are [`StoreError`].
 
-use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io as files,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _};
 use ttn_core::store::{StoreError, StoreErrorKind};
@@ -27,6 +37,15 @@ pub(crate) type Row = (Vec<u8>, Vec<u8>);
 
 /// The opened engine.
 pub(crate) struct Engine {
+    open: Option<Open>,
+    directory: PathBuf,
+    /// Octets that were committed since the last checkpoint.
+    since_checkpoint: AtomicU64,
+    /// Whether syncs fail, for tests.
+    fails: AtomicBool,
+}
+
+struct Open {
     hot: Keyspace,
     log: Keyspace,
     state: Keyspace,
@@ -52,33 +71,66 @@ impl Engine {
                 || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes);
             database.keyspace(name, create).map_err(failed)
         };
-        Ok(Self {
+        let open = Open {
             hot: keyspace("hot")?,
             log: keyspace("log")?,
             state: keyspace("state")?,
             database,
+        };
+        Ok(Self {
+            open: Some(open),
+            directory: directory.to_owned(),
+            since_checkpoint: AtomicU64::new(0),
+            fails: AtomicBool::new(false),
         })
+    }
+
+    /// Makes every later sync fail, as a broken disk does.
+    pub(crate) fn break_disk(&self) {
+        self.fails.store(true, Ordering::Relaxed);
     }
 
     /// Writes a layer as one: after a crash all of it is there or nothing.
     pub(crate) fn commit(&self, layer: &Layer, survives: Survives) -> Result<(), StoreError> {
+        let fails = self.fails.load(Ordering::Relaxed);
         let mode = match survives {
-            Survives::PowerLoss => PersistMode::SyncData,
-            Survives::ProcessKill => PersistMode::Buffer,
+            Survives::PowerLoss if !fails => PersistMode::SyncData,
+            Survives::PowerLoss | Survives::ProcessKill => PersistMode::Buffer,
         };
-        let mut batch = self.database.batch().durability(Some(mode));
+        let open = self.opened()?;
+        let mut batch = open.database.batch().durability(Some(mode));
+        let mut octets = 0;
         for ((space, key), value) in layer {
-            let keyspace = self.keyspace(*space);
+            let keyspace = open.keyspace(*space);
+            octets += ROW_OVERHEAD + key.len() + value.as_ref().map_or(0, |value| value.len());
             match value {
                 Some(value) => batch.insert(keyspace, key.as_slice(), &**value),
                 None => batch.remove(keyspace, key.as_slice()),
             }
         }
-        batch.commit().map_err(|error| io("a commit".to_owned(), error))
+        batch.commit().map_err(|error| io("a commit".to_owned(), error))?;
+        if fails {
+            let error = files::Error::other("the disk was broken for a test");
+            return Err(StoreError::new(StoreErrorKind::Io, "a commit").caused_by(error));
+        }
+        self.checkpoint(open, u64::try_from(octets).unwrap_or(u64::MAX))
+    }
+
+    /// Lets the engine write tables of what was committed every [`CHECKPOINT_BYTES`], of all parts: its journal is
+    /// only cut when every part is in tables, and a part that is small would hold it for long. So what is replayed
+    /// after a kill is bounded.
+    fn checkpoint(&self, open: &Open, octets: u64) -> Result<(), StoreError> {
+        let since = self.since_checkpoint.fetch_add(octets, Ordering::Relaxed) + octets;
+        if since < CHECKPOINT_BYTES {
+            return Ok(());
+        }
+        self.since_checkpoint.store(0, Ordering::Relaxed);
+        open.rotate()
     }
 
     pub(crate) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.keyspace(space).get(key).map_err(|error| io("a row".to_owned(), error))?;
+        let value = self.opened()?.keyspace(space).get(key);
+        let value = value.map_err(|error| io("a row".to_owned(), error))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
@@ -89,11 +141,42 @@ impl Engine {
         from: Vec<u8>,
         to: Vec<u8>,
     ) -> impl DoubleEndedIterator<Item = Result<Row, StoreError>> + Send + use<> {
-        let rows = self.database.snapshot().range(self.keyspace(space), from..to);
-        rows.map(|guard| {
+        let open = self.open.as_ref();
+        let rows = open.map(|open| open.database.snapshot().range(open.keyspace(space), from..to));
+        rows.into_iter().flatten().map(|guard| {
             let (key, value) = guard.into_inner().map_err(|error| io("rows".to_owned(), error))?;
             Ok((key.to_vec(), value.to_vec()))
         })
+    }
+
+    fn opened(&self) -> Result<&Open, StoreError> {
+        // It is closed by the drop alone.
+        self.open.as_ref().ok_or_else(|| StoreError::new(StoreErrorKind::Io, "a closed store"))
+    }
+}
+
+impl Open {
+    /// Begins to write what is in memory into tables.
+    fn rotate(&self) -> Result<(), StoreError> {
+        for keyspace in [&self.hot, &self.log, &self.state] {
+            keyspace
+                .rotate_memtable()
+                .map_err(|error| io("the begin of a table".to_owned(), error))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything is in tables. `false` if that takes too long.
+    fn flushed(&self) -> bool {
+        let waiting =
+            || [&self.hot, &self.log, &self.state].iter().any(|of| of.sealed_memtable_count() > 0);
+        for _ in 0..FLUSH_TRIES {
+            if !waiting() {
+                return true;
+            }
+            pause();
+        }
+        false
     }
 
     const fn keyspace(&self, space: Space) -> &Keyspace {
@@ -103,6 +186,45 @@ impl Engine {
             Space::State => &self.state,
         }
     }
+}
+
+/// A clean stop leaves no journal to replay: what is in memory goes into tables, then the journal is emptied. Whatever
+/// fails on the way leaves the journal as it is, and the next open replays it.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let clean = !self.fails.load(Ordering::Relaxed) && open.rotate().is_ok() && open.flushed();
+        // Stops the engine's threads: nobody writes the journal any more.
+        drop(open);
+        if clean && let Err(error) = empty_journals(&self.directory) {
+            tracing::warn!(%error, "the next start replays the journal");
+        }
+    }
+}
+
+/// Empties the journal of a closed engine whose tables hold everything: old parts go, the newest one stays without
+/// content, because the engine takes its place in the numbering from it.
+fn empty_journals(directory: &Path) -> files::Result<()> {
+    let mut parts: Vec<(u64, PathBuf)> = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let number =
+            path.file_name().and_then(|name| name.to_str()?.strip_suffix(".jnl")?.parse().ok());
+        parts.extend(number.map(|number| (number, path)));
+    }
+    parts.sort();
+    let Some((_, newest)) = parts.pop() else { return Ok(()) };
+    for (_, path) in parts {
+        fs::remove_file(path)?;
+    }
+    let newest = fs::OpenOptions::new().write(true).open(newest)?;
+    newest.set_len(0)?;
+    newest.sync_all()?;
+    fs::File::open(directory)?.sync_all()
+}
+
+fn pause() {
+    thread::sleep(FLUSH_PAUSE);
 }
 
 impl fmt::Debug for Engine {
@@ -120,7 +242,16 @@ fn io(context: String, error: fjall::Error) -> StoreError {
     StoreError::new(kind, context).caused_by(error)
 }
 
-/// How much journal there may be: it is read when the store is opened. The engine takes no less.
+/// How much journal there may be behind the part that is written: it is read when the store is opened after a kill.
+/// The engine takes no less.
 const JOURNAL_BYTES: u64 = 64 << 20;
+/// How much is committed between two checkpoints.
+const CHECKPOINT_BYTES: u64 = 16 << 20;
+/// What a row costs in the journal besides its octets.
+const ROW_OVERHEAD: usize = 24;
+/// How often a clean stop looks whether everything is in tables.
+const FLUSH_TRIES: usize = 2500;
+/// How long it pauses in between.
+const FLUSH_PAUSE: Duration = Duration::from_millis(2);
 /// Threads that write tables and compact them.
 const WORKER_THREADS: usize = 1;

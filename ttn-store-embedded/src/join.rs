@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use prost::Message as _;
 use ttn_core::{
-    id::DeviceKey,
+    id::{ApplicationId, DeviceKey},
     key::SessionKeyId,
     store::{Durable, Replaces, Revision, StoreError, StoreErrorKind, Versioned},
 };
 use ttn_js::{
-    Device, Euis,
+    ActivationSettings, Device, Euis,
     store::{
         DevNonceRule, DeviceSelector, JoinStore, JoinWrite, NonceId, Nonces, NoncesChange,
         RootKeyTag, SessionKeySet,
@@ -146,6 +146,47 @@ impl JoinStore for EmbeddedStore {
         Ok(self.lanes.write(|change| join(change, &write)).await?.0)
     }
 
+    async fn activation_settings(
+        &self,
+        application: &ApplicationId,
+    ) -> Result<Versioned<ActivationSettings>, StoreError> {
+        let row = self.lanes.get(Space::State, &settings_key(application))?;
+        let row = row.ok_or_else(|| no_settings(application, StoreErrorKind::NotFound))?;
+        let (revision, octets) = split_u64(&row)?;
+        let value = record::ActivationSettings::parse(octets)?;
+        Ok(Versioned { revision: Revision(revision), value })
+    }
+
+    async fn put_activation_settings(
+        &self,
+        application: &ApplicationId,
+        settings: Option<&ActivationSettings>,
+        replaces: Replaces,
+    ) -> Result<Revision, StoreError> {
+        let key = settings_key(application);
+        let octets = settings.map(|it| record::ActivationSettings::of(it).encode_to_vec());
+        let written = self.lanes.write(|change| {
+            let row = change.get(Space::State, &key)?;
+            let old = row.map(|row| split_u64(&row).map(|(number, _)| number)).transpose()?;
+            if old.is_none() && octets.is_none() {
+                return Err(no_settings(application, StoreErrorKind::NotFound).into());
+            }
+            if !replaces.allows(old.map(Revision)) {
+                return Err(no_settings(application, StoreErrorKind::Conflict).into());
+            }
+            let revision = old.unwrap_or_default() + 1;
+            match &octets {
+                Some(octets) => {
+                    let value = [&revision.to_be_bytes()[..], octets].concat();
+                    change.put(Space::State, key.clone(), value);
+                }
+                None => change.delete(Space::State, key.clone()),
+            }
+            Ok(Revision(revision))
+        });
+        Ok(written.await?.1)
+    }
+
     async fn session_keys(
         &self,
         euis: Euis,
@@ -197,6 +238,14 @@ fn versioned(key: DeviceKey, row: &[u8]) -> Result<Versioned<Device>, StoreError
     let wire =
         record::Device::decode(octets).map_err(|_| corrupt("a device of the join server"))?;
     Ok(Versioned { revision: Revision(revision), value: wire.parse(key)? })
+}
+
+fn settings_key(application: &ApplicationId) -> Vec<u8> {
+    Table::JoinActivationSettings.key(&[application.as_str().as_bytes()])
+}
+
+fn no_settings(application: &ApplicationId, kind: StoreErrorKind) -> StoreError {
+    StoreError::new(kind, format!("the activation settings of {application}"))
 }
 
 fn conflict(key: &DeviceKey) -> StoreError {

@@ -191,6 +191,11 @@ impl Lanes {
         std::future::poll_fn(|cx| self.poll_durable(position.lane, position.seq, cx)).await
     }
 
+    /// Makes every later commit fail, as a broken disk does.
+    pub(crate) fn break_disk(&self) {
+        self.shared.engine.break_disk();
+    }
+
     /// Forgets what is not durable and takes nothing more, as a crash does.
     pub(crate) fn abort(&self) {
         let mut state = self.shared.state.lock();

@@ -35,6 +35,8 @@ pub(crate) enum Table {
     JoinUsedDevNonce = 0x17,
     #[cfg(feature = "join")]
     JoinSessionKeys = 0x18,
+    #[cfg(feature = "join")]
+    JoinActivationSettings = 0x1D,
     #[cfg(feature = "identity")]
     Identity = 0x40,
 }

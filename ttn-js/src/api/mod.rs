@@ -8,7 +8,7 @@ use ttn_core::{
     auth::{Caller, Principal, Right},
     error::{ErrorBody, ErrorKind},
     eui::{DevEui, JoinEui},
-    id::{DeviceIds, DeviceKey, EntityId},
+    id::{ApplicationId, DeviceIds, DeviceKey, EntityId},
     key::SessionKeyId,
     peer::{PeerError, require_rights},
     store::Replaces,
@@ -28,11 +28,16 @@ use crate::{
     store::DeviceSelector,
 };
 
-/// The services of a Join Server: `JsEndDeviceRegistry`, `Js`, `AppJs`, and for the cluster `AsJs` and `NsJs`.
+mod activation;
+mod join;
+
+/// The services of a Join Server: `JsEndDeviceRegistry`, `ApplicationActivationSettingRegistry`, `Js`, `AppJs`, and for
+/// the cluster `AsJs` and `NsJs`.
 #[must_use]
 pub fn methods(server: &Arc<JoinServer>) -> Vec<Method> {
     let api = Arc::new(Api::new(server.clone()));
     let mut methods = service::js_end_device_registry(api.clone());
+    methods.extend(service::application_activation_setting_registry(api.clone()));
     methods.extend(service::js(api.clone()));
     methods.extend(service::app_js(api.clone()));
     methods.extend(service::as_js(api.clone()));
@@ -154,24 +159,6 @@ impl service::AsJs for Api {
     }
 }
 
-/// `HandleJoin` answers UNIMPLEMENTED: Network Servers of this program reach it in process.
-#[async_trait]
-impl service::NsJs for Api {
-    async fn get_nwk_s_keys(
-        &self,
-        request: Request<v3::SessionKeyRequest>,
-    ) -> Result<Response<v3::NwkSKeysResponse>, Status> {
-        self.require_cluster(&request).await?;
-        let (euis, id) = session(request.get_ref())?;
-        let keys = self.0.session_keys(euis, &id).await.map_err(status)?;
-        Ok(Response::new(v3::NwkSKeysResponse {
-            f_nwk_s_int_key: Some((&keys.f_nwk_s_int_key).into()),
-            s_nwk_s_int_key: Some((&keys.s_nwk_s_int_key).into()),
-            nwk_s_enc_key: Some((&keys.nwk_s_enc_key).into()),
-        }))
-    }
-}
-
 impl Api {
     /// Serves a Join Server. It finds out about callers through the peers of that.
     #[must_use]
@@ -192,8 +179,17 @@ impl Api {
         device: &DeviceKey,
         needs: &[Right],
     ) -> Result<(), Status> {
+        self.require_of(caller, &device.application_id, needs).await
+    }
+
+    async fn require_of(
+        &self,
+        caller: &Principal,
+        application: &ApplicationId,
+        needs: &[Right],
+    ) -> Result<(), Status> {
         let access = self.0.peers().access().map_err(|error| peer(&error))?;
-        let entity = EntityId::Application(device.application_id.clone());
+        let entity = EntityId::Application(application.clone());
         require_rights(&*access, caller, &entity, needs).await.map_err(|error| peer(&error))
     }
 

@@ -14,7 +14,7 @@ use super::{
     DevNonceRule, DeviceSelector, JoinStore, JoinWrite, NonceId, NoncesChange, RootKeyTag,
     SessionKeySet,
 };
-use crate::device::{Device, Euis};
+use crate::device::{ActivationSettings, Device, Euis};
 
 /// One `#[tokio::test]` per promise; `$store` is an expression that makes an empty store and may `.await`. A guard that
 /// must live as long as the store (a directory, say) may be returned with it: `(store, guard)`.
@@ -33,6 +33,7 @@ macro_rules! join_store_suite {
             nonces_are_raised_and_never_lowered,
             a_purge_forgets_nonces_and_outdates_decisions,
             only_the_newest_session_keys_are_kept,
+            activation_settings_are_checked_by_revision,
         }
     };
     (@tests $store:expr; $($name:ident,)*) => {$(
@@ -42,6 +43,34 @@ macro_rules! join_store_suite {
             $crate::store::conformance::$name(&store).await;
         }
     )*};
+}
+
+/// Activation settings belong to one application, and a write names the revision that it replaces.
+pub async fn activation_settings_are_checked_by_revision(store: &dyn JoinStore) {
+    let (one, other) = ("app-one".parse().unwrap(), "app-two".parse().unwrap());
+    let missing = store.activation_settings(&one).await.unwrap_err();
+    assert_eq!(missing.kind, StoreErrorKind::NotFound);
+    let settings = ActivationSettings {
+        kek_label: "kek".to_owned(),
+        kek: Some(KeyEnvelope::Wrapped { kek_label: "at-rest".into(), encrypted_key: vec![3; 24] }),
+        home_net_id: NetId::from_u32(0x13),
+        application_server_id: "as".to_owned(),
+    };
+    let put = |settings, replaces| store.put_activation_settings(&one, settings, replaces);
+    let first = put(Some(&settings), Replaces::Nothing).await.unwrap();
+    let found = store.activation_settings(&one).await.unwrap();
+    assert_eq!((found.revision, &found.value), (first, &settings));
+    assert!(store.activation_settings(&other).await.is_err());
+    let changed = ActivationSettings { kek: None, ..settings.clone() };
+    let stale = put(Some(&changed), Replaces::Nothing).await.unwrap_err();
+    assert_eq!(stale.kind, StoreErrorKind::Conflict);
+    let second = put(Some(&changed), Replaces::Revision(first)).await.unwrap();
+    assert!(second > first);
+    let stale = put(None, Replaces::Revision(first)).await.unwrap_err();
+    assert_eq!(stale.kind, StoreErrorKind::Conflict);
+    assert_eq!(store.activation_settings(&one).await.unwrap().value, changed);
+    put(None, Replaces::Any).await.unwrap();
+    assert_eq!(put(None, Replaces::Any).await.unwrap_err().kind, StoreErrorKind::NotFound);
 }
 
 /// A device is found by its id and by its EUIs, as it was written.

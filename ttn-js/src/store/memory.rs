@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use ttn_core::{
-    id::DeviceKey,
+    id::{ApplicationId, DeviceKey},
     key::SessionKeyId,
     store::{
         Durable, ImmediateWatermark, LaneId, Replaces, Revision, StoreError, StoreErrorKind,
@@ -17,7 +17,7 @@ use super::{
     DevNonceRule, DeviceSelector, JoinStore, JoinWrite, NonceId, Nonces, NoncesChange, RootKeyTag,
     SessionKeySet,
 };
-use crate::device::{Device, Euis};
+use crate::device::{ActivationSettings, Device, Euis};
 
 /// Keeps everything in memory. It is as large as the number of devices and their joins make it.
 #[derive(Debug, Default)]
@@ -32,6 +32,7 @@ struct State {
     by_euis: BTreeMap<Euis, DeviceKey>,
     nonces: BTreeMap<Euis, DeviceNonces>,
     sessions: BTreeMap<Euis, VecDeque<SessionKeySet>>,
+    settings: BTreeMap<ApplicationId, Versioned<ActivationSettings>>,
 }
 
 #[derive(Debug, Default)]
@@ -165,6 +166,40 @@ impl JoinStore for MemoryStore {
         Ok(Durable::attested_by_store(self.watermark.advance(LaneId::default())))
     }
 
+    async fn activation_settings(
+        &self,
+        application: &ApplicationId,
+    ) -> Result<Versioned<ActivationSettings>, StoreError> {
+        let found = self.state.lock().settings.get(application).cloned();
+        found.ok_or_else(|| StoreError::new(StoreErrorKind::NotFound, settings_of(application)))
+    }
+
+    async fn put_activation_settings(
+        &self,
+        application: &ApplicationId,
+        settings: Option<&ActivationSettings>,
+        replaces: Replaces,
+    ) -> Result<Revision, StoreError> {
+        let mut state = self.state.lock();
+        let old = state.settings.get(application).map(|old| old.revision);
+        if old.is_none() && settings.is_none() {
+            return Err(StoreError::new(StoreErrorKind::NotFound, settings_of(application)));
+        }
+        if !replaces.allows(old) {
+            return Err(StoreError::new(StoreErrorKind::Conflict, settings_of(application)));
+        }
+        let revision = Revision(old.map_or(0, |old| old.0) + 1);
+        match settings.cloned() {
+            Some(value) => {
+                state.settings.insert(application.clone(), Versioned { revision, value });
+            }
+            None => {
+                state.settings.remove(application);
+            }
+        }
+        Ok(revision)
+    }
+
     async fn session_keys(
         &self,
         euis: Euis,
@@ -178,4 +213,8 @@ impl JoinStore for MemoryStore {
             StoreError::new(StoreErrorKind::NotFound, context)
         })
     }
+}
+
+fn settings_of(application: &ApplicationId) -> String {
+    format!("the activation settings of {application}")
 }

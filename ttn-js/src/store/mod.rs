@@ -13,13 +13,13 @@ use std::fmt;
 use async_trait::async_trait;
 use ttn_core::{
     addr::NetId,
-    id::DeviceKey,
+    id::{ApplicationId, DeviceKey},
     key::SessionKeyId,
     msg::SessionKeys,
     store::{Durable, Replaces, Revision, StoreError, Versioned},
 };
 
-use crate::device::{Device, Euis};
+use crate::device::{ActivationSettings, Device, Euis};
 
 /// Devices, nonces and session keys of the Join Server.
 ///
@@ -88,6 +88,29 @@ pub trait JoinStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// `Conflict` if the nonces changed since `write.reads`.
     async fn join(&self, write: JoinWrite) -> Result<Durable, StoreError>;
+
+    /// Loads the activation settings of an application.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if it has none.
+    async fn activation_settings(
+        &self,
+        application: &ApplicationId,
+    ) -> Result<Versioned<ActivationSettings>, StoreError>;
+
+    /// Writes the activation settings of an application, or with `None` removes them. The new revision is one above
+    /// the replaced one, 1 for new settings.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` for another revision than `replaces`, `NotFound` if there is nothing to remove.
+    async fn put_activation_settings(
+        &self,
+        application: &ApplicationId,
+        settings: Option<&ActivationSettings>,
+        replaces: Replaces,
+    ) -> Result<Revision, StoreError>;
 
     /// Loads a set of session keys.
     ///

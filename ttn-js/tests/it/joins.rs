@@ -14,7 +14,7 @@ use ttn_core::{
     version::MacVersion,
 };
 use ttn_js::{
-    Device, Error, Euis, Reject, RootKey, RootKeys,
+    ActivationSettings, Device, Error, Euis, Reject, RootKey, RootKeys,
     join::JOIN_NONCE_MAX,
     store::{
         DeviceSelector, JoinStore, JoinWrite, MemoryStore, NonceId, Nonces, NoncesChange,
@@ -241,7 +241,10 @@ async fn what_cannot_join_is_refused_by_name() {
         assert_eq!(fixture.reject_name(&request).await, name);
         let events = fixture.events.take();
         let event = events.last().unwrap();
-        assert_eq!((event.definition.name, &event.data["name"]), ("js.join.reject", &name.into()));
+        assert_eq!(
+            (event.definition.name, &event.data.to_json()["name"]),
+            ("js.join.reject", &name.into())
+        );
     }
     // None of them used the nonce.
     fixture.join(&good()).await.unwrap();
@@ -399,6 +402,22 @@ impl JoinStore for SlowReads {
 
     async fn join(&self, write: JoinWrite) -> Result<Durable, StoreError> {
         self.0.join(write).await
+    }
+
+    async fn activation_settings(
+        &self,
+        application: &ttn_core::id::ApplicationId,
+    ) -> Result<Versioned<ActivationSettings>, StoreError> {
+        self.0.activation_settings(application).await
+    }
+
+    async fn put_activation_settings(
+        &self,
+        application: &ttn_core::id::ApplicationId,
+        settings: Option<&ActivationSettings>,
+        replaces: Replaces,
+    ) -> Result<Revision, StoreError> {
+        self.0.put_activation_settings(application, settings, replaces).await
     }
 
     async fn session_keys(

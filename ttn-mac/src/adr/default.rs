@@ -1,5 +1,7 @@
 //! The default policy (NS-69 to NS-73).
 
+use ttn_core::radio::DataRate;
+
 use super::{
     AdrAlgorithm, AdrDecision, AdrEvidence, AdrInput, AdrKeep, AdrParameters, AdrUplink,
     DataRateSet, PowerRange,
@@ -31,6 +33,12 @@ fn decide(input: &AdrInput<'_>) -> Result<(AdrParameters, AdrEvidence), AdrKeep>
     let AdrInput { band, current, limits, .. } = *input;
     let uplinks = || relevant(input);
     let count = uplinks().count();
+    if let Some(parameters) = steered(input) {
+        return Ok((
+            parameters,
+            AdrEvidence { uplinks: 0, max_snr: 0.0, margin: 0.0, margin_left: 0.0, loss_rate: 0.0 },
+        ));
+    }
     let max_snr = uplinks().map(|up| up.max_snr).reduce(f32::max).ok_or(AdrKeep::NoUplinks)?;
     let data_rates = data_rates(input).ok_or(AdrKeep::NoDataRate)?;
     let powers = PowerRange::new(
@@ -73,6 +81,25 @@ fn relevant<'a>(input: &'a AdrInput<'_>) -> impl Iterator<Item = &'a AdrUplink> 
     let data_rate = input.current.data_rate;
     input.uplinks.iter().skip(skip).filter(move |up| up.f_cnt >= since && up.data_rate == data_rate)
 }
+
+/// NS-74: from a data rate of 500 kHz to the best one of 125 kHz, with full power.
+fn steered(input: &AdrInput<'_>) -> Option<AdrParameters> {
+    let bandwidth = |index| match input.band.data_rate(index)?.rate {
+        DataRate::Lora { bandwidth, .. } => Some(bandwidth),
+        _ => None,
+    };
+    let is_wide = input.limits.steer_narrow
+        && bandwidth(input.current.data_rate).is_some_and(|bandwidth| bandwidth > NARROW);
+    if !is_wide {
+        return None;
+    }
+    let mut narrow = data_rates(input)?.iter().filter(|index| bandwidth(*index) == Some(NARROW));
+    let data_rate = narrow.next_back()?;
+    Some(AdrParameters { data_rate, tx_power_index: 0, nb_trans: input.current.nb_trans })
+}
+
+/// The bandwidth of narrow channels in hertz.
+const NARROW: u32 = 125_000;
 
 /// The data rates that may be asked for; `None` if there are none.
 fn data_rates(input: &AdrInput<'_>) -> Option<DataRateSet> {
@@ -127,6 +154,29 @@ mod tests {
         let AdrDecision::Use { parameters, evidence } = decision else { panic!("{decision:?}") };
         assert_eq!(parameters, at(5, 1));
         assert_eq!((evidence.margin, evidence.margin_left), (15.0, 0.5));
+    }
+
+    // NS-74
+    #[test]
+    fn a_device_on_a_wide_channel_is_steered_to_the_best_narrow_data_rate() {
+        let band = band::get(BandId::US_902_928, PhyVersion::RP001_V1_0_2_REV_B).unwrap();
+        let uplinks = [AdrUplink { f_cnt: 1, max_snr: -10.0, data_rate: dr(4) }];
+        let rejected = Rejected::default();
+        let decide = |steer_narrow| {
+            DefaultAdr.decide(&AdrInput {
+                band,
+                current: AdrParameters { nb_trans: 2, ..at(4, 3) },
+                channel_data_rates: DataRateSet::range(DataRateIndex::ZERO, dr(4)),
+                rejected: &rejected,
+                limits: AdrDynamic { steer_narrow, ..AdrDynamic::default() },
+                last_change_f_cnt: None,
+                uplinks: &uplinks,
+            })
+        };
+        let AdrDecision::Use { parameters, .. } = decide(true) else { panic!("kept") };
+        assert_eq!(parameters, AdrParameters { nb_trans: 2, ..at(3, 0) });
+        let AdrDecision::Use { parameters, .. } = decide(false) else { panic!("kept") };
+        assert_eq!(parameters.data_rate, dr(4));
     }
 
     #[test]

@@ -51,6 +51,23 @@ impl Engine<'_> {
         blocks
     }
 
+    /// NS-49: after so many uplinks or so much time, and if the device never told.
+    fn dev_status(&self, st: &MacState) -> Option<Command> {
+        let count = self.setting(|set| set.status_count_periodicity).unwrap_or(0);
+        let period = self.setting(|set| set.status_time_periodicity).unwrap_or_default();
+        if count == 0 && period.is_zero() {
+            return None;
+        }
+        let (f_cnt, at) = (st.hot.f_cnt_up?, st.hot.last_uplink_at?);
+        let is_due = st.slow.status.is_none_or(|status| {
+            // A counter below that of the status is one of a new session.
+            let uplinks = f_cnt.checked_sub(status.f_cnt_up).unwrap_or(f_cnt);
+            (count > 0 && uplinks >= count)
+                || (!period.is_zero() && at.since(status.received_at) >= period)
+        });
+        is_due.then_some(Command::DevStatusReq)
+    }
+
     /// NS-52.
     fn tx_param_setup(&self, st: &MacState) -> Option<Command> {
         let slow = &st.slow;
@@ -84,23 +101,6 @@ impl Engine<'_> {
             || rejected.ping_slot_data_rates & (1_u16 << data_rate_index.get()) != 0;
         (channel(current) != channel(desired) && !refused)
             .then_some(Command::PingSlotChannelReq { frequency, data_rate_index })
-    }
-
-    /// NS-49: after a number of uplinks, after a time, and if nothing is known yet. The last uplink tells the time.
-    fn dev_status(&self, st: &MacState) -> Option<Command> {
-        let period = self.setting(|set| set.status_time_periodicity).filter(|it| !it.is_zero());
-        let count = self.setting(|set| set.status_count_periodicity).filter(|it| *it > 0);
-        let (at, f_cnt) = (st.hot.last_uplink_at?, st.hot.f_cnt_up?);
-        let due = match st.slow.status {
-            None => period.is_some() || count.is_some(),
-            Some(status) => {
-                // A new session starts at zero again.
-                let uplinks = f_cnt.checked_sub(status.f_cnt_up).unwrap_or(f_cnt);
-                count.is_some_and(|count| uplinks >= count)
-                    || period.is_some_and(|period| status.received_at.plus(period) <= at)
-            }
-        };
-        due.then_some(Command::DevStatusReq)
     }
 
     /// NS-50: channels behind those of the band.

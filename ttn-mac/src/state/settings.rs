@@ -113,6 +113,8 @@ pub struct AdrDynamic {
     pub min_nb_trans: Option<u8>,
     /// The greatest NbTrans.
     pub max_nb_trans: Option<u8>,
+    /// Whether a device that sends on 500 kHz is moved to 125 kHz (NS-74).
+    pub steer_narrow: bool,
 }
 
 /// Fixed parameters.

@@ -7,7 +7,7 @@ use ttn_proto::{mask, service::NsEndDeviceRegistry, v3};
 
 use super::{Api, component, malformed};
 use crate::{
-    convert::{from_api, session_from_api, to_api},
+    convert::{from_api, session_from_api, state, to_api},
     device::Device,
     error::Error,
     shard::DeviceView,
@@ -74,6 +74,23 @@ impl NsEndDeviceRegistry for Api {
         Err(component(Error::Conflict { device: key }))
     }
 
+    async fn reset_factory_defaults(
+        &self,
+        request: Request<v3::ResetAndGetEndDeviceRequest>,
+    ) -> Result<Response<v3::EndDevice>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let ids = message.end_device_ids.unwrap_or_default();
+        let key = DeviceKey::try_from(&ids).map_err(malformed)?;
+        let paths = message.field_mask.unwrap_or_default().paths;
+        let mut rights = vec![Right::ApplicationDevicesWrite];
+        if touches_keys(&paths) {
+            rights.push(Right::ApplicationDevicesReadKeys);
+        }
+        self.require(&metadata, &key.application_id, &rights).await?;
+        let view = self.0.reset_device(&key).await.map_err(component)?;
+        shown(&view, &paths)
+    }
+
     async fn delete(
         &self,
         request: Request<v3::EndDeviceIdentifiers>,
@@ -101,27 +118,101 @@ impl Api {
         }
         mask::apply(&mut message, wanted, paths)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        for field in ["pending_session", "mac_state", "pending_mac_state"] {
-            if mask::touches(paths, field) && mask::is_set(wanted, field) {
-                let text = format!("{field} cannot be imported yet; import the session");
-                return Err(Status::unimplemented(text));
-            }
-        }
         let mut device = from_api(&message, existing).map_err(malformed)?;
-        if !mask::touches(paths, "session") {
-            return Ok((device, None));
+        let mut hot = None;
+        if mask::touches(paths, "session") {
+            hot = self.import_session(&mut device, &message)?;
         }
+        if mask::touches(paths, "mac_state") {
+            let before = existing.map(|view| view.hot).unwrap_or_default();
+            let hot = hot.get_or_insert(before);
+            self.import_state(&mut device, hot, &message)?;
+        }
+        if mask::touches(paths, "pending_session") || mask::touches(paths, "pending_mac_state") {
+            self.import_pending(&mut device, &message)?;
+        }
+        Ok((device, hot))
+    }
+
+    /// Sets or removes the session; a new one has the state of a device that starts.
+    fn import_session(
+        &self,
+        device: &mut Device,
+        message: &v3::EndDevice,
+    ) -> Result<Option<Hot>, Status> {
         let Some(session) = &message.session else {
             device.state = None;
-            return Ok((device, None));
+            return Ok(None);
         };
         let (v1_1, now) = (device.mac_version.is_1_1(), self.0.clock.utc());
         let (session, hot) =
             session_from_api(session, v1_1, now, &self.0.sealer).map_err(malformed)?;
-        let mut state = self.0.session_state(&device, session).map_err(component)?.slow;
+        let pending = device.state.take().and_then(|state| state.pending_session);
+        let mut state = self.0.session_state(device, session).map_err(component)?.slow;
         state.supports_join = device.supports_join;
+        state.pending_session = pending;
         device.state = Some(state);
-        Ok((device, Some(hot)))
+        Ok(Some(hot))
+    }
+
+    /// NS-98: the state of a session that moves in. Without a message it starts anew.
+    fn import_state(
+        &self,
+        device: &mut Device,
+        hot: &mut Hot,
+        message: &v3::EndDevice,
+    ) -> Result<(), Status> {
+        let (band, _) = crate::shard::rules(device).map_err(component)?;
+        let session = device.state.as_ref().and_then(|state| state.session.clone());
+        let Some(session) = session else {
+            if message.mac_state.is_none() {
+                return Ok(());
+            }
+            let reason = "a MAC state belongs to a session; set both";
+            return Err(component(Error::FieldMissing { field: "session", reason }));
+        };
+        let mut state = self.0.session_state(device, session).map_err(component)?.slow;
+        if let Some(before) = device.state.take() {
+            (state.supports_join, state.pending_session) =
+                (before.supports_join, before.pending_session);
+            state.status = before.status;
+        }
+        if let Some(mac_state) = &message.mac_state {
+            state::import(&mut state, hot, mac_state, band).map_err(malformed)?;
+        }
+        device.state = Some(state);
+        Ok(())
+    }
+
+    /// NS-98: a join that was accepted and not used yet.
+    fn import_pending(&self, device: &mut Device, message: &v3::EndDevice) -> Result<(), Status> {
+        let (Some(session), Some(mac_state)) =
+            (&message.pending_session, &message.pending_mac_state)
+        else {
+            let half = match (&message.pending_session, &message.pending_mac_state) {
+                (Some(_), None) => Some("pending_mac_state"),
+                (None, Some(_)) => Some("pending_session"),
+                _ => None,
+            };
+            if let Some(state) = &mut device.state {
+                state.pending_session = None;
+            }
+            let reason = "a pending session and its MAC state belong together; set both";
+            return half
+                .map_or(Ok(()), |field| Err(component(Error::FieldMissing { field, reason })));
+        };
+        let (band, _) = crate::shard::rules(device).map_err(component)?;
+        let (v1_1, now) = (device.mac_version.is_1_1(), self.0.clock.utc());
+        let (session, _) =
+            session_from_api(session, v1_1, now, &self.0.sealer).map_err(malformed)?;
+        let pending = state::pending_from_api(session, mac_state, band).map_err(malformed)?;
+        let mut state = match device.state.take() {
+            Some(state) => state,
+            None => self.0.fresh_state(device).map_err(component)?.slow,
+        };
+        state.pending_session = Some(pending);
+        device.state = Some(state);
+        Ok(())
     }
 }
 

@@ -1,14 +1,25 @@
 //! `Ns` and `Configuration`: what the network is and knows (NS-103, NS-107).
 
+use std::collections::BTreeMap;
+
 use tonic::{Request, Response, Status};
 use ttn_core::addr::DevAddr;
-use ttn_mac::plan;
+use ttn_mac::{
+    band::{self, Band},
+    plan,
+};
 use ttn_proto::{
+    convert::{phy_version, to_phy_version},
     service::{Configuration, Ns},
-    v3,
+    v3::{self, get_phy_versions_response::VersionInfo},
 };
 
-use super::Api;
+use super::{
+    Api,
+    band::{band_to_api, default_settings},
+    component, malformed,
+};
+use crate::{convert::settings_to_api, error::Error};
 
 #[tonic::async_trait]
 impl Ns for Api {
@@ -30,6 +41,24 @@ impl Ns for Api {
         }
         let dev_addr = drawn.to_be_bytes().to_vec();
         Ok(Response::new(v3::GenerateDevAddrResponse { dev_addr }))
+    }
+
+    async fn get_default_mac_settings(
+        &self,
+        request: Request<v3::GetDefaultMacSettingsRequest>,
+    ) -> Result<Response<v3::MacSettings>, Status> {
+        let request = request.into_inner();
+        let plan = plan::get(&request.frequency_plan_id).map_err(|error| {
+            let reason = error.to_string();
+            component(Error::FieldValue { field: "frequency_plan_id", reason })
+        })?;
+        let phy_version = to_phy_version(request.lorawan_phy_version).map_err(malformed)?;
+        let band = band::get(plan.band_id, phy_version).map_err(|error| {
+            let reason = error.to_string();
+            component(Error::FieldValue { field: "lorawan_phy_version", reason })
+        })?;
+        let settings = default_settings(band, plan, &self.0.defaults);
+        Ok(Response::new(settings_to_api(&settings)))
     }
 
     async fn get_net_id(&self, _: Request<()>) -> Result<Response<v3::GetNetIdResponse>, Status> {
@@ -75,5 +104,41 @@ impl Configuration for Api {
             })
             .collect();
         Ok(Response::new(v3::ListFrequencyPlansResponse { frequency_plans }))
+    }
+
+    async fn get_phy_versions(
+        &self,
+        request: Request<v3::GetPhyVersionsRequest>,
+    ) -> Result<Response<v3::GetPhyVersionsResponse>, Status> {
+        let wanted = request.into_inner().band_id;
+        let mut bands: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+        for band in band::all().filter(|band| wanted.is_empty() || wanted == band.id.as_str()) {
+            bands.entry(band.id.as_str()).or_default().push(phy_version(band.phy_version).into());
+        }
+        let info =
+            |(id, phy_versions): (&str, _)| VersionInfo { band_id: id.to_owned(), phy_versions };
+        let version_info = bands.into_iter().map(info).collect();
+        Ok(Response::new(v3::GetPhyVersionsResponse { version_info }))
+    }
+
+    async fn list_bands(
+        &self,
+        request: Request<v3::ListBandsRequest>,
+    ) -> Result<Response<v3::ListBandsResponse>, Status> {
+        let request = request.into_inner();
+        let version = match request.phy_version {
+            0 => None,
+            version => Some(to_phy_version(version).map_err(malformed)?),
+        };
+        let wanted = |band: &&Band| {
+            (request.band_id.is_empty() || request.band_id == band.id.as_str())
+                && version.is_none_or(|version| version == band.phy_version)
+        };
+        let mut answer = v3::ListBandsResponse::default();
+        for band in band::all().filter(wanted) {
+            let versions = answer.descriptions.entry(band.id.as_str().to_owned()).or_default();
+            versions.band.insert(band.phy_version.name().to_owned(), band_to_api(band));
+        }
+        Ok(Response::new(answer))
     }
 }

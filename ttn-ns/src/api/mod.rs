@@ -1,5 +1,6 @@
 //! The API services of the Network Server: they check rights, convert, and call the component.
 
+mod band;
 mod device;
 mod info;
 mod queue;

@@ -8,7 +8,7 @@ use ttn_core::{
     event::EventDefinition,
     msg::{
         CorrelationIds, Downlink, DownlinkError, DownlinkPath, QueueInvalidated, Scheduled,
-        TransmissionId, TxAck, TxPriority, TxRequest, TxResult, TxWindow, Up,
+        TransmissionId, TxAck, TxPriority, TxRequest, TxResult, TxWindow, Up, correlation_id,
     },
     radio::DeviceClass,
     store::Durable,
@@ -27,7 +27,14 @@ use crate::{error::Error, event, store::NetworkWrite};
 
 /// What happens when a commit is durable.
 pub(super) enum Waiting {
-    Reply { call: CallId, result: Result<Reply, Error> },
+    /// The first copy of a window is in the session record, or its uplink in the log.
+    Receipts {
+        window: u64,
+    },
+    Reply {
+        call: CallId,
+        result: Result<Reply, Error>,
+    },
     Transmit(Box<Transmission>),
 }
 
@@ -43,6 +50,8 @@ pub(super) struct Transmission {
 const TRANSMIT_LEAD: Duration = Duration::from_millis(50);
 /// How long the report of a gateway is waited for (NS-93).
 const REPORT_WAIT: Duration = Duration::from_secs(60);
+/// How long the first report of a gateway is waited for that has never reported; then the downlink counts as sent.
+const FIRST_REPORT_WAIT: Duration = Duration::from_secs(5);
 
 impl Shard {
     /// Makes the downlink for the open windows, if there is something to send. Gives whether the registration must be
@@ -123,7 +132,7 @@ impl Shard {
     ) {
         let id = TransmissionId(self.entropy.next_u64());
         let mut correlation_ids = open.correlation_ids;
-        correlation_ids.push(format!("ns:transmission:{:016X}", id.0).into());
+        correlation_ids.push(correlation_id("ns:downlink", now.utc, self.entropy.as_ref()));
         if let Some((_, downlink)) = &item {
             correlation_ids.extend(downlink.correlation_ids.iter().cloned());
         }
@@ -139,6 +148,7 @@ impl Shard {
                 f_cnt: plan.f_cnt,
                 item,
                 correlation_ids: correlation_ids.clone(),
+                reports: true,
             });
         }
         let of = FlightOf::Data(handle);
@@ -264,6 +274,7 @@ impl Shard {
         out: &mut Effects,
     ) {
         match waiting {
+            Waiting::Receipts { window } => self.settle(window),
             Waiting::Reply { call, result } => Self::reply(call, result, out),
             Waiting::Transmit(transmission) => self.transmit(now, *transmission, proof, out),
         }
@@ -272,7 +283,7 @@ impl Shard {
     fn transmit(&mut self, now: Now, this: Transmission, proof: Durable, out: &mut Effects) {
         let (FlightOf::Data(handle) | FlightOf::JoinAccept(handle)) = this.of;
         let Some(entry) = self.devices.get(&handle) else {
-            self.flights.remove(&this.id);
+            self.forget_transmission(this.id);
             return;
         };
         let given_up = entry.flight.as_ref().is_none_or(|flight| flight.id != this.id);
@@ -317,7 +328,7 @@ impl Shard {
         let why = || json!({ "reason": "store_stalled", "late_ms": late_ms });
         self.publish(now, definition, handle, &this.correlation_ids, why, out);
         self.count("store_stalled");
-        self.flights.remove(&this.id);
+        self.forget_transmission(this.id);
         if !join {
             self.take_back(handle, out);
         }
@@ -354,18 +365,24 @@ impl Shard {
         let Some(of) = self.flights.get(&id).copied() else { return };
         let (FlightOf::Data(handle) | FlightOf::JoinAccept(handle)) = of;
         let join = matches!(of, FlightOf::JoinAccept(_));
-        let ids = self.flight_ids(handle);
+        let ids = self.flight_ids(id, handle);
         match result {
             Ok(scheduled) => {
                 let definition =
                     if join { event::DOWN_JOIN_SUCCESS } else { event::DOWN_DATA_SUCCESS };
                 let what = || describe(&scheduled);
                 self.publish(now, definition, handle, &ids, what, out);
-                let until = now.monotonic.plus(scheduled.delay).plus(REPORT_WAIT);
+                if let (false, Some(entry)) = (join, self.devices.get_mut(&handle))
+                    && let Some(flight) = entry.flight.as_mut().filter(|flight| flight.id == id)
+                {
+                    flight.reports = scheduled.reports;
+                }
+                let wait = if scheduled.reports { REPORT_WAIT } else { FIRST_REPORT_WAIT };
+                let until = now.monotonic.plus(scheduled.delay).plus(wait);
                 self.set_timer(until, Timer::ForgetFlight(id));
             }
             Err(error) => {
-                self.flights.remove(&id);
+                self.forget_transmission(id);
                 let (NotScheduled::NotSent(cause) | NotScheduled::Unknown(cause)) = &error;
                 let definition = if join { event::DOWN_JOIN_FAIL } else { event::DOWN_DATA_FAIL };
                 let body = cause.to_body();
@@ -389,7 +406,11 @@ impl Shard {
             return self.count("unknown_transmission");
         };
         let (FlightOf::Data(handle) | FlightOf::JoinAccept(handle)) = of;
-        let ids = self.flight_ids(handle);
+        let mut ids = self.flight_ids(ack.id, handle);
+        self.join_flights.remove(&ack.id);
+        let own = ack.correlation_ids.iter().filter(|id| !ids.contains(id)).cloned();
+        let own: Vec<_> = own.collect();
+        ids.extend(own);
         let result = ack.result;
         let gateway = &ack.gateway_id;
         let what = || json!({ "result": format!("{result:?}"), "gateway_id": gateway.as_str() });
@@ -472,24 +493,52 @@ impl Shard {
     pub(super) fn give_up_flight(&mut self, now: Now, handle: Handle, out: &mut Effects) {
         let Some(entry) = self.devices.get(&handle) else { return };
         if let Some(flight) = &entry.flight {
-            let id = flight.id;
+            let (id, reports) = (flight.id, flight.reports);
             self.flights.remove(&id);
-            self.unknown_outcome(now, handle, out);
+            if reports {
+                self.unknown_outcome(now, handle, out);
+            } else {
+                self.assume_sent(now, handle, out);
+            }
+        }
+    }
+
+    /// The gateway took the downlink and has never reported on any: old forwarders do not. Its word is taken.
+    fn assume_sent(&mut self, now: Now, handle: Handle, out: &mut Effects) {
+        let flight = self.devices.get(&handle).and_then(|entry| entry.flight.as_ref());
+        let ids = flight.map(|flight| flight.correlation_ids.clone()).unwrap_or_default();
+        let why = || json!({ "assumed": true, "reason": "gateway_sends_no_tx_ack" });
+        self.publish(now, event::DOWN_TRANSMISSION_SUCCESS, handle, &ids, why, out);
+        self.count("assumed_sent");
+        let flight = self.devices.get_mut(&handle).and_then(|entry| entry.flight.take());
+        if let Some(flight) = flight {
+            self.sent(now, handle, flight, out);
         }
     }
 
     pub(super) fn forget_flight(&mut self, now: Now, id: TransmissionId, out: &mut Effects) {
+        self.join_flights.remove(&id);
         let Some(FlightOf::Data(handle)) = self.flights.remove(&id) else { return };
         let current = self.devices.get(&handle).and_then(|entry| entry.flight.as_ref());
-        if current.is_some_and(|flight| flight.id == id) {
-            let ids = self.flight_ids(handle);
+        if current.is_some_and(|flight| flight.id == id && !flight.reports) {
+            self.assume_sent(now, handle, out);
+        } else if current.is_some_and(|flight| flight.id == id) {
+            let ids = self.flight_ids(id, handle);
             let why = || json!({ "reason": "no_tx_ack" });
             self.publish(now, event::DOWN_TRANSMISSION_FAIL, handle, &ids, why, out);
             self.unknown_outcome(now, handle, out);
         }
     }
 
-    fn flight_ids(&self, handle: Handle) -> CorrelationIds {
+    fn forget_transmission(&mut self, id: TransmissionId) {
+        self.flights.remove(&id);
+        self.join_flights.remove(&id);
+    }
+
+    fn flight_ids(&self, id: TransmissionId, handle: Handle) -> CorrelationIds {
+        if let Some(ids) = self.join_flights.get(&id) {
+            return ids.clone();
+        }
         self.devices
             .get(&handle)
             .and_then(|entry| entry.flight.as_ref())

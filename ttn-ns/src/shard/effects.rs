@@ -25,6 +25,8 @@ pub enum Input {
         /// What is asked.
         command: Command,
     },
+    /// The process is about to end: windows that are open are closed now.
+    Drain,
     /// Everything up to a commit is durable.
     Durable {
         /// The number of the commit.

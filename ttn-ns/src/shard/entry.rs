@@ -22,7 +22,7 @@ use super::{DeviceView, Effects, Handle, Shard};
 use crate::{
     device::Device,
     error::{Error, NAMESPACE},
-    store::{DeviceRecord, HotRecord, HotRow, NetworkWrite, RecordError},
+    store::{DeviceRecord, HotRecord, HotRow, NetworkWrite, RecordError, first_copy},
 };
 
 /// A device in memory.
@@ -44,6 +44,8 @@ pub(super) struct Entry {
     pub(super) handed_over_seq: u64,
     /// The receive windows of the last uplink, as long as nothing was sent in them.
     pub(super) open: Option<OpenSlot>,
+    /// The frame that is in the session record until it is processed.
+    pub(super) first_copy: Option<FirstCopy>,
 }
 
 /// A data downlink between plan and report.
@@ -52,6 +54,15 @@ pub(super) struct Flight {
     pub(super) f_cnt: u32,
     pub(super) item: Option<(u64, Downlink)>,
     pub(super) correlation_ids: CorrelationIds,
+    /// Whether the gateway that took it reports on transmissions. Without reports, what it took counts as sent.
+    pub(super) reports: bool,
+}
+
+/// A first copy that is acknowledged before its window ends: it survives a crash (`ack = durable`).
+pub(super) struct FirstCopy {
+    /// Of which window.
+    pub(super) window: u64,
+    pub(super) octets: Vec<u8>,
 }
 
 /// Receive windows that are open, and the ways to the device.
@@ -127,6 +138,7 @@ impl Entry {
             awaiting_ack: None,
             handed_over_seq: 0,
             open: None,
+            first_copy: None,
         })
     }
 
@@ -201,6 +213,7 @@ impl Shard {
         let highest = self.device_no_max.entry(partition).or_default();
         *highest = (*highest).max(row.device.0);
         let device = row.record.value.open(&self.sealer)?;
+        let first_copy = row.hot.as_ref().and_then(|record| record.first_copy.clone());
         let hot = row.hot.map(|record| record.hot);
         let defaults = &self.defaults;
         let mut entry = Entry::new(device, row.record.revision, hot, defaults)?;
@@ -208,7 +221,24 @@ impl Shard {
         entry.queue = row.queue.into_iter().map(|(seq, item)| (seq, item.downlink)).collect();
         self.insert(handle, entry);
         self.recover(now, handle, out);
+        if let Some(octets) = first_copy {
+            self.recover_first_copy(now, handle, &octets, out);
+        }
         Ok(())
+    }
+
+    /// An uplink was acknowledged, and the process ended before its window did: now it is processed (DESIGN 4). What
+    /// the application has got already, it knows by session and counter.
+    fn recover_first_copy(&mut self, now: Now, handle: Handle, octets: &[u8], out: &mut Effects) {
+        match first_copy::decode(octets, now) {
+            Ok(uplink) => self.process_uplink(now, &uplink, out),
+            Err(error) => {
+                tracing::error!(%error, "an uplink that was acknowledged cannot be read");
+                self.count("first_copy_unreadable");
+            }
+        }
+        // Whatever became of it, it is not pending any more.
+        self.store_hot(handle, out);
     }
 
     /// Sorts out what a crash interrupted.
@@ -297,7 +327,8 @@ impl Shard {
     /// Writes the session record.
     pub(super) fn store_hot(&mut self, handle: Handle, out: &mut Effects) {
         let Some(entry) = self.devices.get(&handle) else { return };
-        let hot = HotRecord { hot: entry.mac.hot, first_copy: None };
+        let first_copy = entry.first_copy.as_ref().map(|copy| copy.octets.clone());
+        let hot = HotRecord { hot: entry.mac.hot, first_copy };
         self.write(handle, NetworkWrite::Hot { device: handle.no, hot }, out);
     }
 

@@ -7,6 +7,7 @@ use ttn_core::{
     frame::JoinRequestForm,
     msg::{
         DlSettings, JoinAcceptUp, JoinAnswer, JoinRequest, SessionKeys, TransmissionId, Up, Uplink,
+        correlation_id,
     },
     peer::PeerError,
     store::{PARTITIONS, PartitionId},
@@ -25,7 +26,7 @@ use super::{
     entry::engine,
     matching::radio,
     path,
-    window::{Content, Drop, JOIN_WINDOW, WindowState, describe},
+    window::{Content, Drop, JOIN_WINDOW, WindowState, message},
 };
 use crate::event;
 
@@ -220,7 +221,7 @@ impl Shard {
             None => return Err(Drop::new("device_not_found", "the device was deleted meanwhile")),
         };
         let ids = uplink.correlation_ids.clone();
-        self.publish(now, event::UP_JOIN_PROCESS, handle, &ids, || describe(uplink), out);
+        self.publish(now, event::UP_JOIN_PROCESS, handle, &ids, || message(uplink), out);
         self.tell_join(now, join, answer, uplink, out);
         self.store_device(handle, out);
         let paths = path::rank(&uplink.rx_metadata, &uplink.settings.data_rate);
@@ -230,8 +231,9 @@ impl Shard {
         let id = TransmissionId(self.entropy.next_u64());
         let of = FlightOf::JoinAccept(handle);
         let mut correlation_ids = ids;
-        correlation_ids.push(format!("ns:transmission:{:016X}", id.0).into());
+        correlation_ids.push(correlation_id("ns:downlink", now.utc, self.entropy.as_ref()));
         self.flights.insert(id, of);
+        self.join_flights.insert(id, correlation_ids.clone());
         let transmission = Transmission { id, of, plan, paths, correlation_ids };
         self.when_durable(Waiting::Transmit(Box::new(transmission)), out);
         Ok(())

@@ -29,11 +29,10 @@ pub use window::{METADATA_MAX, WINDOWS_MAX};
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use serde_json::Value;
 use ttn_core::{
     addr::DevAddr,
     eui::{DevEui, JoinEui},
-    event::{Event, EventDefinition},
+    event::{Event, EventData, EventDefinition},
     id::{DeviceKey, EntityId},
     map::Map,
     msg::{ApplicationUp, CorrelationIds, TransmissionId},
@@ -72,6 +71,8 @@ pub struct Shard {
     windows: Map<u64, Window>,
     joins: BTreeMap<JoinId, Join>,
     flights: BTreeMap<TransmissionId, FlightOf>,
+    /// What the join-accepts among them belong to; data downlinks have it with their device.
+    join_flights: BTreeMap<TransmissionId, CorrelationIds>,
     timers: BTreeMap<(Monotonic, u64), Timer>,
     timer_seq: u64,
     /// What waits for each commit.
@@ -128,6 +129,7 @@ impl Shard {
             windows: Map::default(),
             joins: BTreeMap::new(),
             flights: BTreeMap::new(),
+            join_flights: BTreeMap::new(),
             timers: BTreeMap::new(),
             timer_seq: 0,
             waiting: BTreeMap::new(),
@@ -149,6 +151,7 @@ impl Shard {
             Input::Durable { ticket, proof } => self.on_durable(now, ticket, proof, out),
             Input::JoinAnswered { join, result } => self.on_join_answered(now, join, result, out),
             Input::Scheduled { id, result } => self.on_scheduled(now, id, result, out),
+            Input::Drain => self.close_windows(now, out),
             Input::Tick => {}
             Input::TxAcks(acks) => {
                 for ack in acks {
@@ -174,6 +177,14 @@ impl Shard {
     #[must_use]
     pub const fn counters(&self) -> &BTreeMap<&'static str, u64> {
         &self.counters
+    }
+
+    /// Whether a commit, a join or a transmission waits for its outcome.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.waiting.is_empty()
+            || !self.joins.is_empty()
+            || self.flights.values().any(|flight| matches!(flight, FlightOf::Data(_)))
     }
 
     /// How many devices it owns.
@@ -260,13 +271,13 @@ impl Shard {
     }
 
     /// Publishes an event about a device, if anybody wants it.
-    fn publish(
+    fn publish<D: Into<EventData>>(
         &self,
         now: Now,
         definition: &'static EventDefinition,
         handle: Handle,
         correlation_ids: &CorrelationIds,
-        data: impl FnOnce() -> Value,
+        data: impl FnOnce() -> D,
         out: &mut Effects,
     ) {
         if !out.events_wanted {
@@ -278,7 +289,8 @@ impl Shard {
             time: now.utc,
             identifiers: vec![EntityId::Device(entry.device.ids.key.clone())],
             correlation_ids: correlation_ids.clone(),
-            data: data(),
+            caller: None,
+            data: data().into(),
         })));
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     device::Device,
     error::Error,
     event, registry,
-    store::{DeviceNo, DeviceRecord, HotRecord, NetworkWrite},
+    store::{DeviceNo, DeviceRecord, NetworkWrite},
 };
 
 impl Shard {
@@ -159,9 +159,7 @@ impl Shard {
         }
         self.index_addresses(handle);
         self.store_device(handle, out);
-        let Some(entry) = self.devices.get(&handle) else { return Ok(()) };
-        let hot = HotRecord { hot: entry.mac.hot, first_copy: None };
-        self.write(handle, NetworkWrite::Hot { device: handle.no, hot }, out);
+        self.store_hot(handle, out);
         self.publish(now, event::END_DEVICE_UPDATE, handle, &Vec::new(), || json!({}), out);
         Ok(())
     }

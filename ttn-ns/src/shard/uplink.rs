@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use ttn_core::{
+    event::EventData,
     msg::{Up, Uplink, UplinkUp},
     radio::time_on_air,
     time::{GpsTime, Now},
@@ -17,7 +18,7 @@ use super::{
     Effects, Handle, Shard,
     entry::{OpenSlot, engine, failure},
     path,
-    window::{Drop, describe},
+    window::{Drop, message},
 };
 use crate::{event, store::NetworkWrite};
 
@@ -36,7 +37,7 @@ impl Shard {
             Err(drop) => return self.drop_frame(now, uplink, &drop, out),
         };
         let ids = uplink.correlation_ids.clone();
-        self.publish(now, event::UP_DATA_PROCESS, handle, &ids, || describe(uplink), out);
+        self.publish(now, event::UP_DATA_PROCESS, handle, &ids, || message(uplink), out);
         self.publish_mac(now, handle, uplink, &outcome.events, out);
         if let Some(result) = outcome.queue_result {
             self.finish_confirmed(now, handle, result, out);
@@ -126,7 +127,7 @@ impl Shard {
         message.received_at = uplink.received_at;
         self.tell_application(handle, message, out);
         let (ids, f_cnt, f_port) = (uplink.correlation_ids.clone(), outcome.f_cnt, data.f_port);
-        let data = || json!({ "f_cnt": f_cnt, "f_port": f_port });
+        let data = || EventData::later(move || json!({ "f_cnt": f_cnt, "f_port": f_port }));
         self.publish(now, event::UP_DATA_FORWARD, handle, &ids, data, out);
     }
 

@@ -4,21 +4,23 @@ use std::time::Duration;
 
 use serde_json::json;
 use ttn_core::{
-    event::{Event, EventDefinition},
+    event::{Event, EventData, EventDefinition, describe},
     frame::{Form, PhyPayload},
     id::EntityId,
-    msg::{TxSettings, Uplink, correlation_id},
+    msg::{Receipt, TxSettings, Uplink, correlation_id},
     radio::DataRate,
-    time::Now,
+    time::{Monotonic, Now},
 };
 
-use super::{Effect, Effects, Handle, JoinId, Shard, Timer};
-use crate::event;
+use super::{Effect, Effects, Handle, JoinId, Shard, Timer, downlink::Waiting, entry::FirstCopy};
+use crate::{event, store::first_copy};
 
 /// How many frames are collected or recognised at a time; further ones are dropped as `too_many_windows`.
 pub const WINDOWS_MAX: usize = 65_536;
 /// How many metadata one frame keeps (NS-03).
 pub const METADATA_MAX: usize = 50;
+/// How many correlation ids one frame keeps: those of further copies are left out.
+const CORRELATION_IDS_MAX: usize = 16;
 /// How long the copies of a join-request are recognised (NS-04).
 pub(super) const JOIN_WINDOW: Duration = Duration::from_secs(6);
 /// What the way to a gateway needs besides its round-trip time (DESIGN 6).
@@ -29,6 +31,10 @@ pub(super) struct Window {
     /// The first copy, with the metadata of all.
     pub(super) uplink: Uplink,
     pub(super) state: WindowState,
+    /// Who waits to hear that the frame survives a crash.
+    receipts: Vec<Receipt>,
+    /// Whether it does: in the session record, or in the log.
+    is_safe: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,16 +73,24 @@ impl Drop {
 
 impl Shard {
     /// Takes one copy of a frame.
-    pub(super) fn on_copy(&mut self, now: Now, uplink: Uplink, out: &mut Effects) {
+    pub(super) fn on_copy(&mut self, now: Now, mut uplink: Uplink, out: &mut Effects) {
+        let receipt = uplink.receipt.take();
         let key = key(&uplink.phy, &uplink.settings);
         let Some(window) = self.windows.get_mut(&key) else {
-            self.on_first_copy(now, key, uplink, out);
+            self.on_first_copy(now, key, uplink, receipt, out);
             return;
         };
+        match receipt {
+            Some(receipt) if window.is_safe => receipt.settle(),
+            receipt => window.receipts.extend(receipt),
+        }
         match window.state {
             WindowState::Collecting(_) => {
                 let room = METADATA_MAX.saturating_sub(window.uplink.rx_metadata.len());
                 window.uplink.rx_metadata.extend(uplink.rx_metadata.into_iter().take(room));
+                let ids = &mut window.uplink.correlation_ids;
+                let room = CORRELATION_IDS_MAX.saturating_sub(ids.len());
+                ids.extend(uplink.correlation_ids.into_iter().take(room));
                 self.count("copy");
             }
             WindowState::Closed(handle) => {
@@ -88,11 +102,18 @@ impl Shard {
         }
     }
 
-    fn on_first_copy(&mut self, now: Now, key: u64, mut uplink: Uplink, out: &mut Effects) {
+    fn on_first_copy(
+        &mut self,
+        now: Now,
+        key: u64,
+        mut uplink: Uplink,
+        receipt: Option<Receipt>,
+        out: &mut Effects,
+    ) {
         if self.windows.len() >= WINDOWS_MAX {
             let detail = format!("{WINDOWS_MAX} frames are being collected");
             self.drop_frame(now, &uplink, &Drop::new("too_many_windows", detail), out);
-            return;
+            return receipt.into_iter().for_each(Receipt::settle);
         }
         uplink.rx_metadata.truncate(METADATA_MAX);
         uplink.correlation_ids.push(correlation_id("ns:uplink", now.utc, self.entropy.as_ref()));
@@ -120,18 +141,66 @@ impl Shard {
                     Content::Join(_, handle) => (event::UP_JOIN_RECEIVE, handle, JOIN_WINDOW),
                 };
                 let ids = uplink.correlation_ids.clone();
-                self.publish(now, definition, handle, &ids, || describe(&uplink), out);
+                self.publish(now, definition, handle, &ids, || message(&uplink), out);
+                let is_safe = matches!(content, Content::Join(..));
+                if let (Content::Data(handle), true) = (content, receipt.is_some()) {
+                    self.keep_first_copy(handle, key, &uplink, out);
+                }
                 let state = WindowState::Collecting(content);
-                self.windows.insert(key, Window { uplink, state });
+                let mut window = Window { uplink, state, receipts: Vec::new(), is_safe };
+                match receipt {
+                    // The device repeats a join-request that nobody answers.
+                    Some(receipt) if is_safe => receipt.settle(),
+                    receipt => window.receipts.extend(receipt),
+                }
+                self.windows.insert(key, window);
                 self.set_timer(closes, Timer::CloseWindow(key));
                 self.set_timer(closes.plus(keep), Timer::ForgetWindow(key));
             }
             Err(drop) => {
                 self.drop_frame(now, &uplink, &drop, out);
                 let keep = self.config.deduplication_window + self.config.cooldown_window;
-                self.windows.insert(key, Window { uplink, state: WindowState::Rejected });
+                receipt.into_iter().for_each(Receipt::settle);
+                let state = WindowState::Rejected;
+                let window = Window { uplink, state, receipts: Vec::new(), is_safe: true };
+                self.windows.insert(key, window);
                 self.set_timer(received.plus(keep), Timer::ForgetWindow(key));
             }
+        }
+    }
+
+    /// Writes the first copy into the session record, which is durable before anybody is told that it was received
+    /// (DESIGN 4). A device has one frame in its windows; of a second one, which only an attacker sends, the
+    /// acknowledgement waits for the log.
+    fn keep_first_copy(&mut self, handle: Handle, window: u64, uplink: &Uplink, out: &mut Effects) {
+        let Some(entry) = self.devices.get_mut(&handle) else { return };
+        if entry.first_copy.is_some() {
+            return;
+        }
+        entry.first_copy = Some(FirstCopy { window, octets: first_copy::encode(uplink) });
+        self.store_hot(handle, out);
+        self.when_durable(Waiting::Receipts { window }, out);
+    }
+
+    /// Gives the acknowledgements that waited for a frame.
+    pub(super) fn settle(&mut self, window: u64) {
+        let Some(window) = self.windows.get_mut(&window) else { return };
+        window.is_safe = true;
+        std::mem::take(&mut window.receipts).into_iter().for_each(Receipt::settle);
+    }
+
+    /// Ends all windows now, because nobody will be there when they would.
+    pub(super) fn close_windows(&mut self, now: Now, out: &mut Effects) {
+        let open = |window: &Window| matches!(window.state, WindowState::Collecting(_));
+        let mut keys: Vec<(Monotonic, u64)> = self
+            .windows
+            .iter()
+            .filter(|(_, window)| open(window))
+            .map(|(key, window)| (window.uplink.received, *key))
+            .collect();
+        keys.sort_unstable();
+        for (_, key) in keys {
+            self.close_window(now, key, out);
         }
     }
 
@@ -154,8 +223,18 @@ impl Shard {
         match content {
             Content::Data(handle) => {
                 window.state = WindowState::Closed(handle);
-                let uplink = window.uplink.clone();
+                let (uplink, waits) = (window.uplink.clone(), !window.is_safe);
+                let entry = self.devices.get_mut(&handle);
+                let kept = entry
+                    .and_then(|entry| entry.first_copy.take_if(|copy| copy.window == key))
+                    .is_some();
                 self.process_uplink(now, &uplink, out);
+                if kept {
+                    self.store_hot(handle, out);
+                }
+                if waits {
+                    self.when_durable(Waiting::Receipts { window: key }, out);
+                }
             }
             Content::Join(join, handle) => {
                 window.state = WindowState::Closed(handle);
@@ -182,20 +261,27 @@ impl Shard {
             Form::JoinRequest(_) | Form::RejoinRequest(_) => event::UP_JOIN_DROP,
             _ => event::UP_DATA_DROP,
         };
-        let mut data = describe(uplink);
+        let mut data = summary(uplink);
         if let Some(data) = data.as_object_mut() {
             data.insert("reason".to_owned(), drop.reason.into());
             data.insert("detail".to_owned(), drop.detail.as_str().into());
         }
         let correlation_ids = uplink.correlation_ids.clone();
         let time = now.utc;
-        let event = Event { definition, time, identifiers, correlation_ids, data };
+        let (caller, data) = (None, data.into());
+        let event = Event { definition, time, identifiers, correlation_ids, caller, data };
         out.now.push(Effect::Event(Box::new(event)));
     }
 }
 
-/// What an event says of a frame.
-pub(super) fn describe(uplink: &Uplink) -> serde_json::Value {
+/// A frame with all its copies; the message is made when somebody reads it.
+pub(super) fn message(uplink: &Uplink) -> EventData {
+    let uplink = uplink.clone();
+    EventData::message(move || describe::uplink_message(&uplink))
+}
+
+/// What an event says of a frame that is dropped.
+fn summary(uplink: &Uplink) -> serde_json::Value {
     let mut data = json!({
         "frequency": uplink.settings.frequency.hz().to_string(),
         "data_rate": uplink.settings.data_rate.to_string(),

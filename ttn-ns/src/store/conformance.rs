@@ -45,6 +45,7 @@ macro_rules! network_store_conformance {
             a_write_against_another_revision_conflicts_and_changes_nothing
             two_devices_cannot_have_one_unique_id
             a_stale_epoch_is_fenced
+            the_epoch_that_is_never_stale_is_not_for_owners
             batches_become_durable_in_order
             a_deleted_device_leaves_nothing
             hot_and_queue_of_an_unknown_device_change_nothing
@@ -214,6 +215,23 @@ pub async fn a_stale_epoch_is_fenced(backend: &dyn Backend) {
     new.submit(vec![hot(1, 4)]).await;
     let f_cnt_up = new.rows().await[0].hot.as_ref().and_then(|hot| hot.hot.f_cnt_up);
     assert_eq!(f_cnt_up, Some(4));
+}
+
+/// [`Epoch::LATEST`] is for who writes without owning: sessions and queues refuse it, whoever owns them.
+pub async fn the_epoch_that_is_never_stale_is_not_for_owners(backend: &dyn Backend) {
+    let owner = Owner::new(backend.open().await, 7).await;
+    owner.submit(vec![create(1, "app.one"), hot(1, 1)]).await;
+    for partition in [owner.partition, PartitionId::all().last().expect("there are partitions")] {
+        let owned = Owned { partition, epoch: Epoch::LATEST };
+        let batch = NetworkBatch { lane: LaneId(0), writes: vec![(owned, hot(1, 2))] };
+        let refused = owner.store.submit(batch).expect_err("nobody has this epoch");
+        assert_eq!(refused.reason, Refusal::Fenced);
+        let loaded: Result<Vec<_>, _> =
+            owner.store.load(partition, Epoch::LATEST).try_collect().await;
+        assert_eq!(loaded.expect_err("nobody has this epoch").kind, StoreErrorKind::Fenced);
+    }
+    let f_cnt_up = owner.rows().await[0].hot.as_ref().and_then(|hot| hot.hot.f_cnt_up);
+    assert_eq!(f_cnt_up, Some(1));
 }
 
 /// Positions rise, and a later proof covers earlier positions.

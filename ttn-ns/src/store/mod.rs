@@ -2,6 +2,7 @@
 //!
 //! Everything that a shard writes goes through one lane, in order, and is durable before anybody hears of it.
 
+pub(crate) mod first_copy;
 pub mod memory;
 mod record;
 mod wire;

@@ -18,8 +18,9 @@ use ttn_mac::{
 };
 
 use super::wire;
-use crate::device::Device;
+use crate::device::{ClassSettings, Device};
 
+mod class;
 mod parameters;
 
 /// Wraps keys before they are stored and unwraps them when they are loaded (NS-28).
@@ -162,6 +163,9 @@ impl DeviceRecord {
                 Some(state) => Some(parameters::state_to_wire(state, sealer)?),
                 None => None,
             },
+            class_settings: Some(&device.class_settings)
+                .filter(|settings| **settings != ClassSettings::default())
+                .map(class::to_wire),
         };
         Ok(Self { key, wire })
     }
@@ -201,6 +205,10 @@ impl DeviceRecord {
                 || Ok(ttn_mac::state::MacSettings::default()),
                 parameters::settings_from_wire,
             )?,
+            class_settings: match &wire.class_settings {
+                Some(settings) => class::from_wire(settings)?,
+                None => ClassSettings::default(),
+            },
             state,
         })
     }

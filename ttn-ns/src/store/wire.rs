@@ -34,6 +34,33 @@ pub(super) struct Device {
     pub(super) settings: Option<Settings>,
     #[prost(message, optional, tag = "15")]
     pub(super) state: Option<State>,
+    #[prost(message, optional, tag = "16")]
+    pub(super) class_settings: Option<ClassSettings>,
+}
+
+/// Times in nanoseconds, frequencies in hertz.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ClassSettings {
+    #[prost(uint64, optional, tag = "1")]
+    pub(super) class_b_timeout: Option<u64>,
+    #[prost(uint64, optional, tag = "2")]
+    pub(super) class_c_timeout: Option<u64>,
+    #[prost(uint64, optional, tag = "3")]
+    pub(super) class_b_c_downlink_interval: Option<u64>,
+    #[prost(uint32, optional, tag = "4")]
+    pub(super) ping_slot_periodicity: Option<u32>,
+    #[prost(uint32, optional, tag = "5")]
+    pub(super) ping_slot_data_rate: Option<u32>,
+    #[prost(uint64, optional, tag = "6")]
+    pub(super) ping_slot_frequency: Option<u64>,
+    #[prost(uint64, optional, tag = "7")]
+    pub(super) beacon_frequency: Option<u64>,
+    #[prost(uint32, optional, tag = "8")]
+    pub(super) desired_ping_slot_data_rate: Option<u32>,
+    #[prost(uint64, optional, tag = "9")]
+    pub(super) desired_ping_slot_frequency: Option<u64>,
+    #[prost(uint64, optional, tag = "10")]
+    pub(super) desired_beacon_frequency: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -127,6 +154,8 @@ pub(super) struct Adr {
     pub(super) tx_power_index: u32,
     #[prost(uint32, tag = "11")]
     pub(super) nb_trans: u32,
+    #[prost(bool, tag = "12")]
+    pub(super) steer_narrow: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -355,4 +384,79 @@ pub(super) struct Antenna {
     pub(super) gateway_id: String,
     #[prost(uint32, tag = "2")]
     pub(super) antenna_index: u32,
+}
+
+/// An uplink that was acknowledged before its window ended.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct FirstCopy {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) phy: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub(super) frequency: u64,
+    #[prost(message, optional, tag = "3")]
+    pub(super) data_rate: Option<DataRate>,
+    #[prost(fixed32, tag = "4")]
+    pub(super) timestamp: u32,
+    #[prost(sfixed64, optional, tag = "5")]
+    pub(super) time: Option<i64>,
+    #[prost(sfixed64, tag = "6")]
+    pub(super) received_at: i64,
+    #[prost(message, repeated, tag = "7")]
+    pub(super) receptions: Vec<Reception>,
+    #[prost(string, repeated, tag = "8")]
+    pub(super) correlation_ids: Vec<String>,
+}
+
+/// LoRa has a spreading factor, FSK a bit rate; what has neither is LR-FHSS.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct DataRate {
+    #[prost(uint32, tag = "1")]
+    pub(super) spreading_factor: u32,
+    /// Of LR-FHSS, the operating channel width.
+    #[prost(uint32, tag = "2")]
+    pub(super) bandwidth: u32,
+    #[prost(uint32, tag = "3")]
+    pub(super) bit_rate: u32,
+    #[prost(uint32, tag = "4")]
+    pub(super) modulation_type: u32,
+    #[prost(string, tag = "5")]
+    pub(super) coding_rate: String,
+}
+
+/// How one antenna received it.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Reception {
+    #[prost(string, tag = "1")]
+    pub(super) gateway_id: String,
+    #[prost(fixed64, optional, tag = "2")]
+    pub(super) gateway_eui: Option<u64>,
+    #[prost(uint32, tag = "3")]
+    pub(super) antenna_index: u32,
+    #[prost(sfixed64, optional, tag = "4")]
+    pub(super) time: Option<i64>,
+    #[prost(sfixed64, optional, tag = "5")]
+    pub(super) gps_time: Option<i64>,
+    #[prost(fixed32, tag = "6")]
+    pub(super) timestamp: u32,
+    #[prost(uint64, optional, tag = "7")]
+    pub(super) fine_timestamp: Option<u64>,
+    #[prost(sfixed64, tag = "8")]
+    pub(super) received_at: i64,
+    #[prost(float, tag = "9")]
+    pub(super) channel_rssi: f32,
+    #[prost(float, tag = "10")]
+    pub(super) rssi: f32,
+    #[prost(float, optional, tag = "11")]
+    pub(super) signal_rssi: Option<f32>,
+    #[prost(float, tag = "12")]
+    pub(super) snr: f32,
+    #[prost(sint64, tag = "13")]
+    pub(super) frequency_offset: i64,
+    #[prost(uint32, tag = "14")]
+    pub(super) channel_index: u32,
+    /// 0 none, 1 never, 2 if no other can.
+    #[prost(uint32, tag = "15")]
+    pub(super) path_constraint: u32,
+    #[prost(bytes = "vec", tag = "16")]
+    pub(super) uplink_token: Vec<u8>,
 }

@@ -103,7 +103,7 @@ fn a_refused_downlink_returns_to_the_head_with_its_counter() {
     let queue: Vec<_> = world.view().queue.iter().map(|item| item.f_cnt).collect();
     assert_eq!(queue, [0, 1]);
     let fail = world.events.iter().find(|e| e.definition.name == "ns.down.data.schedule.fail");
-    assert_eq!(fail.unwrap().data["message_format"], "busy");
+    assert_eq!(fail.unwrap().data.to_json()["message_format"], "busy");
     world.advance(Duration::from_secs(10));
     send(&mut world, &mut device, false);
     let request = world.transmitted(TxResult::Success);
@@ -201,7 +201,7 @@ fn a_late_watermark_means_rx2_and_then_a_drop() {
             assert!(world.transmissions.is_empty());
             let fail =
                 world.events.iter().find(|e| e.definition.name == "ns.down.data.schedule.fail");
-            let data = &fail.unwrap().data;
+            let data = fail.unwrap().data.to_json();
             assert_eq!(data["reason"], "store_stalled");
             assert!(data["late_ms"].as_u64().unwrap() > 0);
             world.store.release();

@@ -372,6 +372,7 @@ impl World {
             received: self.now.monotonic,
             round_trip_p95: Some(Duration::from_millis(50)),
             correlation_ids: Vec::new(),
+            receipt: None,
         }
     }
 
@@ -389,6 +390,7 @@ impl World {
             path: 0,
             rx2: false,
             delay: Duration::from_secs(1),
+            reports: true,
             refused: Vec::new(),
         };
         self.handle(Input::Scheduled { id: request.id, result: Ok(scheduled) });
@@ -422,10 +424,12 @@ impl World {
         self.application.drain(..).map(|up| kind(&up.up)).collect()
     }
 
-    pub(crate) fn drop_reasons(&self) -> Vec<&str> {
+    pub(crate) fn drop_reasons(&self) -> Vec<String> {
         let of = |event: &&Event| event.definition.name.ends_with(".drop");
         let drops = self.events.iter().filter(of);
-        drops.filter_map(|event| event.data.get("reason").and_then(|r| r.as_str())).collect()
+        drops
+            .filter_map(|event| event.data.to_json()["reason"].as_str().map(str::to_owned))
+            .collect()
     }
 
     pub(crate) fn event_names(&self) -> Vec<&'static str> {

@@ -92,7 +92,7 @@ fn a_refused_join_names_the_join_servers_reason() {
     let result = Err(PeerError::Rejected(Box::new(body)));
     world.handle(Input::JoinAnswered { join, result });
     let fail = world.events.iter().find(|e| e.definition.name == "ns.up.join.cluster.fail");
-    assert_eq!(fail.unwrap().data["name"], "reuse_dev_nonce");
+    assert_eq!(fail.unwrap().data.to_json()["name"], "reuse_dev_nonce");
     assert_eq!(world.drop_reasons(), ["join_refused"]);
     world.advance(Duration::from_secs(1));
     assert!(world.transmissions.is_empty());

@@ -9,6 +9,9 @@
     reason = "tests"
 )]
 
+mod acknowledge;
+#[cfg(feature = "grpc")]
+mod api;
 mod downlink;
 mod harness;
 mod join;

@@ -107,7 +107,8 @@ fn a_replayed_frame_is_refused_with_its_reason() {
     assert_eq!(world.drop_reasons(), ["f_cnt_replayed"]);
     assert_eq!(world.shard.counters()["f_cnt_replayed"], 1);
     let drop = world.events.iter().find(|e| e.definition.name == "ns.up.data.drop").unwrap();
-    assert!(drop.data["detail"].as_str().unwrap().contains('1'), "{}", drop.data);
+    let data = drop.data.to_json();
+    assert!(data["detail"].as_str().unwrap().contains('1'), "{data}");
 }
 
 // NS-11

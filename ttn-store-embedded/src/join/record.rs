@@ -47,6 +47,40 @@ pub(super) struct Device {
     updated_at: i64,
 }
 
+/// `JoinActivationSettings`
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ActivationSettings {
+    #[prost(string, tag = "1")]
+    kek_label: String,
+    #[prost(message, optional, tag = "2")]
+    kek: Option<Key>,
+    #[prost(uint32, optional, tag = "3")]
+    home_net_id: Option<u32>,
+    #[prost(string, tag = "4")]
+    application_server_id: String,
+}
+
+impl ActivationSettings {
+    pub(super) fn of(settings: &ttn_js::ActivationSettings) -> Self {
+        Self {
+            kek_label: settings.kek_label.clone(),
+            kek: settings.kek.as_ref().map(Key::of),
+            home_net_id: settings.home_net_id.map(NetId::to_u32),
+            application_server_id: settings.application_server_id.clone(),
+        }
+    }
+
+    pub(super) fn parse(octets: &[u8]) -> Result<ttn_js::ActivationSettings, StoreError> {
+        let wire = Self::decode(octets).map_err(|_| corrupt("activation settings"))?;
+        Ok(ttn_js::ActivationSettings {
+            kek_label: wire.kek_label,
+            kek: wire.kek.map(Key::parse).transpose()?,
+            home_net_id: wire.home_net_id.map(net_id).transpose()?,
+            application_server_id: wire.application_server_id,
+        })
+    }
+}
+
 /// `JoinKey`
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Key {

@@ -44,12 +44,12 @@ mod join {
 
     use async_trait::async_trait;
     use ttn_core::{
-        id::DeviceKey,
+        id::{ApplicationId, DeviceKey},
         key::SessionKeyId,
         store::{Durable, Replaces, Revision, StoreError, Versioned},
     };
     use ttn_js::{
-        Device, Euis,
+        ActivationSettings, Device, Euis,
         store::{
             DeviceSelector, JoinStore, JoinWrite, NonceId, Nonces, NoncesChange, SessionKeySet,
         },
@@ -91,6 +91,22 @@ mod join {
 
         async fn join(&self, write: JoinWrite) -> Result<Durable, StoreError> {
             self.0.join(write).await
+        }
+
+        async fn activation_settings(
+            &self,
+            application: &ApplicationId,
+        ) -> Result<Versioned<ActivationSettings>, StoreError> {
+            self.0.activation_settings(application).await
+        }
+
+        async fn put_activation_settings(
+            &self,
+            application: &ApplicationId,
+            settings: Option<&ActivationSettings>,
+            replaces: Replaces,
+        ) -> Result<Revision, StoreError> {
+            self.0.put_activation_settings(application, settings, replaces).await
         }
 
         async fn session_keys(

@@ -59,6 +59,93 @@ async fn nothing_that_was_taken_is_lost_when_the_store_is_dropped() {
     assert_eq!(store.end(), Cursor::behind(500));
 }
 
+// A clean stop leaves nothing to replay, and what follows it is safe too
+#[tokio::test]
+async fn a_clean_stop_leaves_an_empty_journal_and_everything_in_tables() {
+    let directory = tempfile::tempdir().unwrap();
+    for turn in 0..4_u64 {
+        let store = EmbeddedStore::open(directory.path(), Options::default()).unwrap();
+        assert_eq!(store.end(), Cursor::behind(turn * 500));
+        let mut last = None;
+        for number in turn * 500 + 1..=(turn + 1) * 500 {
+            last = Some(store.append(batch(0, &[record(number, b"payload")])).unwrap());
+        }
+        let last = last.unwrap();
+        assert_eq!(last.seq, (turn + 1) * 500);
+        durable(&*store, last).await.unwrap();
+        drop(store);
+        let engine = std::fs::read_dir(directory.path().join("engine")).unwrap();
+        let journal = engine
+            .map(Result::unwrap)
+            .filter(|file| file.path().extension().is_some_and(|extension| extension == "jnl"));
+        let lengths: Vec<u64> = journal.map(|file| file.metadata().unwrap().len()).collect();
+        assert_eq!(lengths, [0]);
+    }
+}
+
+// DESIGN 4: a sync error ends acknowledging
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_acknowledged_and_what_was_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path(), Options::default()).unwrap();
+    let first = store.append(batch(0, &[record(1, b"a")])).unwrap();
+    durable(&*store, first).await.unwrap();
+    store.break_disk();
+    let second = store.append(batch(0, &[record(2, b"b")])).unwrap();
+    let error = durable(&*store, second).await.unwrap_err();
+    assert!(error.to_string().contains("a commit"), "{error}");
+    assert_eq!(
+        store.append(batch(0, &[record(3, b"c")])).unwrap_err().reason,
+        Refusal::Unavailable
+    );
+    durable(&*store, first).await.unwrap();
+    drop(store);
+    let store = EmbeddedStore::open(directory.path(), Options::default()).unwrap();
+    // It was written, but nobody was told so: it may be there.
+    let end = store.end();
+    assert!(end == Cursor::behind(1) || end == Cursor::behind(2), "{end:?}");
+}
+
+// DESIGN 4: … and the process
+#[tokio::test]
+async fn a_failed_sync_ends_the_network_server_with_its_reason() {
+    use ttn_core::{clock::SystemClock, peer::Local, task::Tasks};
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path(), Options::default()).unwrap();
+    let (clock, peers) = (Arc::new(SystemClock::new()), Arc::new(Local::default()));
+    let network = ttn_ns::NetworkServer::builder(ttn_ns::config::Config::default(), clock, peers)
+        .store(store.clone())
+        .build()
+        .unwrap();
+    let mut tasks = Tasks::new();
+    network.start(&mut tasks);
+    let device = |name: &str| {
+        let key = format!("app.{name}").parse().unwrap();
+        let mut ids = testing::ids("an-app.dev");
+        ids.key = key;
+        ids.dev_eui = Some(ttn_core::eui::DevEui::from_u64(name.len() as u64));
+        ids.join_eui = Some(ttn_core::eui::JoinEui::from_u64(0));
+        ttn_ns::device::Device::new(
+            ids,
+            "EU_863_870_TTN".parse().unwrap(),
+            ttn_core::version::MacVersion::V1_0_3,
+            ttn_core::version::PhyVersion::RP001_V1_0_3_REV_A,
+        )
+    };
+    network.create_device(device("dev"), None).await.unwrap();
+    store.break_disk();
+    let answer = network.create_device(device("other"), None);
+    let (answer, ended) = tokio::join!(
+        answer,
+        tasks.until_shutdown(futures::future::pending(), futures::future::ready(())),
+    );
+    assert!(answer.is_err(), "nothing is acknowledged");
+    let ended = ended.unwrap_err().to_string();
+    for part in ["network server", "the store can no longer write", "a commit"] {
+        assert!(ended.contains(part), "{part} is missing in: {ended}");
+    }
+}
+
 #[test]
 fn inline_batches_are_durable_when_submit_returns() {
     let directory = tempfile::tempdir().unwrap();

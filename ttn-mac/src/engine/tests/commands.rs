@@ -1,12 +1,14 @@
 //! MAC commands between network and device.
 
+use alloc::vec::Vec;
+
 use ttn_core::radio::DataRateIndex;
 
-use super::rig::Rig;
+use super::rig::{Rig, Zero};
 use crate::{
     command::Command,
     engine::{DownlinkReason, MacEvent},
-    state::{AdrMode, AdrStatic, MacSettings},
+    state::{AdrMode, AdrStatic, DeviceStatus, MacSettings},
     version::{MacVersion, PhyVersion},
 };
 
@@ -48,7 +50,7 @@ fn an_abp_device_gets_windows_and_channels_by_command() {
     let mut rig = Rig::abp(MacVersion::V1_0_3);
     let (_, answer) = rig.exchange(b"x");
     let (plan, _) = answer.unwrap();
-    let names: alloc::vec::Vec<_> = plan.commands.iter().map(Command::name).collect();
+    let names: Vec<_> = plan.commands.iter().map(Command::name).collect();
     assert_eq!(names[..2], ["RxParamSetupReq", "NewChannelReq"], "{names:?}");
     assert_eq!(names.iter().filter(|name| **name == "NewChannelReq").count(), 5);
     assert_eq!(names.last(), Some(&"RxTimingSetupReq"));
@@ -203,4 +205,30 @@ fn unknown_commands_end_the_reading_and_are_told() {
     assert_eq!(outcome.events.len(), 3, "{:?}", outcome.events);
     assert!(matches!(outcome.events[2], MacEvent::Unreadable(_)));
     assert!(outcome.deliver && outcome.reply_due);
+}
+
+// NS-49
+#[test]
+fn the_status_is_asked_after_so_many_uplinks_and_so_much_time() {
+    let mut rig = Rig::abp(MacVersion::V1_0_3);
+    rig.st.slow.desired = rig.st.slow.current.clone();
+    rig.settings.status_count_periodicity = Some(3);
+    let asked = |rig: &mut Rig| {
+        let tx = rig.device.uplink(1, b"x", false, &Zero).unwrap();
+        rig.receive(&tx).unwrap();
+        let engine = rig.engine();
+        let requests = engine.requests(&rig.st);
+        requests.iter().flatten().any(|request| matches!(request, Command::DevStatusReq))
+    };
+    assert!(asked(&mut rig), "it never told");
+    rig.st.slow.status =
+        Some(DeviceStatus { battery: 1, margin: 1, received_at: rig.now, f_cnt_up: 0 });
+    let turns: Vec<bool> = (0..3).map(|_| asked(&mut rig)).collect();
+    assert_eq!(turns, [false, false, true]);
+    rig.settings.status_count_periodicity = Some(0);
+    assert!(!asked(&mut rig), "nobody wants to know");
+    rig.settings.status_time_periodicity = Some(core::time::Duration::from_secs(3600));
+    assert!(!asked(&mut rig));
+    rig.wait(3600);
+    assert!(asked(&mut rig));
 }

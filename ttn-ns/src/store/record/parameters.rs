@@ -119,6 +119,7 @@ fn adr_to_wire(adr: &AdrMode) -> wire::Adr {
             max_tx_power_index: limits.max_tx_power_index.map(Into::into),
             min_nb_trans: limits.min_nb_trans.map(Into::into),
             max_nb_trans: limits.max_nb_trans.map(Into::into),
+            steer_narrow: limits.steer_narrow,
             ..wire::Adr::default()
         },
         AdrMode::Static(fixed) => wire::Adr {
@@ -143,6 +144,7 @@ fn adr_from_wire(adr: &wire::Adr) -> Result<AdrMode, RecordError> {
             max_tx_power_index: octet_opt(adr.max_tx_power_index)?,
             min_nb_trans: octet_opt(adr.min_nb_trans)?,
             max_nb_trans: octet_opt(adr.max_nb_trans)?,
+            steer_narrow: adr.steer_narrow,
         }),
         2 => AdrMode::Static(AdrStatic {
             data_rate: data_rate(adr.data_rate)?,
