@@ -26,16 +26,20 @@ use crate::{
     directory::Errands,
     format::{Formatter, Formatters},
     integration::mqtt::Mqtt,
+    integration::packages::Packages,
     integrations::Integrations,
     last_seen::LastSeen,
     log::{
-        ApplicationLog, Cursor, Live, LogBatch, LogEntry, LogFilter, Reader, RecordState, Start,
-        Tail,
+        ApplicationLog, Cursor, Live, LogBatch, LogEntry, LogFilter, Reader, Record, RecordState,
+        Start, Tail,
     },
     state::{Change, Entry, State, Waiting},
     stats::Stats,
     store::{ApplicationStore, FormatterKind, Loaded, RegistryRecord},
 };
+
+#[cfg(feature = "grpc")]
+use crate::integration::pubsub;
 
 /// An Application Server. See the crate's front page for how to start one.
 #[derive(Debug)]
@@ -55,6 +59,9 @@ pub struct ApplicationServer {
     pub(crate) last_seen: LastSeen,
     pub(crate) integrations: Integrations,
     pub(crate) errands: Errands,
+    pub(crate) packages: Packages,
+    #[cfg(feature = "grpc")]
+    pub(crate) pubsub_providers: pubsub::Providers,
     pub(crate) stats: Stats,
     #[cfg(feature = "webhook")]
     pub(crate) webhooks: webhook::Webhooks,
@@ -79,6 +86,8 @@ pub struct Builder {
     #[cfg(feature = "webhook")]
     webhook_templates: Vec<ttn_proto::v3::ApplicationWebhookTemplate>,
     limiter: Arc<dyn RateLimiter>,
+    #[cfg(feature = "grpc")]
+    pubsub_providers: pubsub::Providers,
 }
 
 impl ApplicationServer {
@@ -110,6 +119,8 @@ impl ApplicationServer {
             #[cfg(feature = "webhook")]
             webhook_templates: Vec::new(),
             limiter,
+            #[cfg(feature = "grpc")]
+            pubsub_providers: pubsub::Providers::new(),
         }
     }
 
@@ -181,6 +192,10 @@ impl ApplicationServer {
         tasks.spawn("as-webhooks", self.clone().run_webhooks());
         let (server, stop) = (self.clone(), tasks.stopping());
         tasks.spawn("as-mqtt-sessions", async move { server.mqtt.maintain(&server, stop).await });
+        let server = self.clone();
+        tasks.spawn("as-packages", async move { server.run_packages().await });
+        #[cfg(feature = "grpc")]
+        tasks.spawn("as-pubsub", pubsub::serve(self.clone()));
         if !self.config.last_seen_interval.is_zero() {
             let server = self.clone();
             tasks.spawn("as-last-seen", async move { server.report_last_seen().await });
@@ -240,7 +255,7 @@ impl ApplicationServer {
             }
             if !entry.queue.is_empty() && !entry.busy {
                 entry.busy = true;
-                state.ready.push_back(key);
+                state.ready.push(key);
                 self.work.notify_one();
             }
         }
@@ -268,7 +283,11 @@ impl ApplicationServer {
 
     async fn publish_durable(&self) -> Result<(), ttn_core::task::TaskError> {
         let failed = std::future::poll_fn(|cx| {
-            self.tail.poll_publish(&*self.log, &mut |record| self.report_forward(record), cx)
+            let published = &mut |record: &Arc<Record>| {
+                self.report_forward(record);
+                self.offer_to_packages(record);
+            };
+            self.tail.poll_publish(&*self.log, published, cx)
         });
         Err(failed.await.into())
     }
@@ -304,7 +323,7 @@ impl ApplicationServer {
             entry.hot = Arc::new(hot);
             if !entry.queue.is_empty() {
                 entry.busy = true;
-                ready.push_back(key.clone());
+                ready.push(key.clone());
             }
         }
         self.work.notify_one();
@@ -361,6 +380,18 @@ impl Builder {
         self
     }
 
+    /// Lets pub/subs reach brokers of a kind.
+    #[cfg(feature = "grpc")]
+    #[must_use]
+    pub fn pubsub_provider(
+        mut self,
+        kind: pubsub::ProviderKind,
+        provider: Arc<dyn pubsub::PubSubProvider>,
+    ) -> Self {
+        self.pubsub_providers.insert(kind, provider);
+        self
+    }
+
     /// Makes the server. It knows nothing before [`ApplicationServer::load`].
     #[must_use]
     pub fn build(self) -> Arc<ApplicationServer> {
@@ -387,6 +418,9 @@ impl Builder {
             last_seen: LastSeen::default(),
             integrations: Integrations::default(),
             errands: Errands::default(),
+            packages: Packages::default(),
+            #[cfg(feature = "grpc")]
+            pubsub_providers: self.pubsub_providers,
             stats: Stats::default(),
             #[cfg(feature = "webhook")]
             webhooks,

@@ -10,7 +10,7 @@ use serde_json::json;
 use ttn_core::{
     addr::DevAddr,
     error::{ApiError, ErrorKind},
-    id::{DeviceIds, DeviceKey},
+    id::{ApplicationId, DeviceIds, DeviceKey},
     key::{KeyEnvelope, SessionKeyId},
     msg::{ApplicationUp, ConfirmedRetry, Downlink, Location, LocationSolved, Up, UplinkUp},
     peer::{DeviceInfo, PeerError},
@@ -21,7 +21,7 @@ use crate::{
     ApplicationServer, Error, QueueOperation, event,
     format::Payload,
     location,
-    log::{Record, RecordState, Sealed},
+    log::{Decoded, Record, RecordState, Sealed},
     state::{Entry, Waiting},
     store::{FormatterKind, Formatters},
     uplink::{complete, open_uplink, seal_downlink},
@@ -31,6 +31,8 @@ use crate::{
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 /// How often a queue is rebuilt before its downlinks are dropped.
 const REQUEUE_ATTEMPTS_MAX: u32 = 5;
+/// One application has this part of the workers at most.
+const APPLICATION_SHARE: usize = 4;
 /// The pause while the log takes nothing.
 pub(crate) const LOG_FULL_PAUSE: Duration = Duration::from_millis(10);
 
@@ -46,25 +48,31 @@ struct Settings {
 impl ApplicationServer {
     pub(crate) async fn work_pending(&self) {
         let mut jobs = FuturesUnordered::new();
+        let workers = self.config.workers.max(1);
+        // A formatter that hangs holds up its own application only.
+        let application_max = workers.div_ceil(APPLICATION_SHARE);
         loop {
-            while jobs.len() < self.config.workers.max(1) {
-                let Some(key) = self.state.lock().ready.pop_front() else { break };
+            while jobs.len() < workers {
+                let Some(key) = self.state.lock().ready.pop(application_max) else { break };
                 jobs.push(self.complete_device(key));
             }
             tokio::select! {
                 biased;
-                Some(()) = jobs.next(), if !jobs.is_empty() => {}
+                Some(application) = jobs.next(), if !jobs.is_empty() => {
+                    self.state.lock().ready.done(&application);
+                }
                 () = self.work.notified() => {}
             }
         }
     }
 
-    async fn complete_device(&self, key: DeviceKey) {
+    /// Gives the application of the device.
+    async fn complete_device(&self, key: DeviceKey) -> ApplicationId {
         let mut pause = RETRY.0;
         let mut attempt = 0;
         while let Some((waiting, settings)) = self.next_waiting(&key) {
             if durable(&*self.log, waiting.position).await.is_err() {
-                return;
+                break;
             }
             let mut record = (*waiting.record).clone();
             if self.complete_one(&mut record, &settings, attempt).await.is_err() {
@@ -78,6 +86,7 @@ impl ApplicationServer {
                 self.sleep(LOG_FULL_PAUSE).await;
             }
         }
+        key.application_id
     }
 
     fn next_waiting(&self, key: &DeviceKey) -> Option<(Waiting, Settings)> {
@@ -288,11 +297,12 @@ impl ApplicationServer {
         up: &ApplicationUp,
         uplink: &UplinkUp,
         formatters: &Formatters,
-    ) -> Option<crate::log::Decoded> {
+    ) -> Option<Decoded> {
         let payload = Payload {
             ids: &up.ids,
             f_port: uplink.f_port.filter(|port| *port != 0)?,
             octets: &uplink.frm_payload,
+            received_at: Some(up.received_at),
             parameter: &formatters.up_parameter,
         };
         match self.formatters.decode_uplink(formatters.up, &payload).await {
@@ -300,6 +310,10 @@ impl ApplicationServer {
                 if !decoded.warnings.is_empty() {
                     let warnings = json!({ "warnings": decoded.warnings });
                     self.report(&event::UP_DECODE_WARNING, up, || warnings);
+                }
+                if let Some(of) = decoded.normalized.as_ref().filter(|of| !of.warnings.is_empty()) {
+                    let warnings = json!({ "warnings": of.warnings });
+                    self.report(&event::UP_NORMALIZE_WARNING, up, || warnings);
                 }
                 Some(decoded)
             }
@@ -361,7 +375,12 @@ impl ApplicationServer {
         change.hot.pending_since = entry.queue.get(1).map(|waiting| waiting.record.up.received_at);
         let mut completed = complete(record, change.next_number());
         completed.state = record.state;
+        let measurements = measurements(&completed);
         change.records.push(completed);
+        for mut measurement in measurements {
+            measurement.number = change.next_number();
+            change.records.push(measurement);
+        }
         let place = location_of(record);
         if let Some(place) = place {
             self.add_own(entry, &mut change, Record::deliver(0, solved(&record.up, place)));
@@ -388,4 +407,21 @@ fn solved(up: &ApplicationUp, location: Location) -> ApplicationUp {
     let service = location::SERVICE.to_owned();
     let solved = LocationSolved { service, location, attributes: BTreeMap::new() };
     ApplicationUp { up: Up::LocationSolved(solved), ..up.clone() }
+}
+
+/// The messages that follow an uplink: one for each of its measurements (AS-16).
+fn measurements(uplink: &Record) -> Vec<Record> {
+    let (Up::Uplink(up), Some(decoded)) = (&uplink.up.up, &uplink.decoded) else {
+        return Vec::new();
+    };
+    let Some(normalized) = &decoded.normalized else { return Vec::new() };
+    let message = |payload: &serde_json::Map<String, serde_json::Value>| {
+        let up = ApplicationUp { up: Up::UplinkNormalized(up.clone()), ..uplink.up.clone() };
+        let mut record = Record::deliver(0, up);
+        let warnings = normalized.warnings.clone();
+        record.decoded = Some(Decoded { payload: payload.clone(), warnings, normalized: None });
+        record.context.device.clone_from(&uplink.context.device);
+        record
+    };
+    normalized.measurements.iter().map(message).collect()
 }

@@ -27,6 +27,8 @@ pub struct Config {
     pub confirmed_retries_max: u32,
     /// The MQTT server.
     pub mqtt: MqttConfig,
+    /// Which brokers pub/subs may use.
+    pub pubsub: PubSubConfig,
     /// How long the log keeps messages.
     pub retention: RetentionConfig,
     /// Webhooks.
@@ -45,6 +47,7 @@ impl Default for Config {
             confirmed_retries: 8,
             confirmed_retries_max: 32,
             mqtt: MqttConfig::default(),
+            pubsub: PubSubConfig::default(),
             retention: RetentionConfig::default(),
             webhook: WebhookConfig::default(),
         }
@@ -168,6 +171,43 @@ impl Default for WebhookConfig {
             save_interval: Duration::from_secs(1),
             unhealthy_attempts_threshold: 0,
             unhealthy_retry_interval: Duration::ZERO,
+        }
+    }
+}
+
+/// Which brokers pub/subs may use (AS-52).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PubSubConfig {
+    /// MQTT brokers.
+    pub mqtt: ProviderStatus,
+    /// NATS servers.
+    pub nats: ProviderStatus,
+}
+
+/// Whether brokers of a kind may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(clippy::exhaustive_enums, reason = "complete by definition")]
+pub enum ProviderStatus {
+    /// They may.
+    #[default]
+    Enabled,
+    /// They may, and whoever sets one is told that this will end.
+    Warning,
+    /// They may not.
+    Disabled,
+}
+
+impl std::str::FromStr for ProviderStatus {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "enabled" => Ok(Self::Enabled),
+            "warning" => Ok(Self::Warning),
+            "disabled" => Ok(Self::Disabled),
+            _ => Err("`enabled`, `warning` or `disabled` expected"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::{Map, Value};
 use tonic::Status;
 use ttn_core::{
     addr::{DevAddr, NetId},
@@ -17,11 +18,12 @@ use ttn_proto::{convert, json, v3, v3::application_up::Up as ApiUp};
 use crate::{
     Error,
     downlink::DownlinkItem,
+    format::check_parameter,
     store::{Device, FormatterKind, Formatters, Session, SessionRecord},
 };
 
 /// What is wrong with a field of a message.
-fn wrong(field: &'static str, message: impl std::fmt::Display) -> Status {
+pub(crate) fn wrong(field: &'static str, message: impl std::fmt::Display) -> Status {
     let text = format!("{field}: {message}");
     let body =
         ErrorBody::new("pkg/applicationserver", "field_value", ErrorKind::InvalidArgument, text);
@@ -43,6 +45,10 @@ pub(crate) fn formatters_from_api(
     let kind = |field, number| {
         FormatterKind::from_number(number).ok_or_else(|| wrong(field, "no such formatter"))
     };
+    for parameter in [&message.up_formatter_parameter, &message.down_formatter_parameter] {
+        check_parameter(parameter)
+            .map_err(|error| ttn_rpc::status::from_body(&ErrorBody::of(&error)))?;
+    }
     Ok(Formatters {
         up: kind("formatters.up_formatter", message.up_formatter)?,
         up_parameter: message.up_formatter_parameter.clone(),
@@ -116,10 +122,7 @@ pub(crate) fn session_from_api(message: &v3::Session) -> Result<Session, Status>
 
 pub(crate) fn downlink_from_api(message: &v3::ApplicationDownlink) -> Result<DownlinkItem, Status> {
     let class_b_c = message.class_b_c.as_ref().map(TryInto::try_into).transpose();
-    let decoded = message.decoded_payload.as_ref().map(|object| {
-        let fields = object.fields.clone().into_iter();
-        fields.map(|(name, value)| (name, json::from_proto_value(value))).collect()
-    });
+    let decoded = message.decoded_payload.as_ref().map(object);
     Ok(DownlinkItem {
         f_port: message.f_port,
         frm_payload: message.frm_payload.clone(),
@@ -202,4 +205,16 @@ fn uplink_from_api(message: &v3::ApplicationUplink, now: Timestamp) -> Result<Up
         packet_error_rate: (message.packet_error_rate > 0.0).then_some(message.packet_error_rate),
         net_id: NetId::default(),
     })
+}
+
+/// An object of the API as JSON.
+pub(crate) fn object(of: &prost_types::Struct) -> Map<String, Value> {
+    let fields = of.fields.clone().into_iter();
+    fields.map(|(name, value)| (name, json::from_proto_value(value))).collect()
+}
+
+/// JSON as an object of the API.
+pub(crate) fn structure(of: Map<String, Value>) -> prost_types::Struct {
+    let fields = of.into_iter().map(|(name, value)| (name, json::to_proto_value(value)));
+    prost_types::Struct { fields: fields.collect() }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use ttn_core::{
     error::ApiError,
+    event::EventDefinition,
     id::{DeviceIds, DeviceKey, EntityId},
     key::SessionKeyId,
     msg::{
@@ -95,13 +96,15 @@ impl ApplicationServer {
         let now = self.clock.utc();
         let cause = correlation_id("as:downlink", now, &*self.entropy);
         let entity = EntityId::Device(device.clone());
+        let mut told = items.first().map(|it| it.correlation_ids.clone()).unwrap_or_default();
+        told.push(cause.clone());
         let cause = vec![cause];
         event::publish(
             &self.events,
             &event::DOWN_RECEIVE,
             now,
             entity,
-            &cause,
+            &told,
             || json!({ "downlinks": items.len() }),
         );
         let done = async {
@@ -123,15 +126,10 @@ impl ApplicationServer {
             }
             Err(error) => {
                 let error: Error = error;
-                let (name, entity) = (error.name(), EntityId::Device(device.clone()));
-                event::publish(
-                    &self.events,
-                    &event::DOWN_DROP,
-                    now,
-                    entity,
-                    &cause,
-                    || json!({ "reason": name, "message": error.to_string() }),
-                );
+                let entity = EntityId::Device(device.clone());
+                event::publish(&self.events, &event::DOWN_DROP, now, entity, &told, || {
+                    event::error_json(&error.to_body())
+                });
                 Err(error)
             }
         }
@@ -231,10 +229,13 @@ impl ApplicationServer {
                     parameter: &parameter,
                 };
                 let encoded = self.formatters.encode_downlink(kind, &structure).await;
-                let encoded = encoded.inspect_err(|error| self.report_format(ids, error, true))?;
+                let encoded =
+                    encoded.inspect_err(|error| self.report_format(ids, cause, error, true))?;
+                self.report_warnings(ids, cause, &event::DOWN_ENCODE_WARNING, &encoded.warnings);
                 octets = encoded.octets;
                 f_port = encoded.f_port.unwrap_or(f_port);
-                decoded = Some(Decoded { payload, warnings: encoded.warnings });
+                let warnings = encoded.warnings;
+                decoded = Some(Decoded { payload, warnings, normalized: None });
             }
             None if octets.is_empty() => return Err(Error::NoPayload),
             _ => {}
@@ -247,10 +248,19 @@ impl ApplicationServer {
             return Err(Error::TooLarge { field, size, max: PAYLOAD_MAX });
         }
         if decoded.is_none() && kind != FormatterKind::None {
-            let payload = Payload { ids, f_port, octets: &octets, parameter: &parameter };
+            let payload =
+                Payload { ids, f_port, octets: &octets, received_at: None, parameter: &parameter };
             match self.formatters.decode_downlink(kind, &payload).await {
-                Ok(structure) => decoded = Some(structure),
-                Err(error) => self.report_format(ids, &error, false),
+                Ok(structure) => {
+                    self.report_warnings(
+                        ids,
+                        cause,
+                        &event::DOWN_DECODE_WARNING,
+                        &structure.warnings,
+                    );
+                    decoded = Some(structure);
+                }
+                Err(error) => self.report_format(ids, cause, &error, false),
             }
         }
         let confirmed_retry = self.retry(item.confirmed, item.retries_max)?;
@@ -348,7 +358,28 @@ impl ApplicationServer {
         Ok(sealed)
     }
 
-    fn report_format(&self, ids: &DeviceIds, error: &crate::format::FormatError, encode: bool) {
+    fn report_warnings(
+        &self,
+        ids: &DeviceIds,
+        cause: &CorrelationIds,
+        definition: &'static EventDefinition,
+        warnings: &[String],
+    ) {
+        if warnings.is_empty() {
+            return;
+        }
+        let (id, now) = (EntityId::Device(ids.key.clone()), self.clock.utc());
+        let data = || json!({ "warnings": warnings });
+        event::publish(&self.events, definition, now, id, cause, data);
+    }
+
+    fn report_format(
+        &self,
+        ids: &DeviceIds,
+        cause: &CorrelationIds,
+        error: &crate::format::FormatError,
+        encode: bool,
+    ) {
         let definition = if encode { &event::DOWN_ENCODE_FAIL } else { &event::DOWN_DECODE_FAIL };
         let entity = EntityId::Device(ids.key.clone());
         event::publish(
@@ -356,7 +387,7 @@ impl ApplicationServer {
             definition,
             self.clock.utc(),
             entity,
-            &Vec::new(),
+            cause,
             || json!({ "reason": error.name(), "message": error.to_string() }),
         );
     }

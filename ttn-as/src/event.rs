@@ -1,61 +1,63 @@
 //! The events of the Application Server (AS-59), by name.
 
-use serde_json::Value;
 use ttn_core::{
-    auth::Right,
-    event::{Event, EventDefinition, Events},
+    error::ErrorBody,
+    event::{Event, EventData, EventDefinition, Events, named},
     id::EntityId,
     msg::CorrelationIds,
     time::Timestamp,
 };
 
 macro_rules! events {
-    ($($(#[$attribute:meta])* $name:ident = $text:literal, $right:ident;)*) => {
-        $($(#[$attribute])* pub(crate) static $name: EventDefinition =
-            EventDefinition { name: $text, visibility: &[Right::$right] };)*
+    ($($(#[$attribute:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$attribute])* pub(crate) static $name: EventDefinition = named($text);)*
     };
 }
 
 events! {
-    APPLICATION_SUBSCRIBE = "as.application.subscribe", ApplicationLink;
-    APPLICATION_UNSUBSCRIBE = "as.application.unsubscribe", ApplicationLink;
-    DOWN_ACK_FORWARD = "as.down.data.ack.forward", ApplicationTrafficRead;
-    DOWN_DECODE_FAIL = "as.down.data.decode.fail", ApplicationTrafficRead;
-    DOWN_DROP = "as.down.data.drop", ApplicationTrafficRead;
-    DOWN_ENCODE_FAIL = "as.down.data.encode.fail", ApplicationTrafficRead;
-    DOWN_FAILED_FORWARD = "as.down.data.failed.forward", ApplicationTrafficRead;
-    DOWN_FORWARD = "as.down.data.forward", ApplicationTrafficRead;
-    DOWN_INVALIDATED_FORWARD = "as.down.data.queue.invalidated.forward", ApplicationTrafficRead;
-    DOWN_NACK_FORWARD = "as.down.data.nack.forward", ApplicationTrafficRead;
-    DOWN_RECEIVE = "as.down.data.receive", ApplicationTrafficRead;
-    DOWN_SENT_FORWARD = "as.down.data.sent.forward", ApplicationTrafficRead;
-    END_DEVICE_BATCH_DELETE = "as.end_device.batch.delete", ApplicationDevicesRead;
-    END_DEVICE_CREATE = "as.end_device.create", ApplicationDevicesRead;
-    END_DEVICE_DELETE = "as.end_device.delete", ApplicationDevicesRead;
-    END_DEVICE_UPDATE = "as.end_device.update", ApplicationDevicesRead;
-    MQTT_CONNECT_FAIL = "as.mqtt.connect.fail", ApplicationTrafficRead;
-    UP_DECODE_FAIL = "as.up.data.decode.fail", ApplicationTrafficRead;
-    UP_DECODE_WARNING = "as.up.data.decode.warning", ApplicationTrafficRead;
-    UP_DROP = "as.up.data.drop", ApplicationTrafficRead;
-    UP_FORWARD = "as.up.data.forward", ApplicationTrafficRead;
-    UP_JOIN_DROP = "as.up.join.drop", ApplicationTrafficRead;
-    UP_JOIN_FORWARD = "as.up.join.forward", ApplicationTrafficRead;
-    UP_JOIN_RECEIVE = "as.up.join.receive", ApplicationTrafficRead;
-    UP_LOCATION_FORWARD = "as.up.location.forward", ApplicationTrafficRead;
-    UP_RECEIVE = "as.up.data.receive", ApplicationTrafficRead;
-    UP_SERVICE_FORWARD = "as.up.service.forward", ApplicationTrafficRead;
+    APPLICATION_SUBSCRIBE = "as.application.subscribe";
+    APPLICATION_UNSUBSCRIBE = "as.application.unsubscribe";
+    DOWN_ACK_FORWARD = "as.down.data.ack.forward";
+    DOWN_DECODE_FAIL = "as.down.data.decode.fail";
+    DOWN_DECODE_WARNING = "as.down.data.decode.warning";
+    DOWN_DROP = "as.down.data.drop";
+    DOWN_ENCODE_FAIL = "as.down.data.encode.fail";
+    DOWN_ENCODE_WARNING = "as.down.data.encode.warning";
+    DOWN_FAILED_FORWARD = "as.down.data.failed.forward";
+    DOWN_FORWARD = "as.down.data.forward";
+    DOWN_INVALIDATED_FORWARD = "as.down.data.queue.invalidated.forward";
+    DOWN_NACK_FORWARD = "as.down.data.nack.forward";
+    DOWN_RECEIVE = "as.down.data.receive";
+    DOWN_SENT_FORWARD = "as.down.data.sent.forward";
+    END_DEVICE_BATCH_DELETE = "as.end_device.batch.delete";
+    END_DEVICE_CREATE = "as.end_device.create";
+    END_DEVICE_DELETE = "as.end_device.delete";
+    END_DEVICE_UPDATE = "as.end_device.update";
+    MQTT_CONNECT_FAIL = "as.mqtt.connect.fail";
+    UP_DECODE_FAIL = "as.up.data.decode.fail";
+    UP_DECODE_WARNING = "as.up.data.decode.warning";
+    UP_DROP = "as.up.data.drop";
+    UP_FORWARD = "as.up.data.forward";
+    UP_JOIN_DROP = "as.up.join.drop";
+    UP_JOIN_FORWARD = "as.up.join.forward";
+    UP_JOIN_RECEIVE = "as.up.join.receive";
+    UP_LOCATION_FORWARD = "as.up.location.forward";
+    UP_NORMALIZED_FORWARD = "as.up.normalized.forward";
+    UP_NORMALIZE_WARNING = "as.up.data.normalize.warning";
+    UP_RECEIVE = "as.up.data.receive";
+    UP_SERVICE_FORWARD = "as.up.service.forward";
     #[cfg(feature = "webhook")]
-    WEBHOOK_FAIL = "as.webhook.fail", ApplicationTrafficRead;
+    WEBHOOK_FAIL = "as.webhook.fail";
 }
 
 /// Publishes an event if anybody reads; `data` is made only then.
-pub(crate) fn publish(
+pub(crate) fn publish<D: Into<EventData>>(
     events: &Events,
     definition: &'static EventDefinition,
     time: Timestamp,
     identifiers: EntityId,
     correlation_ids: &CorrelationIds,
-    data: impl FnOnce() -> Value,
+    data: impl FnOnce() -> D,
 ) {
     if events.is_enabled() {
         events.publish(Event {
@@ -63,7 +65,19 @@ pub(crate) fn publish(
             time,
             identifiers: vec![identifiers],
             correlation_ids: correlation_ids.clone(),
-            data: data(),
+            caller: None,
+            data: data().into(),
         });
     }
+}
+
+/// An error as the data of an event: what a client is told, with every number.
+pub(crate) fn error_json(body: &ErrorBody) -> serde_json::Value {
+    serde_json::json!({
+        "namespace": body.namespace,
+        "name": body.name,
+        "message": body.message,
+        "code": body.kind.code(),
+        "attributes": body.attributes,
+    })
 }

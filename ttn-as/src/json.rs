@@ -19,7 +19,10 @@ use ttn_core::{
 };
 
 use self::write::Writer;
-use crate::log::{Decoded, Record};
+use crate::{
+    format::Normalized,
+    log::{Decoded, Record},
+};
 
 /// The message as an `ApplicationUp` of the API.
 pub(crate) fn application_up(record: &Record) -> Vec<u8> {
@@ -48,6 +51,7 @@ pub(crate) fn application_up(record: &Record) -> Vec<u8> {
         Up::LocationSolved(of) => located(&mut w, of),
         Up::ServiceData(of) => service_data(&mut w, of),
         Up::Uplink(of) => uplink(&mut w, record, of),
+        Up::UplinkNormalized(of) => uplink_normalized(&mut w, record, of),
         // The log holds no kind that it does not know.
         _ => {}
     }
@@ -85,11 +89,50 @@ fn ids(w: &mut Writer, of: &DeviceIds) {
 fn uplink(w: &mut Writer, record: &Record, of: &UplinkUp) {
     w.name("uplink_message");
     w.open();
+    frame(w, of);
+    decoded(w, record.decoded.as_ref());
+    if let Some(of) = record.decoded.as_ref().and_then(|decoded| decoded.normalized.as_ref()) {
+        normalized(w, of);
+    }
+    reception(w, record, of);
+    w.float("packet_error_rate", of.packet_error_rate.unwrap_or_default());
+    w.close();
+}
+
+fn uplink_normalized(w: &mut Writer, record: &Record, of: &UplinkUp) {
+    w.name("uplink_normalized");
+    w.open();
+    frame(w, of);
+    if let Some(of) = &record.decoded {
+        w.name("normalized_payload");
+        object(w, &of.payload);
+        w.texts("normalized_payload_warnings", of.warnings.iter().map(String::as_str));
+    }
+    reception(w, record, of);
+    w.close();
+}
+
+fn frame(w: &mut Writer, of: &UplinkUp) {
     w.octets("session_key_id", of.session_key_id.as_bytes());
     w.number("f_port", u64::from(of.f_port.unwrap_or_default()));
     w.number("f_cnt", u64::from(of.f_cnt));
     w.octets("frm_payload", &of.frm_payload);
-    decoded(w, record.decoded.as_ref());
+}
+
+fn normalized(w: &mut Writer, of: &Normalized) {
+    if !of.measurements.is_empty() {
+        w.name("normalized_payload");
+        w.open_list();
+        for measurement in &of.measurements {
+            w.item();
+            object(w, measurement);
+        }
+        w.close_list();
+    }
+    w.texts("normalized_payload_warnings", of.warnings.iter().map(String::as_str));
+}
+
+fn reception(w: &mut Writer, record: &Record, of: &UplinkUp) {
     if !of.rx_metadata.is_empty() {
         w.name("rx_metadata");
         w.open_list();
@@ -99,20 +142,19 @@ fn uplink(w: &mut Writer, record: &Record, of: &UplinkUp) {
     w.name("settings");
     settings(w, &of.settings);
     w.time("received_at", Some(record.up.received_at));
-    if let Some(sealed) = &record.context.sealed {
+    // A normalised payload is never sealed: the API has no fields for it.
+    if let (Some(sealed), Up::Uplink(_)) = (&record.context.sealed, &record.up.up) {
         app_s_key(w, &sealed.app_s_key);
         w.number("last_a_f_cnt_down", u64::from(sealed.last_a_f_cnt_down));
     }
     w.flag("confirmed", of.confirmed);
     w.duration("consumed_airtime", of.consumed_airtime);
-    w.float("packet_error_rate", of.packet_error_rate.unwrap_or_default());
     if let Some(of) = &record.context.device {
         device(w, of);
     }
     w.name("network_ids");
     w.open();
     w.hex("net_id", &of.net_id.to_be_bytes());
-    w.close();
     w.close();
 }
 
@@ -424,7 +466,6 @@ fn any(w: &mut Writer, value: &Value) {
     }
 }
 
-#[cfg(test)]
 /// A time of the API: RFC 3339 with `Z` and 0, 3, 6 or 9 digits of a second's fraction.
 pub(crate) fn format_time(time: ttn_core::time::Timestamp) -> String {
     let mut text = String::with_capacity(30);

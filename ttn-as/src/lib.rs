@@ -57,6 +57,7 @@ mod json;
 mod last_seen;
 mod location;
 mod peer;
+mod ready;
 mod registry;
 mod retention;
 mod simulate;

@@ -13,6 +13,7 @@ use ttn_core::{
 use crate::{
     directory::KnownInfo,
     log::Record,
+    ready::Ready,
     store::{Device, FormatterKind, Formatters, Link, Session, SessionRecord},
 };
 
@@ -22,7 +23,7 @@ pub(crate) struct State {
     pub(crate) devices: Map<DeviceKey, Entry>,
     pub(crate) links: Map<ApplicationId, (Revision, Arc<Link>)>,
     /// Devices whose pending messages nobody works on yet.
-    pub(crate) ready: VecDeque<DeviceKey>,
+    pub(crate) ready: Ready,
 }
 
 /// A device.

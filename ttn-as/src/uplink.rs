@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use ttn_core::{
     addr::DevAddr,
     error::{ErrorBody, ErrorKind},
+    event::EventData,
     id::{DeviceIds, EntityId},
     key::{Aes128Key, SessionKeyId},
     map::Map,
-    msg::{ApplicationBatch, ApplicationUp, Downlink, JoinAcceptUp, Up, UplinkUp},
+    msg::{ApplicationBatch, ApplicationUp, Downlink, JoinAcceptUp, Up, UplinkUp, correlation_id},
     peer::DeviceInfo,
     store::{Position, Refused},
 };
@@ -17,6 +18,7 @@ use ttn_mac::{command::Direction, crypto::payload::encrypt_frm_payload};
 
 use crate::{
     ApplicationServer, event,
+    json::application_up,
     log::{Context, Record, RecordState, Sealed},
     state::{Change, Entry, State},
     store::{LastUplink, Session},
@@ -52,6 +54,9 @@ impl ApplicationServer {
         let mut index = Map::default();
         let mut known = Position { lane, seq: 0 };
         for (owned, up) in &batch.messages {
+            let mut up = up.clone();
+            up.correlation_ids.push(correlation_id("as:up", self.clock.utc(), &*self.entropy));
+            let up = &up;
             self.report_receive(up);
             let key = &up.ids.key;
             let Some(entry) = state.devices.get(key) else {
@@ -262,7 +267,7 @@ impl ApplicationServer {
             Up::JoinAccept(_) => &event::UP_JOIN_RECEIVE,
             _ => return,
         };
-        self.report(definition, up, || json!({}));
+        self.report(definition, up, EventData::default);
     }
 
     fn report_reject(&self, up: &ApplicationUp, reject: Reject) {
@@ -275,13 +280,14 @@ impl ApplicationServer {
     }
 
     /// Reports that a record can be read (or will never be).
-    pub(crate) fn report_forward(&self, record: &Record) {
+    pub(crate) fn report_forward(&self, record: &Arc<Record>) {
         let up = &record.up;
         let drop = record.state == RecordState::Drop;
         let definition = match &up.up {
             _ if record.state == RecordState::Pending => return,
             Up::Uplink(_) if drop => &event::UP_DROP,
             Up::Uplink(_) => &event::UP_FORWARD,
+            Up::UplinkNormalized(_) => &event::UP_NORMALIZED_FORWARD,
             Up::JoinAccept(_) => &event::UP_JOIN_FORWARD,
             Up::LocationSolved(_) => &event::UP_LOCATION_FORWARD,
             Up::ServiceData(_) => &event::UP_SERVICE_FORWARD,
@@ -294,16 +300,16 @@ impl ApplicationServer {
             _ => &event::DOWN_FORWARD,
         };
         self.report(definition, up, || match &record.reason {
-            Some(reason) => json!({ "reason": reason.name, "message": reason.message }),
-            None => json!({ "number": record.number }),
+            Some(reason) => json!({ "reason": reason.name, "message": reason.message }).into(),
+            None => message(record.clone()),
         });
     }
 
-    pub(crate) fn report(
+    pub(crate) fn report<D: Into<EventData>>(
         &self,
         definition: &'static ttn_core::event::EventDefinition,
         up: &ApplicationUp,
-        data: impl FnOnce() -> serde_json::Value,
+        data: impl FnOnce() -> D,
     ) {
         let id = EntityId::Device(up.ids.key.clone());
         let time = self.clock.utc();
@@ -319,6 +325,19 @@ impl Reject {
             Self::UnknownSession => "unknown_session",
         }
     }
+}
+
+/// The message as applications get it; of a queued downlink the downlink alone.
+fn message(record: Arc<Record>) -> EventData {
+    EventData::message(move || {
+        let message = serde_json::from_slice(&application_up(&record)).unwrap_or_default();
+        match (&record.up.up, message) {
+            (Up::DownlinkQueued(_), Value::Object(mut fields)) => {
+                fields.remove("downlink_queued").unwrap_or_default()
+            }
+            (_, message) => message,
+        }
+    })
 }
 
 fn take_uplink(

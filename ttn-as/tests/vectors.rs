@@ -9,15 +9,22 @@
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use ttn_as::{
-    format::{CayenneLpp, Formatter as _, NameError, Payload, Structure, channel_name},
+    format::{
+        CayenneLpp, Formatter as _, NameError, NormalizeError, Payload, Structure, channel_name,
+        normalized::{self, RangeRule},
+    },
     log::Decoded,
 };
 use ttn_core::id::DeviceIds;
 
 /// Kinds that come with later formatters.
-const LATER: [&str; 3] = ["cayenne_lpp_extended", "javascript", "normalized"];
+const LATER: &[&str] = if cfg!(feature = "javascript") {
+    &["cayenne_lpp_extended"]
+} else {
+    &["cayenne_lpp_extended", "javascript"]
+};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -86,6 +93,9 @@ fn check(kind: &str, case: &Value) -> Result<(), String> {
             };
             equal(&sorted(&octets), &sorted(&wanted))
         }
+        #[cfg(feature = "javascript")]
+        "javascript" => javascript::check(input, expected),
+        "normalized" => normalized(input, expected),
         "cayenne_lpp_name" => {
             let name = input["name"].as_str().expect("a name");
             match (channel_name(name), expected["error"].as_str()) {
@@ -114,7 +124,8 @@ fn decode(input: &Value, down: bool) -> Result<Decoded, String> {
     let hex = input["frm_payload"].as_str().expect("hex");
     let octets = data_encoding::HEXLOWER.decode(hex.as_bytes()).expect("hex");
     let ids = ids();
-    let payload = Payload { ids: &ids, f_port: 1, octets: &octets, parameter: "" };
+    let payload =
+        Payload { ids: &ids, f_port: 1, octets: &octets, received_at: None, parameter: "" };
     let formatter = CayenneLpp::default();
     let decoded = if down {
         futures::executor::block_on(formatter.decode_downlink(&payload))
@@ -129,6 +140,140 @@ fn encode(payload: &Map<String, Value>) -> Result<Vec<u8>, String> {
     let structure = Structure { ids: &ids, f_port: Some(1), payload, parameter: "" };
     let encoded = futures::executor::block_on(CayenneLpp::default().encode_downlink(&structure));
     encoded.map(|encoded| encoded.octets).map_err(|error| error.to_string())
+}
+
+fn normalized(input: &Value, expected: &Value) -> Result<(), String> {
+    let list = input["measurements"].as_array().expect("a list");
+    let list = list.iter().map(|value| normalized::parse(value.as_object().expect("an object")));
+    match (list.collect::<Result<Vec<_>, _>>(), expected["error"].as_str()) {
+        (Ok(got), None) => {
+            let rule = |rule| match rule {
+                RangeRule::ExclusiveMaximum => "exclusive_maximum",
+                RangeRule::Maximum => "maximum",
+                RangeRule::Minimum => "minimum",
+            };
+            let got: Vec<Value> = got
+                .into_iter()
+                .map(|measurement| {
+                    let outside = measurement.outside.iter().map(|field| {
+                        json!({ "path": field.path, "rule": rule(field.rule), "limit": field.limit })
+                    });
+                    json!({ "valid": measurement.valid, "errors": outside.collect::<Vec<_>>() })
+                })
+                .collect();
+            equal(&floats(&json!(got)), &floats(&expected["measurements"]))
+        }
+        (Err(error), Some(wanted)) => {
+            let (got, path) = match &error {
+                NormalizeError::FieldType { path } => ("field_type", path.as_str()),
+                NormalizeError::Time { .. } => ("time", ""),
+                NormalizeError::UnknownField { path } => ("unknown_field", path.as_str()),
+                other => return Err(format!("{other:?}")),
+            };
+            equal(&(got, path), &(wanted, expected["path"].as_str().unwrap_or_default()))
+        }
+        (got, wanted) => Err(format!("{got:?}, not {wanted:?}")),
+    }
+}
+
+/// All numbers as floats.
+fn floats(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Array(list) => list.iter().map(floats).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), floats(value))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+#[cfg(feature = "javascript")]
+mod javascript {
+    use std::sync::Arc;
+
+    use ttn_as::format::{
+        FormatError, NormalizeError, Normalized,
+        javascript::{InProcessHost, JavaScript, Limits},
+    };
+
+    use super::*;
+
+    pub(super) fn check(input: &Value, expected: &Value) -> Result<(), String> {
+        let formatter = JavaScript::new(Arc::new(InProcessHost::new(Limits::default())));
+        let ids = ids();
+        let parameter = input["script"].as_str().expect("a script");
+        let f_port = input["f_port"].as_u64().expect("a port") as u8;
+        let octets = input["bytes"].as_str().unwrap_or_default();
+        let octets = data_encoding::HEXLOWER.decode(octets.as_bytes()).expect("hex");
+        let payload = Payload { ids: &ids, f_port, octets: &octets, received_at: None, parameter };
+        let got = match input["function"].as_str().expect("a function") {
+            "decode_uplink" => futures::executor::block_on(formatter.decode_uplink(&payload))
+                .map(|decoded| shown(decoded, true)),
+            "decode_downlink" => futures::executor::block_on(formatter.decode_downlink(&payload))
+                .map(|decoded| shown(decoded, false)),
+            "encode_downlink" => {
+                let data = input["data"].as_object().expect("an object");
+                let port = Some(f_port).filter(|port| *port != 0);
+                let structure = Structure { ids: &ids, f_port: port, payload: data, parameter };
+                futures::executor::block_on(formatter.encode_downlink(&structure)).map(|encoded| {
+                    json!({
+                        "bytes": data_encoding::HEXLOWER.encode(&encoded.octets),
+                        "f_port": encoded.f_port.unwrap_or(f_port),
+                        "warnings": encoded.warnings,
+                    })
+                })
+            }
+            other => return Err(format!("the function {other} is not known")),
+        };
+        let got = got.unwrap_or_else(|error| failure(&error, expected));
+        equal(&sorted(&floats(&got)), &sorted(&floats(expected)))
+    }
+
+    fn shown(decoded: Decoded, is_uplink: bool) -> Value {
+        let mut shown = json!({ "decoded_payload": decoded.payload, "warnings": decoded.warnings });
+        if is_uplink {
+            let measurements = decoded.normalized.as_ref().map(|of| of.measurements.clone());
+            shown["normalized_payload"] = json!(measurements);
+            let Normalized { warnings, .. } = decoded.normalized.unwrap_or_default();
+            shown["normalized_warnings"] = json!(warnings);
+        }
+        shown
+    }
+
+    fn failure(error: &FormatError, expected: &Value) -> Value {
+        let mut shown = match error {
+            FormatError::Aborted { errors } => {
+                return json!({ "error": "aborted", "message": errors.join(", ") });
+            }
+            FormatError::Encoding { .. } => json!({ "error": "encoding" }),
+            FormatError::EntrypointNotFound { .. }
+            | FormatError::Runtime { .. }
+            | FormatError::Script { .. }
+            | FormatError::Timeout { .. } => json!({ "error": "script" }),
+            FormatError::Output { .. } => json!({ "error": "output" }),
+            other => panic!("{other:?}"),
+        };
+        if let (FormatError::Output { source: Some(source), .. }, Some(_)) =
+            (error, expected.get("detail"))
+        {
+            shown["detail"] = match source {
+                NormalizeError::UnknownField { path } => json!(format!("unknown_field:{path}")),
+                NormalizeError::FieldType { path } => json!(format!("field_type:{path}")),
+                other => json!(other.to_string()),
+            };
+        }
+        shown
+    }
+
+    /// The order of warnings does not matter.
+    fn sorted(value: &Value) -> Value {
+        let mut value = value.clone();
+        if let Some(Value::Array(list)) = value.get_mut("normalized_warnings") {
+            list.sort_by_key(Value::to_string);
+        }
+        value
+    }
 }
 
 fn same(got: &Map<String, Value>, wanted: &Value) -> Result<(), String> {

@@ -8,6 +8,7 @@ use ttn_proto::{convert, mask, service, v3};
 use super::{Api, answer, application, invalid, status};
 use crate::{
     LinkStats,
+    config::ProviderStatus,
     convert::{formatters_from_api, formatters_to_api},
     store::Link,
 };
@@ -56,6 +57,26 @@ impl service::As for Api {
         Ok(Response::new(stats_message(&self.0.link_stats(&id))))
     }
 
+    async fn get_configuration(
+        &self,
+        _: Request<v3::GetAsConfigurationRequest>,
+    ) -> Result<Response<v3::GetAsConfigurationResponse>, Status> {
+        let pubsub = &self.0.config.pubsub;
+        let providers = v3::as_configuration::pub_sub::Providers {
+            mqtt: provider_status(pubsub.mqtt).into(),
+            nats: provider_status(pubsub.nats).into(),
+        };
+        let webhook = &self.0.config.webhook;
+        let webhooks = v3::as_configuration::Webhooks {
+            unhealthy_attempts_threshold: webhook.unhealthy_attempts_threshold.into(),
+            unhealthy_retry_interval: Some(convert::duration(webhook.unhealthy_retry_interval)),
+        };
+        let pubsub = v3::as_configuration::PubSub { providers: Some(providers) };
+        let configuration = v3::AsConfiguration { pubsub: Some(pubsub), webhooks: Some(webhooks) };
+        let configuration = Some(configuration);
+        Ok(Response::new(v3::GetAsConfigurationResponse { configuration }))
+    }
+
     async fn delete_link(
         &self,
         request: Request<v3::ApplicationIdentifiers>,
@@ -64,6 +85,16 @@ impl service::As for Api {
         self.authorize(&request, &id, &[Right::ApplicationSettingsBasic]).await?;
         self.0.delete_link(&id).await.map_err(|error| status(&error))?;
         Ok(Response::new(()))
+    }
+}
+
+const fn provider_status(
+    status: ProviderStatus,
+) -> v3::as_configuration::pub_sub::providers::Status {
+    match status {
+        ProviderStatus::Enabled => v3::as_configuration::pub_sub::providers::Status::Enabled,
+        ProviderStatus::Warning => v3::as_configuration::pub_sub::providers::Status::Warning,
+        ProviderStatus::Disabled => v3::as_configuration::pub_sub::providers::Status::Disabled,
     }
 }
 

@@ -1,6 +1,9 @@
 //! The API services of the Application Server: who may call, and what is asked of the component.
 
+mod formatters;
 mod link;
+mod packages;
+mod pubsub;
 mod registry;
 mod storage;
 mod traffic;
@@ -33,6 +36,8 @@ pub fn methods(server: &Arc<ApplicationServer>) -> Vec<Method> {
     let api = Arc::new(Api::new(server.clone()));
     let mut methods = service::r#as(api.clone());
     methods.extend(service::app_as(api.clone()));
+    methods.extend(service::application_package_registry(api.clone()));
+    methods.extend(service::application_pub_sub_registry(api.clone()));
     methods.extend(service::as_end_device_batch_registry(api.clone()));
     methods.extend(service::as_end_device_registry(api.clone()));
     methods.extend(service::application_up_storage(api.clone()));

@@ -68,6 +68,27 @@ impl service::AppAs for Api {
         Ok(Response::new(()))
     }
 
+    async fn encode_downlink(
+        &self,
+        request: Request<v3::EncodeDownlinkRequest>,
+    ) -> Result<Response<v3::EncodeDownlinkResponse>, Status> {
+        self.try_encode_downlink(request).await
+    }
+
+    async fn decode_uplink(
+        &self,
+        request: Request<v3::DecodeUplinkRequest>,
+    ) -> Result<Response<v3::DecodeUplinkResponse>, Status> {
+        self.try_decode_uplink(request).await
+    }
+
+    async fn decode_downlink(
+        &self,
+        request: Request<v3::DecodeDownlinkRequest>,
+    ) -> Result<Response<v3::DecodeDownlinkResponse>, Status> {
+        self.try_decode_downlink(request).await
+    }
+
     async fn get_mqtt_connection_info(
         &self,
         request: Request<v3::ApplicationIdentifiers>,
@@ -93,7 +114,11 @@ impl Api {
         let needs = [Right::ApplicationTrafficDownWrite];
         self.authorize(&request, &key.application_id, &needs).await?;
         let items = request.get_ref().downlinks.iter().map(downlink_from_api);
-        let items = items.collect::<Result<Vec<_>, _>>()?;
+        let mut items = items.collect::<Result<Vec<_>, _>>()?;
+        let cause = ttn_rpc::auth::correlation_id(&request);
+        for item in &mut items {
+            item.correlation_ids.extend(cause.clone());
+        }
         let queued = self.0.queue_downlinks(&key, operation, items).await;
         queued.map_err(|error| status(&error))?;
         Ok(Response::new(()))

@@ -56,7 +56,7 @@ impl Formatter for CayenneLpp {
             let (channel, raw) = value.split_first().unwrap_or((&0, &[]));
             (format!("{VALUE}_{channel}"), number(signed(raw), 100.0))
         });
-        Ok(Decoded { payload: values.collect(), warnings: Vec::new() })
+        Ok(Decoded { payload: values.collect(), ..Decoded::default() })
     }
 
     async fn encode_downlink(&self, structure: &Structure<'_>) -> Result<Encoded, FormatError> {
@@ -97,7 +97,7 @@ fn decode(octets: &[u8]) -> Result<Decoded, FormatError> {
         payload.insert(format!("{name}_{channel}"), shape.read(value));
         rest = tail;
     }
-    Ok(Decoded { payload, warnings: Vec::new() })
+    Ok(Decoded { payload, ..Decoded::default() })
 }
 
 fn failure(at: usize, reason: &str) -> FormatError {

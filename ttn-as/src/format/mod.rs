@@ -1,28 +1,36 @@
 //! Payload formatters: from octets to what applications read, and back (AS-11, AS-12).
 //!
-//! A formatter runs after the message is in the log, bounded in time ([`Formatters::timeout`]); what it decodes
-//! follows as a second record. An error never stops a message.
+//! A formatter runs after the message is in the log, bounded in time; what it decodes follows as a second record. An
+//! error never stops a message. Scripts run by `javascript` (feature `javascript`).
 
 mod cayenne;
+mod error;
+#[cfg(feature = "javascript")]
+pub mod javascript;
+pub mod normalized;
 
 pub use cayenne::{CayenneLpp, NameError, channel_name};
+pub use error::FormatError;
+pub use normalized::{NormalizeError, Normalized};
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::future::{Either, select};
 use serde_json::{Map, Value};
-use ttn_core::{
-    clock::Clock,
-    error::{ApiError, Attributes, ErrorKind},
-    id::DeviceIds,
-};
+use ttn_core::{clock::Clock, id::DeviceIds, time::Timestamp};
 
 use crate::{log::Decoded, store::FormatterKind};
 
 /// Turns payloads into structures and back. Futures are dropped when their time is up.
 #[async_trait]
 pub trait Formatter: fmt::Debug + Send + Sync + 'static {
+    /// How long a call may take in all, where `timeout` is set for a run. A formatter that bounds its runs by itself may
+    /// give more, to wait for its turn.
+    fn call_timeout(&self, timeout: Duration) -> Duration {
+        timeout
+    }
+
     /// Decodes the payload of an uplink.
     ///
     /// # Errors
@@ -55,6 +63,8 @@ pub struct Payload<'a> {
     pub f_port: u8,
     /// The octets.
     pub octets: &'a [u8],
+    /// When it was received, of uplinks.
+    pub received_at: Option<Timestamp>,
     /// The script or address of the formatter.
     pub parameter: &'a str,
 }
@@ -85,76 +95,19 @@ pub struct Encoded {
     pub warnings: Vec<String>,
 }
 
-/// Why a payload was not formatted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum FormatError {
-    /// The octets do not decode.
-    #[error("the payload does not decode with {formatter}: {reason}")]
-    Decode {
-        /// The formatter.
-        formatter: &'static str,
-        /// Where and why.
-        reason: String,
-    },
-    /// The structure does not encode.
-    #[error("the structure does not encode with {formatter}: {reason}")]
-    Encode {
-        /// The formatter.
-        formatter: &'static str,
-        /// What and why.
-        reason: String,
-    },
-    /// The formatter is not there.
-    #[error("the formatter {formatter} is not built into this server; choose another one")]
-    NotConfigured {
-        /// The formatter.
-        formatter: &'static str,
-    },
-    /// The time was up.
-    #[error("the formatter {formatter} ran longer than {limit:?} and was stopped")]
-    Timeout {
-        /// The formatter.
-        formatter: &'static str,
-        /// The limit.
-        limit: Duration,
-    },
-}
+/// The largest script in octets. The reference takes 40,960.
+pub const SCRIPT_SIZE_MAX: usize = 1024 * 1024;
 
-impl ApiError for FormatError {
-    fn namespace(&self) -> &'static str {
-        match self {
-            Self::Decode { .. } | Self::Encode { .. } => "pkg/messageprocessors/cayennelpp",
-            Self::NotConfigured { .. } => "pkg/messageprocessors",
-            Self::Timeout { .. } => "pkg/scripting/javascript",
-        }
+/// Checks the script or address of a formatter before it is kept.
+///
+/// # Errors
+///
+/// It is larger than [`SCRIPT_SIZE_MAX`].
+pub const fn check_parameter(parameter: &str) -> Result<(), FormatError> {
+    if parameter.len() > SCRIPT_SIZE_MAX {
+        return Err(FormatError::ScriptTooLarge { size: parameter.len(), max: SCRIPT_SIZE_MAX });
     }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Decode { .. } => "output",
-            Self::Encode { .. } => "input",
-            Self::NotConfigured { .. } => "formatter_not_configured",
-            Self::Timeout { .. } => "script_timeout",
-        }
-    }
-
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Decode { .. } | Self::Encode { .. } => ErrorKind::InvalidArgument,
-            Self::NotConfigured { .. } => ErrorKind::FailedPrecondition,
-            Self::Timeout { .. } => ErrorKind::DeadlineExceeded,
-        }
-    }
-
-    fn attributes(&self) -> Attributes {
-        match self {
-            Self::NotConfigured { formatter } => {
-                Attributes::from([("formatter", (*formatter).into())])
-            }
-            _ => Attributes::new(),
-        }
-    }
+    Ok(())
 }
 
 /// The formatters that a server has, by kind.
@@ -195,7 +148,8 @@ impl Formatters {
         kind: FormatterKind,
         payload: &Payload<'_>,
     ) -> Result<Decoded, FormatError> {
-        self.bounded(kind, self.of(kind)?.decode_uplink(payload)).await
+        let formatter = self.of(kind)?;
+        self.bounded(kind, formatter, formatter.decode_uplink(payload)).await
     }
 
     /// Decodes a downlink.
@@ -208,7 +162,8 @@ impl Formatters {
         kind: FormatterKind,
         payload: &Payload<'_>,
     ) -> Result<Decoded, FormatError> {
-        self.bounded(kind, self.of(kind)?.decode_downlink(payload)).await
+        let formatter = self.of(kind)?;
+        self.bounded(kind, formatter, formatter.decode_downlink(payload)).await
     }
 
     /// Encodes a downlink.
@@ -221,7 +176,8 @@ impl Formatters {
         kind: FormatterKind,
         structure: &Structure<'_>,
     ) -> Result<Encoded, FormatError> {
-        self.bounded(kind, self.of(kind)?.encode_downlink(structure)).await
+        let formatter = self.of(kind)?;
+        self.bounded(kind, formatter, formatter.encode_downlink(structure)).await
     }
 
     fn of(&self, kind: FormatterKind) -> Result<&dyn Formatter, FormatError> {
@@ -234,9 +190,10 @@ impl Formatters {
     async fn bounded<T>(
         &self,
         kind: FormatterKind,
+        formatter: &dyn Formatter,
         work: impl Future<Output = Result<T, FormatError>> + Send,
     ) -> Result<T, FormatError> {
-        let deadline = self.clock.monotonic().plus(self.timeout);
+        let deadline = self.clock.monotonic().plus(formatter.call_timeout(self.timeout));
         let work = std::pin::pin!(work);
         match select(work, self.clock.sleep_until(deadline)).await {
             Either::Left((done, _)) => done,

@@ -4,6 +4,9 @@
 
 mod downlinks;
 pub mod mqtt;
+pub mod packages;
+#[cfg(feature = "grpc")]
+pub mod pubsub;
 #[cfg(feature = "webhook")]
 pub mod storage;
 #[cfg(feature = "webhook")]

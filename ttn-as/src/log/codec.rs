@@ -16,7 +16,10 @@ use ttn_core::{
 };
 
 use super::{Context, Decoded, Record, RecordState, Sealed};
-use crate::store::wire::{self, corrupt, key_id_of};
+use crate::{
+    format::Normalized,
+    store::wire::{self, corrupt, key_id_of},
+};
 
 mod device;
 mod radio;
@@ -47,9 +50,11 @@ struct ApplicationRecord {
     simulated: bool,
     #[prost(bool, tag = "12")]
     repeated: bool,
+    #[prost(message, optional, tag = "13")]
+    normalized: Option<NormalizedWire>,
     #[prost(message, optional, tag = "14")]
     context: Option<ContextWire>,
-    #[prost(oneof = "UpWire", tags = "16, 17, 18, 19, 20, 21, 22, 23, 26, 27")]
+    #[prost(oneof = "UpWire", tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 26, 27")]
     up: Option<UpWire>,
 }
 
@@ -71,6 +76,8 @@ enum UpWire {
     Queued(DownlinkWire),
     #[prost(message, tag = "23")]
     Invalidated(InvalidatedWire),
+    #[prost(message, tag = "24")]
+    Normalized(Box<UplinkWire>),
     #[prost(message, tag = "26")]
     Located(device::LocatedWire),
     #[prost(message, tag = "27")]
@@ -85,6 +92,14 @@ struct ContextWire {
     app_s_key: Option<wire::Key>,
     #[prost(uint32, tag = "3")]
     last_a_f_cnt_down: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct NormalizedWire {
+    #[prost(bytes = "vec", tag = "1")]
+    measurements_json: Vec<u8>,
+    #[prost(string, repeated, tag = "2")]
+    warnings: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -223,6 +238,10 @@ impl Record {
             encrypted: self.encrypted,
             decoded_json: decoded.map(|d| serde_json::to_vec(&d.payload).unwrap_or_default()),
             decoded_warnings: decoded.map(|d| d.warnings.clone()).unwrap_or_default(),
+            normalized: decoded.and_then(|d| d.normalized.as_ref()).map(|of| NormalizedWire {
+                measurements_json: serde_json::to_vec(&of.measurements).unwrap_or_default(),
+                warnings: of.warnings.clone(),
+            }),
             reason: self.reason.as_ref().map(error),
             ids: Some(wire::ids(&self.up.ids)),
             correlation_ids: texts(&self.up.correlation_ids),
@@ -247,6 +266,8 @@ impl Record {
         })?;
         let payload = wire.decoded_json.as_deref().map(serde_json::from_slice).transpose();
         let payload = payload.map_err(|e| corrupt("a decoded payload").caused_by(e))?;
+        let normalized = wire.normalized.map(normalized_of).transpose()?;
+        let warnings = wire.decoded_warnings;
         Ok(Self {
             number: wire.number,
             state: match wire.state {
@@ -257,7 +278,7 @@ impl Record {
             },
             completes: wire.completes,
             encrypted: wire.encrypted,
-            decoded: payload.map(|payload| Decoded { payload, warnings: wire.decoded_warnings }),
+            decoded: payload.map(|payload| Decoded { payload, warnings, normalized }),
             context: wire.context.map(context_of).transpose()?.unwrap_or_default(),
             reason: wire.reason.map(error_of),
             up: ApplicationUp {
@@ -288,6 +309,12 @@ fn context_of(wire: ContextWire) -> Result<Context, StoreError> {
         device: wire.device.map(|wire| Arc::new(device::info_of(wire))),
         sealed: wire.app_s_key.map(wire::key_of).transpose()?.map(sealed),
     })
+}
+
+fn normalized_of(wire: NormalizedWire) -> Result<Normalized, StoreError> {
+    let measurements = serde_json::from_slice(&wire.measurements_json)
+        .map_err(|error| corrupt("a normalised payload").caused_by(error))?;
+    Ok(Normalized { measurements, warnings: wire.warnings })
 }
 
 fn texts(ids: &[Arc<str>]) -> Vec<String> {
@@ -322,6 +349,7 @@ fn up(of: &Up) -> Option<UpWire> {
         Up::LocationSolved(of) => UpWire::Located(device::located(of)),
         Up::ServiceData(of) => UpWire::ServiceData(device::service_data(of)),
         Up::Uplink(of) => UpWire::Uplink(Box::new(uplink(of))),
+        Up::UplinkNormalized(of) => UpWire::Normalized(Box::new(uplink(of))),
         // The Application Server appends no kind that it does not know.
         _ => return None,
     })
@@ -330,6 +358,7 @@ fn up(of: &Up) -> Option<UpWire> {
 fn up_of(wire: UpWire) -> Result<Up, StoreError> {
     Ok(match wire {
         UpWire::Uplink(wire) => Up::Uplink(Box::new(uplink_of(*wire)?)),
+        UpWire::Normalized(wire) => Up::UplinkNormalized(Box::new(uplink_of(*wire)?)),
         UpWire::JoinAccept(wire) => Up::JoinAccept(JoinAcceptUp {
             session_key_id: key_id_of(&wire.session_key_id)?,
             app_s_key: None,
@@ -500,6 +529,10 @@ mod tests {
         record.decoded = Some(Decoded {
             payload: [("a".to_owned(), 1.into())].into_iter().collect(),
             warnings: vec!["odd".to_owned()],
+            normalized: Some(Normalized {
+                measurements: vec![[("b".to_owned(), 2.into())].into_iter().collect()],
+                warnings: vec!["odder".to_owned()],
+            }),
         });
         record.context = testing::context();
         let again = Record::decode(&record.encode()).unwrap();
@@ -511,6 +544,7 @@ mod tests {
         let downlink = testing::downlink(1);
         let reason = ErrorBody::new("pkg/ns", "expired", ErrorKind::Aborted, "too late");
         round_trip(Up::Uplink(Box::new(testing::uplink(5, b"payload"))));
+        round_trip(Up::UplinkNormalized(Box::new(testing::uplink(5, b"payload"))));
         round_trip(Up::DownlinkAck(downlink.clone()));
         round_trip(Up::DownlinkNack(downlink.clone()));
         round_trip(Up::DownlinkSent(downlink.clone()));

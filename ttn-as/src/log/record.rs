@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use ttn_core::{error::ErrorBody, key::KeyEnvelope, msg::ApplicationUp, peer::DeviceInfo};
 
+use crate::format::Normalized;
+
 /// A message in the log, or what completes one.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "built by other crates")]
@@ -20,7 +22,7 @@ pub struct Record {
     pub up: ApplicationUp,
     /// Whether payloads are still encrypted: the session's key is missing, or only the application has it.
     pub encrypted: bool,
-    /// The decoded payload, of uplinks and queued downlinks.
+    /// The decoded payload, of uplinks and queued downlinks; the measurement, of normalised uplinks.
     pub decoded: Option<Decoded>,
     /// What the server adds to an uplink or a join-accept.
     pub context: Context,
@@ -68,6 +70,8 @@ pub struct Decoded {
     pub payload: Map<String, Value>,
     /// What the formatter found odd.
     pub warnings: Vec<String>,
+    /// The same as measurements, of uplinks whose formatter gave some.
+    pub normalized: Option<Normalized>,
 }
 
 impl Record {

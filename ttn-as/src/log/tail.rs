@@ -110,7 +110,7 @@ impl Tail {
     pub(crate) fn poll_publish(
         &self,
         log: &dyn ApplicationLog,
-        published: &mut dyn FnMut(&Record),
+        published: &mut dyn FnMut(&Arc<Record>),
         cx: &mut Context<'_>,
     ) -> Poll<StoreError> {
         self.wake.register(cx.waker());

@@ -28,7 +28,9 @@ impl Access for Tokens {
             Credentials::Bearer(token) => {
                 let rights: Rights =
                     token.split(',').map(|name| Right::from_name(name).unwrap()).collect();
-                Principal { universal: rights, ..Principal::anonymous() }
+                let entity = EntityId::Application("my-app".parse().unwrap());
+                let caller = Caller::ApiKey { entity, id: "KEY".to_owned(), rights };
+                Principal { universal: rights, caller, ..Principal::anonymous() }
             }
             _ => Principal::anonymous(),
         })

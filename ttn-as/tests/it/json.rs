@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ttn_as::{
+    format::Normalized,
     log::{Decoded, Delivery, Record},
     testing,
 };
@@ -29,8 +30,18 @@ fn assert_is_api_json(up: Up, decoded: Option<Decoded>) {
 fn every_kind_of_message_has_the_json_of_the_api() {
     let downlink = testing::downlink(1);
     let payload = serde_json::json!({ "a": 1, "b": 2.5, "c": ["x\"y", null, true], "d": {} });
-    let decoded =
-        Decoded { payload: payload.as_object().unwrap().clone(), warnings: vec!["odd".to_owned()] };
+    let air = serde_json::json!({ "air": { "temperature": 20.5 } });
+    let decoded = Decoded {
+        payload: payload.as_object().unwrap().clone(),
+        warnings: vec!["odd".to_owned()],
+        normalized: Some(Normalized {
+            measurements: vec![air.as_object().unwrap().clone()],
+            warnings: vec!["odder".to_owned()],
+        }),
+    };
+    let measurement = Decoded { payload: air.as_object().unwrap().clone(), ..decoded.clone() };
+    let normalized = Up::UplinkNormalized(Box::new(testing::uplink(5, b"payload")));
+    assert_is_api_json(normalized, Some(measurement));
     let reason = ErrorBody::new("pkg/ns", "expired", ErrorKind::Aborted, "late").with("n", 1);
     assert_is_api_json(Up::Uplink(Box::new(testing::uplink(5, b"payload"))), Some(decoded));
     assert_is_api_json(Up::DownlinkAck(downlink.clone()), None);

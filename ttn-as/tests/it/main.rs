@@ -10,10 +10,14 @@
 #[cfg(feature = "grpc")]
 mod api;
 mod conformance;
+#[cfg(feature = "javascript")]
+mod corpus;
 mod devices;
 mod downlinks;
 #[cfg(feature = "webhook")]
 mod endpoint;
+#[cfg(feature = "javascript")]
+mod guide;
 #[cfg(feature = "webhook-http")]
 mod http;
 mod integrations;
@@ -21,6 +25,12 @@ mod integrations;
 mod json;
 mod mqtt;
 mod mqtt_sessions;
+#[cfg(feature = "grpc")]
+mod packages;
+#[cfg(feature = "grpc")]
+mod pubsub;
+#[cfg(feature = "javascript")]
+mod scripts;
 mod sealed;
 #[cfg(feature = "grpc")]
 mod storage;

@@ -97,7 +97,7 @@ impl Formatter for Slow {
         }
         tokio::time::sleep(Duration::from_millis(first.into())).await;
         let payload = [("first".to_owned(), first.into())].into_iter().collect();
-        Ok(Decoded { payload, warnings: Vec::new() })
+        Ok(Decoded { payload, ..Decoded::default() })
     }
 
     async fn decode_downlink(&self, _: &Payload<'_>) -> Result<Decoded, FormatError> {

@@ -38,7 +38,7 @@ use ttn_core::{
     clock::{Clock, SystemClock},
     error::{ErrorBody, ErrorKind},
     eui::{DevEui, GatewayEui, JoinEui},
-    event::{EventBus, Subscription},
+    event::{Event, EventBus, EventSink, Subscription},
     id::{ApplicationId, DeviceIds, DeviceKey, EntityId, GatewayId},
     key::{Aes128Key, KeyEnvelope, SessionKeyId},
     limit::{LimitState, RateLimiter},
@@ -203,6 +203,20 @@ impl Access for FakeAccess {
     }
 }
 
+/// Remembers the names of events.
+#[derive(Debug, Default)]
+struct Recorder {
+    names: Mutex<Vec<String>>,
+    bus: EventBus,
+}
+
+impl EventSink for Recorder {
+    fn publish(&self, event: Event) {
+        self.names.lock().push(event.definition.name.to_owned());
+        self.bus.publish(event);
+    }
+}
+
 /// An Identity Server that knows one device, and keeps what it is told.
 #[derive(Debug, Default)]
 pub(crate) struct FakeDirectory {
@@ -323,6 +337,9 @@ pub(crate) struct World {
     pub(crate) js: Arc<FakeJs>,
     pub(crate) access: Arc<FakeAccess>,
     pub(crate) directory: Arc<FakeDirectory>,
+    #[cfg(feature = "grpc")]
+    pub(crate) broker: Arc<crate::pubsub::Broker>,
+    recorder: Arc<Recorder>,
     pub(crate) peers: Arc<Local>,
     pub(crate) log: Arc<HeldLog>,
     #[cfg(feature = "webhook")]
@@ -394,9 +411,18 @@ impl World {
             log.clone(),
             store.clone(),
         );
-        let (limiter, bus) = (Arc::new(FakeLimiter::default()), Arc::new(EventBus::new()));
-        let events = bus.subscribe();
-        builder = builder.limiter(limiter.clone()).events(bus);
+        let limiter = Arc::new(FakeLimiter::default());
+        let recorder = Arc::new(Recorder::default());
+        let events = recorder.bus.subscribe();
+        builder = builder.limiter(limiter.clone()).events(recorder.clone());
+        #[cfg(feature = "grpc")]
+        let broker = Arc::new(crate::pubsub::Broker::default());
+        #[cfg(feature = "grpc")]
+        {
+            let kind = ttn_as::integration::pubsub::ProviderKind::Nats;
+            let provider = Arc::new(crate::pubsub::Shared(broker.clone()));
+            builder = builder.pubsub_provider(kind, provider);
+        }
         if let Some(formatter) = formatter {
             builder = builder.formatter(FormatterKind::CayenneLpp, formatter);
         }
@@ -417,6 +443,9 @@ impl World {
             js,
             access,
             directory,
+            #[cfg(feature = "grpc")]
+            broker,
+            recorder,
             peers,
             log,
             #[cfg(feature = "webhook")]
@@ -433,7 +462,7 @@ impl World {
     /// The events so far as name and data, in order.
     pub(crate) fn events(&self) -> Vec<(&'static str, serde_json::Value)> {
         let events = std::iter::from_fn(|| self.events.try_next());
-        events.map(|event| (event.definition.name, event.data.clone())).collect()
+        events.map(|event| (event.definition.name, event.data.to_json())).collect()
     }
 
     pub(crate) async fn add_device(&self, formatter: Option<FormatterKind>) {
@@ -467,6 +496,12 @@ impl World {
             }
         }
         found
+    }
+
+    /// The names of the events so far that begin like this.
+    pub(crate) fn event_names(&self, prefix: &str) -> Vec<String> {
+        let events = self.recorder.names.lock();
+        events.iter().filter(|name| name.starts_with(prefix)).cloned().collect()
     }
 
     pub(crate) async fn connect(&self, key: &str) -> Client {

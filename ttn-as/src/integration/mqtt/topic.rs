@@ -21,6 +21,7 @@ pub(super) fn of_message(uid: &str, device: &DeviceId, up: &Up) -> Option<String
         Up::LocationSolved(_) => "location/solved",
         Up::ServiceData(_) => "service/data",
         Up::Uplink(_) => "up",
+        Up::UplinkNormalized(_) => "up/normalized",
         _ => return None,
     };
     Some(format!("{ROOT}/{uid}/devices/{device}/{kind}"))

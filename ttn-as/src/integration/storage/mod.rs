@@ -120,7 +120,7 @@ impl Query {
 /// The port that a message is about.
 fn f_port(up: &Up) -> Option<u32> {
     match up {
-        Up::Uplink(uplink) => uplink.f_port.map(u32::from),
+        Up::Uplink(uplink) | Up::UplinkNormalized(uplink) => uplink.f_port.map(u32::from),
         Up::DownlinkAck(of)
         | Up::DownlinkFailed(of, _)
         | Up::DownlinkNack(of)

@@ -246,6 +246,7 @@ impl MessageKind {
             Up::LocationSolved(_) => Self::LocationSolved,
             Up::ServiceData(_) => Self::ServiceData,
             Up::Uplink(_) => Self::UplinkMessage,
+            Up::UplinkNormalized(_) => Self::UplinkNormalized,
             _ => return None,
         })
     }

@@ -294,7 +294,8 @@ impl Runner {
         let definition = &event::WEBHOOK_FAIL;
         event::publish(&server.events, definition, now, id, &up.correlation_ids, || {
             let details = error_details(&failure.to_body(&self.key.id));
-            serde_json::from_str(&json::to_string(&details)).unwrap_or_default()
+            serde_json::from_str::<serde_json::Value>(&json::to_string(&details))
+                .unwrap_or_default()
         });
     }
 

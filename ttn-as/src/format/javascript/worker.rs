@@ -1,0 +1,117 @@
+//! A script worker: the other end of [`super::ProcessHost`], a process of its own.
+
+use std::{
+    io::{self, Read, Write},
+    sync::Arc,
+    time::Duration,
+};
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+use ttn_core::clock::SystemClock;
+
+use super::{
+    Limits,
+    engine::{Engine, Watch},
+    frame::{REQUEST_MAX, Request, Response},
+};
+
+/// The address space of a worker besides the memory of a script: its program, stacks and other scripts.
+const ADDRESS_SPACE: u64 = 1 << 30;
+/// The processor time that a call may take besides its time limit, in seconds. It ends workers whose server is gone.
+const CPU_SECONDS: u64 = 5;
+
+/// Runs scripts that standard input asks for, until it ends. To be called by the program that a
+/// [`super::WorkerCommand`] names, first of all: afterwards the process can open no file and start no other one.
+///
+/// # Errors
+///
+/// The server on the other end is gone or says something else.
+pub fn worker() -> io::Result<()> {
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    let mut frame = Vec::new();
+    if !read_frame(&mut input, &mut frame)? {
+        return Ok(());
+    }
+    let Some(Request::Setup(limits)) = Request::decode(&frame) else { return Err(malformed()) };
+    let watch = Watch::time(Arc::new(SystemClock::new()), limits);
+    limit_process(&limits)?;
+    let mut engine = Engine::new(limits, watch);
+    output.write_all(&Response::Ready.encode())?;
+    output.flush()?;
+    while read_frame(&mut input, &mut frame)? {
+        let Some(Request::Call { number, text, function, input }) = Request::decode(&frame) else {
+            return Err(malformed());
+        };
+        limit_processor_time(limits.timeout)?;
+        match text {
+            Some(text) => {
+                if !engine.has(number) {
+                    engine.add(number, text);
+                }
+                if let Err(failure) = engine.prepare(number) {
+                    output.write_all(&Response::Done(&failure).encode())?;
+                    output.flush()?;
+                    continue;
+                }
+                output.write_all(&Response::Started.encode())?;
+                output.flush()?;
+            }
+            None if !engine.has(number) => {
+                output.write_all(&Response::Missing.encode())?;
+                output.flush()?;
+                continue;
+            }
+            None => {}
+        }
+        let answer = engine.run(number, function, input);
+        output.write_all(&Response::Done(&answer).encode())?;
+        output.flush()?;
+    }
+    Ok(())
+}
+
+/// Gives false at the end of the input.
+fn read_frame(input: &mut impl Read, frame: &mut Vec<u8>) -> io::Result<bool> {
+    let mut length = [0; 4];
+    match input.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+        other => other?,
+    }
+    let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+    if length > REQUEST_MAX {
+        return Err(malformed());
+    }
+    frame.resize(length, 0);
+    input.read_exact(frame)?;
+    Ok(true)
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "no frame of a server; this is no command for people",
+    )
+}
+
+/// A second line behind the limits of the engine.
+fn limit_process(limits: &Limits) -> io::Result<()> {
+    let memory = ADDRESS_SPACE + u64::try_from(limits.memory_max).unwrap_or(u64::MAX / 2);
+    for (resource, most) in [
+        (Resource::As, memory),
+        (Resource::Core, 0),
+        (Resource::Fsize, 0),
+        (Resource::Nofile, 3),
+        (Resource::Nproc, 0),
+    ] {
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
+    }
+    Ok(())
+}
+
+fn limit_processor_time(timeout: Duration) -> io::Result<()> {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let used = u64::try_from(used.tv_sec).unwrap_or_default();
+    let most = used + timeout.as_secs() + CPU_SECONDS;
+    setrlimit(Resource::Cpu, Rlimit { current: Some(most), maximum: None })?;
+    Ok(())
+}
