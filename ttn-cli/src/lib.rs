@@ -1,6 +1,6 @@
 //! The command-line client as a library: [`api`] calls the HTTP/JSON API of a server, [`device`] makes one
-//! device of what four registries have, [`command`] has one file per
-//! resource, [`output`] shows answers as tables or JSON, and [`error::Error`] says what to do next.
+//! device of what four registries have, [`command`] has one file per resource, [`output`] shows answers as tables or
+//! JSON, [`story`] tells what happened to a frame, and [`error::Error`] says what to do next.
 //!
 //! ```no_run
 //! use ttn_cli::{
@@ -27,3 +27,4 @@ pub mod device;
 pub mod error;
 pub mod login;
 pub mod output;
+pub mod story;

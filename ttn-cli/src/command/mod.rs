@@ -51,10 +51,12 @@ commands! {
     airtime Airtime
     api_keys ApiKeys
     applications Applications
+    codec Codec
     collaborators Collaborators
     completion Completion
     devices Devices
     downlinks Downlinks
+    events Events
     frame Frame
     gateways Gateways
     links Links
@@ -67,6 +69,7 @@ commands! {
     users Users
     webhooks Webhooks
     whoami Whoami
+    why Why
 }
 
 /// Talks to a server of The Things Stack over its HTTP API.

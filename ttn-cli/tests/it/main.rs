@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod codec;
 mod devices;
 mod guide;
 mod import;

@@ -6,6 +6,7 @@ use clap::Parser as _;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime};
+use ttn_as::format::javascript::{InProcessHost, Limits};
 use ttn_cli::{
     api::{Api, Http, Transport},
     command::{Arguments, Connect, run_over},
@@ -55,8 +56,9 @@ impl Server {
         let store = EmbeddedStore::open(data, Options::default()).unwrap();
         let vault = LocalVault::load_or_create(config.kek_path(), &*entropy).unwrap();
         let vault = Arc::new(vault);
-        let parts =
-            Parts { clock, entropy, stores: Stores::embedded(&store), vault, webhooks: None };
+        let scripts = Arc::new(InProcessHost::new(Limits::default()));
+        let stores = Stores::embedded(&store);
+        let parts = Parts { clock, entropy, stores, vault, scripts, webhooks: None };
         let udp = UdpConfig::default().receive_buffer;
         let udp = SocketTransport::bind("127.0.0.1:0".parse().unwrap(), udp).unwrap();
         let stack = Stack::build(&config, parts, udp).await.unwrap();
