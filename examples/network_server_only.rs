@@ -54,7 +54,14 @@ impl NsGs for Gateways {
         self.0.send(tx.clone()).map_err(gone)?;
         let gateway_id =
             "my-gateway".parse().map_err(|_| PeerError::Unavailable { relation: "NsGs" })?;
-        Ok(Scheduled { gateway_id, path: 0, rx2: false, delay: tx.rx1_delay, refused: Vec::new() })
+        Ok(Scheduled {
+            gateway_id,
+            path: 0,
+            rx2: false,
+            delay: tx.rx1_delay,
+            reports: true,
+            refused: Vec::new(),
+        })
     }
 }
 
@@ -210,6 +217,7 @@ fn received(tx: &DeviceTx, clock: &dyn Clock) -> anyhow::Result<Uplink> {
         uplink_token: Arc::from(&b"my-token"[..]),
     };
     Ok(Uplink {
+        receipt: None,
         phy: frame::parse(tx.bytes.clone())?,
         settings: TxSettings {
             data_rate: tx.data_rate,

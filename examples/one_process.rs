@@ -12,7 +12,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use serde_json::Value;
 use ttn::{
-    application_server::log::{Cursor, Item, Start},
+    application_server::{
+        format::javascript::{InProcessHost, Limits},
+        log::{Cursor, Item, Start},
+    },
     core::{
         addr::DevAddr,
         clock::{Clock, SystemClock},
@@ -44,7 +47,9 @@ async fn main() -> anyhow::Result<()> {
     let store = EmbeddedStore::open(directory.path().join("data"), Options::default())?;
     let vault = Arc::new(LocalVault::load_or_create(directory.path().join("kek"), &*entropy)?);
     let stores = Stores::embedded(&store);
-    let parts = Parts { clock: clock.clone(), entropy, stores, vault, webhooks: None };
+    // Scripts of payload formatters: this program writes them itself. Those of others belong into processes.
+    let scripts = Arc::new(InProcessHost::new(Limits::default()));
+    let parts = Parts { clock: clock.clone(), entropy, stores, vault, scripts, webhooks: None };
 
     // The network. Tasks belong to whoever starts them: dropping them stops it.
     let udp = SocketTransport::bind("127.0.0.1:0".parse()?, 1 << 20)?;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use ttn::{
     application_server::{
+        format::javascript::{InProcessHost, Limits},
         log::{Cursor, Item, MemoryLog, Reader, Start},
         store::MemoryStore as MemoryApplicationStore,
     },
@@ -78,11 +79,15 @@ impl Network {
             stores: stores(backend, &directory),
             vault: Arc::new(LocalVault::new().with(KEK_LABEL, &[1; 16]).unwrap()),
             webhooks: None,
+            scripts: Arc::new(InProcessHost::new(Limits::default())),
         };
         let (transport, network) = memory::network("192.0.2.1:1700".parse().unwrap());
         let mut tasks = Tasks::new();
         let (stack, devices) = runtime.block_on(async {
-            let stack = Stack::build(&Config::default(), parts, transport).await.unwrap();
+            let mut config = Config::default();
+            // Virtual time stands still while a bench sends: every packet comes at the same instant.
+            config.gateways.rate_firewall = false;
+            let stack = Stack::build(&config, parts, transport).await.unwrap();
             stack.start(&mut tasks);
             let devices = register(&stack, gateways, devices).await;
             (stack, devices)

@@ -3,6 +3,9 @@
 
 mod api;
 mod bad_input;
+mod events;
+mod formatters;
+mod gateways;
 mod mqtt;
 mod net;
 mod radio;
@@ -10,3 +13,4 @@ mod regions;
 mod sessions;
 mod store;
 mod traffic;
+mod webhooks;

@@ -3,8 +3,9 @@
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{Method, Request, StatusCode, header},
+    http::{Method, Request, Response, StatusCode, header},
 };
+use futures::{StreamExt as _, stream::BoxStream};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -60,6 +61,18 @@ impl Client {
     ///
     /// The API refused the call.
     pub async fn call(&self, method: Method, path: &str, body: Value) -> Result<Value, CallError> {
+        let answer = self.send(method, path, body).await?;
+        let octets = to_bytes(answer.into_body(), ANSWER_OCTETS_MAX).await.unwrap_or_default();
+        Ok(serde_json::from_slice(&octets).unwrap_or(Value::Null))
+    }
+
+    /// Sends a request; gives an answer that does not refuse it.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> Result<Response<Body>, CallError> {
         let failed = |status, body| CallError {
             method: method.clone(),
             path: path.to_owned(),
@@ -76,9 +89,11 @@ impl Client {
             .map_err(|error| failed(StatusCode::BAD_REQUEST, Value::String(error.to_string())))?;
         let Ok(answer) = self.router.clone().oneshot(request).await;
         let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
         let octets = to_bytes(answer.into_body(), ANSWER_OCTETS_MAX).await.unwrap_or_default();
-        let value = serde_json::from_slice(&octets).unwrap_or(Value::Null);
-        if status.is_success() { Ok(value) } else { Err(failed(status, value)) }
+        Err(failed(status, serde_json::from_slice(&octets).unwrap_or(Value::Null)))
     }
 
     /// Reads.
@@ -97,6 +112,25 @@ impl Client {
     /// The API refused the call.
     pub async fn post(&self, path: &str, body: Value) -> Result<Value, CallError> {
         self.call(Method::POST, path, body).await
+    }
+
+    /// Opens a stream of messages by POST: the objects as the API sends them, `{"result":…}` or a last `{"error":…}`.
+    ///
+    /// # Errors
+    ///
+    /// The API refused the call.
+    pub async fn stream(
+        &self,
+        path: &str,
+        body: Value,
+    ) -> Result<BoxStream<'static, Value>, CallError> {
+        let answer = self.send(Method::POST, path, body).await?;
+        // The server sends one line in one piece.
+        let lines = answer
+            .into_body()
+            .into_data_stream()
+            .filter_map(|piece| async move { serde_json::from_slice(&piece.ok()?).ok() });
+        Ok(lines.boxed())
     }
 
     /// Sends a body by PUT.

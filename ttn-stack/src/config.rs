@@ -10,11 +10,15 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use ttn_as::config::ProviderStatus;
 use ttn_core::{
     addr::{DevAddrPrefix, NetId},
     eui::JoinEui,
+    event::HistoryConfig,
     id::FrequencyPlanId,
+    limit::LimitProfile,
 };
+use ttn_gs::config::Ack;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +51,12 @@ pub struct Config {
     pub tls: Tls,
     /// MQTT for applications.
     pub mqtt: Mqtt,
+    /// Rate limits.
+    pub rate_limiting: RateLimiting,
+    /// Pub/sub.
+    pub pubsub: PubSub,
+    /// What is remembered of events.
+    pub events: Events,
 }
 
 /// The ports of the listeners, as in The Things Stack; `--port-offset` shifts all.
@@ -92,6 +102,22 @@ pub struct Gateways {
     pub require_registered: bool,
     /// The frequency plan of gateways that nobody registered.
     pub fallback_frequency_plan: Option<FrequencyPlanId>,
+    /// When uplinks over UDP are acknowledged: at once, or when they survive a crash.
+    pub ack: Ack,
+    /// Whether more than 10 packets of one gateway within 10 ms are dropped.
+    pub rate_firewall: bool,
+    /// For how many seconds packets in the name of a gateway are refused that come from another address; 0 for not at
+    /// all.
+    pub addr_change_block: u64,
+}
+
+/// Rate limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RateLimiting {
+    /// How often something may happen, by class.
+    pub profiles: Vec<LimitProfile>,
 }
 
 /// Joins.
@@ -147,6 +173,40 @@ pub struct Mqtt {
     pub tenant: Option<String>,
 }
 
+/// Which brokers pub/subs may use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PubSub {
+    /// MQTT brokers.
+    pub mqtt: ProviderStatus,
+    /// NATS servers.
+    pub nats: ProviderStatus,
+}
+
+/// What is remembered of events, in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Events {
+    /// How many events are kept per device, gateway or other entity; 0 keeps none.
+    pub per_entity: usize,
+    /// Of how many entities events are kept; the quietest are forgotten first.
+    pub entities: usize,
+    /// How many hours events are kept at most.
+    pub hours: u16,
+}
+
+impl Events {
+    pub(crate) fn history(&self) -> HistoryConfig {
+        HistoryConfig {
+            per_entity: self.per_entity,
+            entities: self.entities,
+            age: std::time::Duration::from_secs(u64::from(self.hours) * 3600),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -163,6 +223,9 @@ impl Default for Config {
             webhooks: Webhooks::default(),
             tls: Tls::default(),
             mqtt: Mqtt::default(),
+            rate_limiting: RateLimiting::default(),
+            pubsub: PubSub::default(),
+            events: Events::default(),
         }
     }
 }
@@ -191,7 +254,13 @@ impl Default for Network {
 impl Default for Gateways {
     fn default() -> Self {
         let plan = FrequencyPlanId::new("EU_863_870_TTN").ok();
-        Self { require_registered: false, fallback_frequency_plan: plan }
+        Self {
+            require_registered: false,
+            fallback_frequency_plan: plan,
+            ack: Ack::Receipt,
+            rate_firewall: true,
+            addr_change_block: 0,
+        }
     }
 }
 
@@ -204,6 +273,13 @@ impl Default for Join {
 impl Default for Log {
     fn default() -> Self {
         Self { retention_days: 30, retention_mib: 8192 }
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        let HistoryConfig { per_entity, entities, .. } = HistoryConfig::default();
+        Self { per_entity, entities, hours: 24 }
     }
 }
 
@@ -294,12 +370,21 @@ const KEYS: &[(&str, Set)] = &[
     ("gateways.fallback_frequency_plan", |config, text| {
         parse(text).map(|value| config.gateways.fallback_frequency_plan = Some(value))
     }),
+    ("gateways.ack", |config, text| parse(text).map(|value| config.gateways.ack = value)),
+    ("gateways.rate_firewall", |config, text| {
+        parse(text).map(|value| config.gateways.rate_firewall = value)
+    }),
+    ("gateways.addr_change_block", |config, text| {
+        parse(text).map(|value| config.gateways.addr_change_block = value)
+    }),
     ("join.default_join_eui", |config, text| {
         parse(text).map(|value| config.join.default_join_eui = value)
     }),
     ("log.retention_days", |config, text| {
         parse(text).map(|value| config.log.retention_days = value)
     }),
+    ("pubsub.mqtt", |config, text| parse(text).map(|value| config.pubsub.mqtt = value)),
+    ("pubsub.nats", |config, text| parse(text).map(|value| config.pubsub.nats = value)),
     ("log.retention_mib", |config, text| parse(text).map(|value| config.log.retention_mib = value)),
     ("allow_private_targets", |config, text| {
         flag(text).map(|value| config.allow_private_targets = value)
@@ -318,6 +403,9 @@ const KEYS: &[(&str, Set)] = &[
     }),
     ("tls.key", |config, text| parse(text).map(|value| config.tls.key = Some(value))),
     ("mqtt.tenant", |config, text| parse(text).map(|value| config.mqtt.tenant = Some(value))),
+    ("events.per_entity", |config, text| parse(text).map(|value| config.events.per_entity = value)),
+    ("events.entities", |config, text| parse(text).map(|value| config.events.entities = value)),
+    ("events.hours", |config, text| parse(text).map(|value| config.events.hours = value)),
 ];
 
 /// Variables with our prefix that tests and the command-line client read and that set no key.

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use futures::future::{BoxFuture, FutureExt as _};
 use serde_json::Value;
 use ttn_as::{
+    format::javascript::{InProcessHost, Limits},
     integration::mqtt::memory::{self as mqtt_memory, MemoryClients},
     log::{Cursor, Item, Start},
 };
@@ -123,6 +124,7 @@ impl Simulation {
             entropy: Arc::new(SeededEntropy::new(self.seed.wrapping_add(self.starts << 32))),
             stores: Stores::embedded(&store),
             vault: Arc::new(LocalVault::new().with(KEK_LABEL, &KEK)?),
+            scripts: Arc::new(InProcessHost::new(Limits::default())),
             webhooks: Some(self.endpoint.clone()),
         };
         let (transport, network) = memory::network(SERVER.parse()?);
@@ -255,7 +257,7 @@ impl Simulation {
     pub fn events(&self) -> anyhow::Result<Vec<(String, Value)>> {
         let running = self.stack.as_ref().context("the stack is down")?;
         let events = std::iter::from_fn(|| running.events.try_next());
-        Ok(events.map(|event| (event.definition.name.to_owned(), event.data.clone())).collect())
+        Ok(events.map(|event| (event.definition.name.to_owned(), event.data.to_json())).collect())
     }
 }
 

@@ -49,6 +49,9 @@ pub enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Run scripts of payload formatters for another process of this program.
+    #[command(hide = true)]
+    ScriptWorker,
 }
 
 /// Flags that lie over the environment and the file.
@@ -90,6 +93,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             print!("{}", load(&options)?.to_yaml());
             Ok(())
         }
+        Command::ScriptWorker => Ok(ttn_as::format::javascript::worker()?),
     }
 }
 

@@ -13,9 +13,19 @@ pub use stores::Stores;
 use std::{fmt, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use ttn_as::integration::{mqtt::Listener, webhook::Transport as WebhookTransport};
+use ttn_as::{
+    config::PubSubConfig,
+    format::javascript::{JavaScript, ScriptHost},
+    integration::{
+        mqtt::Listener,
+        pubsub::{ProviderKind, mqtt::MqttProvider, nats::NatsProvider},
+        webhook::Transport as WebhookTransport,
+    },
+    store::FormatterKind,
+};
 use ttn_core::{
-    clock::Clock, event::EventBus, peer::Local, rand::Entropy, task::Tasks, vault::KeyVault,
+    clock::Clock, event::EventBus, limit::MemoryLimiter, net::Reach, peer::Local, rand::Entropy,
+    task::Tasks, vault::KeyVault,
 };
 use ttn_gs::{
     GatewayServer,
@@ -41,6 +51,8 @@ pub struct Parts {
     pub stores: Stores,
     /// The key that wraps keys at rest, under [`KEK_LABEL`].
     pub vault: Arc<dyn KeyVault>,
+    /// Where scripts of payload formatters run.
+    pub scripts: Arc<dyn ScriptHost>,
     /// The way to the endpoints of webhooks; without one over sockets, as far as the configuration allows.
     pub webhooks: Option<Arc<dyn WebhookTransport>>,
 }
@@ -77,11 +89,13 @@ impl Stack {
         parts: Parts,
         udp: T,
     ) -> anyhow::Result<Self> {
-        let Parts { clock, entropy, stores, vault, webhooks } = parts;
+        let Parts { clock, entropy, stores, vault, scripts, webhooks } = parts;
         let webhooks = webhooks.map_or_else(|| webhooks::transport(config), Ok)?;
         let templates = webhooks::templates(config.webhooks.templates.as_deref())?;
         let peers = Arc::new(Local::default());
-        let events = Arc::new(EventBus::new());
+        let events = &config.events;
+        let events = EventBus::with_history(events.history(), &config.public_host, &*entropy);
+        let events = Arc::new(events);
         let identity = ttn_is::IdentityServer::builder(ttn_is::Config::default(), clock.clone())
             .entropy(entropy.clone())
             .store(stores.identity)
@@ -100,6 +114,7 @@ impl Stack {
                 .events(events.clone())
                 .build()
                 .context("the Join Server")?;
+        let reach = if config.allow_private_targets { Reach::Private } else { Reach::Public };
         let applications = ttn_as::ApplicationServer::builder(
             application_config(config),
             clock.clone(),
@@ -110,8 +125,11 @@ impl Stack {
         )
         .vault(vault.clone())
         .events(events.clone())
+        .formatter(FormatterKind::Javascript, Arc::new(JavaScript::new(scripts)))
         .webhook_transport(webhooks)
         .webhook_templates(templates)
+        .pubsub_provider(ProviderKind::Mqtt, Arc::new(MqttProvider::new(reach, entropy.clone())))
+        .pubsub_provider(ProviderKind::Nats, Arc::new(NatsProvider::new(reach)))
         .build();
         let network =
             ttn_ns::NetworkServer::builder(network_config(config), clock.clone(), peers.clone())
@@ -121,15 +139,18 @@ impl Stack {
                 .events(events.clone())
                 .build()
                 .context("the Network Server")?;
+        let profiles = &config.rate_limiting.profiles;
+        let limiter = Arc::new(MemoryLimiter::new(clock.clone(), profiles));
         let gateway_config = ttn_gs::Config {
             require_registered_gateways: config.gateways.require_registered,
             ..ttn_gs::Config::default()
         };
         let gateways =
             GatewayServer::builder(gateway_config, clock.clone(), entropy.clone(), peers.clone())
+                .limiter(limiter)
                 .frontend(UdpFrontend::new(
                     udp,
-                    UdpConfig::default(),
+                    udp_config(config),
                     config.gateways.fallback_frequency_plan.clone(),
                 ))
                 .events(events.clone())
@@ -170,6 +191,7 @@ impl Stack {
             .methods(ttn_ns::api::methods(&self.network))
             .methods(ttn_as::api::methods(&self.applications))
             .methods(ttn_gs::api::methods(&self.gateways))
+            .methods(ttn_rpc::events::methods(&self.events, self.peers.clone(), self.clock.clone()))
             .routes(ttn_as::api::routes(&self.applications))
             .readiness(Arc::new(ready))
             .build()
@@ -207,8 +229,21 @@ fn application_config(config: &Config) -> ttn_as::Config {
         mqtt,
         retention,
         webhook: webhooks::config(config),
+        pubsub: PubSubConfig { mqtt: config.pubsub.mqtt, nats: config.pubsub.nats },
         ..ttn_as::Config::default()
     }
+}
+
+fn udp_config(config: &Config) -> UdpConfig {
+    let mut udp = UdpConfig {
+        ack: config.gateways.ack,
+        addr_change_block: Duration::from_secs(config.gateways.addr_change_block),
+        ..UdpConfig::default()
+    };
+    if !config.gateways.rate_firewall {
+        udp.rate_messages = 0;
+    }
+    udp
 }
 
 fn network_config(config: &Config) -> ttn_ns::config::Config {

@@ -12,10 +12,12 @@
 )]
 
 mod client;
+mod guide;
 mod http;
 mod mqtt;
 mod network;
 mod radio;
+mod scripts;
 mod server;
 mod sessions;
 mod starts;
@@ -65,6 +67,11 @@ const ALONE: &[Scenario] = &[
         starts::the_doctor_ends_with_1_on_errors_and_says_what_to_do,
     ),
     ("config_prints_what_is_in_force", starts::config_prints_what_is_in_force),
+    ("scripts_run_in_worker_processes", scripts::scripts_run_in_worker_processes),
+    (
+        "the_commands_of_the_guide_to_webhooks_work",
+        guide::the_commands_of_the_guide_to_webhooks_work,
+    ),
 ];
 
 fn main() -> ExitCode {

@@ -125,6 +125,7 @@ mod tests {
     use std::sync::Arc;
 
     use serde_json::{Value, json};
+    use ttn_as::format::javascript::{InProcessHost, Limits};
     use ttn_core::{
         clock::{Clock, SystemClock},
         rand::{Entropy, OsEntropy},
@@ -163,8 +164,9 @@ mod tests {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy::default());
         let store = EmbeddedStore::open(&config.data, Options::default()).unwrap();
         let vault = Arc::new(LocalVault::load_or_create(config.kek_path(), &*entropy).unwrap());
-        let parts =
-            Parts { clock, entropy, stores: Stores::embedded(&store), vault, webhooks: None };
+        let scripts = Arc::new(InProcessHost::new(Limits::default()));
+        let stores = Stores::embedded(&store);
+        let parts = Parts { clock, entropy, stores, vault, scripts, webhooks: None };
         drop(store);
         let address = "127.0.0.1:0".parse().unwrap();
         let udp = SocketTransport::bind(address, UdpConfig::default().receive_buffer).unwrap();
