@@ -9,6 +9,7 @@ use rmqtt_codec::{
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio_util::codec::Framed;
+use ttn::{core::limit::LimitProfile, stack::config::Config};
 
 use crate::net::{Kind, Net};
 
@@ -101,4 +102,25 @@ async fn a_key_that_is_deleted_ends_its_connection_within_a_minute() {
     let minute = std::time::Duration::from_secs(61);
     let end = tokio::time::timeout(minute, client.next()).await;
     assert!(matches!(end, Ok(None)), "{end:?}");
+}
+
+// AS-32
+#[tokio::test(start_paused = true)]
+async fn a_configured_limit_of_connections_is_kept() {
+    let mut config = Config::default();
+    config.rate_limiting.profiles = vec![LimitProfile {
+        name: "MQTT".to_owned(),
+        max_per_min: 1,
+        max_burst: 1,
+        associations: vec!["as:accept:mqtt".to_owned()],
+    }];
+    let net = Net::configured(33, 0, config).await;
+    let key = net.sim.api_key().to_owned();
+    let (first, _) = connect(&net, &key).await;
+    drop(first);
+    let stream = net.sim.mqtt().unwrap().connect().await.unwrap();
+    let mut second: Client = Framed::new(stream, Codec::new(0));
+    assert!(second.next().await.is_none(), "it is closed before it may say anything");
+    net.wait(60).await;
+    connect(&net, &key).await;
 }

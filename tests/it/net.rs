@@ -63,9 +63,14 @@ impl Default for Kind {
 impl Net {
     /// Starts a network with some gateways.
     pub(crate) async fn start(seed: u64, gateways: usize) -> Self {
+        Self::configured(seed, gateways, Config::default()).await
+    }
+
+    /// Starts a network that is configured.
+    pub(crate) async fn configured(seed: u64, gateways: usize, config: Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
-        let sim = Simulation::start(seed, path, Config::default()).await.unwrap();
+        let sim = Simulation::start(seed, path, config).await.unwrap();
         let app: ApplicationId = "test-app".parse().unwrap();
         provision::create_application(sim.client().unwrap(), &app).await.unwrap();
         let mut net =

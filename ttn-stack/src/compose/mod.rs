@@ -114,6 +114,8 @@ impl Stack {
                 .events(events.clone())
                 .build()
                 .context("the Join Server")?;
+        let profiles = &config.rate_limiting.profiles;
+        let limiter = Arc::new(MemoryLimiter::new(clock.clone(), profiles));
         let reach = if config.allow_private_targets { Reach::Private } else { Reach::Public };
         let applications = ttn_as::ApplicationServer::builder(
             application_config(config),
@@ -125,6 +127,7 @@ impl Stack {
         )
         .vault(vault.clone())
         .events(events.clone())
+        .limiter(limiter.clone())
         .formatter(FormatterKind::Javascript, Arc::new(JavaScript::new(scripts)))
         .webhook_transport(webhooks)
         .webhook_templates(templates)
@@ -139,8 +142,6 @@ impl Stack {
                 .events(events.clone())
                 .build()
                 .context("the Network Server")?;
-        let profiles = &config.rate_limiting.profiles;
-        let limiter = Arc::new(MemoryLimiter::new(clock.clone(), profiles));
         let gateway_config = ttn_gs::Config {
             require_registered_gateways: config.gateways.require_registered,
             ..ttn_gs::Config::default()
