@@ -20,8 +20,8 @@ use ttn::{
         id::DeviceIds,
         key::{Aes128Key, SessionKeyId},
         msg::{
-            ApplicationBatch, Downlink, PathConstraint, RxMetadata, Scheduled, TxPriority,
-            TxRequest, TxSettings, Up, Uplink, UplinkBatch,
+            ApplicationBatch, Downlink, RxMetadata, Scheduled, TxRequest, TxSettings, Up, Uplink,
+            UplinkBatch,
         },
         peer::{AsNs as _, GsNs as _, Local, NsAs, NsGs, PeerError},
         radio::DataRateIndex,
@@ -54,14 +54,7 @@ impl NsGs for Gateways {
         self.0.send(tx.clone()).map_err(gone)?;
         let gateway_id =
             "my-gateway".parse().map_err(|_| PeerError::Unavailable { relation: "NsGs" })?;
-        Ok(Scheduled {
-            gateway_id,
-            path: 0,
-            rx2: false,
-            delay: tx.rx1_delay,
-            reports: true,
-            refused: Vec::new(),
-        })
+        Ok(Scheduled { reports: true, ..Scheduled::new(gateway_id, tx.rx1_delay) })
     }
 }
 
@@ -116,17 +109,7 @@ async fn main() -> anyhow::Result<()> {
     // A downlink waits in the queue, encrypted by the application under the counter that it chose.
     let mut frm_payload = b"hello".to_vec();
     encrypt_frm_payload(&app_s_key, Direction::Downlink, dev_addr, 0, &mut frm_payload);
-    let downlink = Downlink {
-        session_key_id,
-        f_port: 1,
-        f_cnt: 0,
-        frm_payload: frm_payload.into(),
-        confirmed: false,
-        priority: TxPriority::Normal,
-        class_b_c: None,
-        correlation_ids: Vec::new(),
-        confirmed_retry: None,
-    };
+    let downlink = Downlink::new(session_key_id, 1, 0, frm_payload);
     ns.push_downlinks(&key, vec![downlink]).await?;
 
     // The device sends; the product's gateway has received it.
@@ -197,39 +180,9 @@ fn on_air(
 /// What a gateway has received now. The token is what the product needs to answer on the same way.
 fn received(tx: &DeviceTx, clock: &dyn Clock) -> anyhow::Result<Uplink> {
     let now = clock.now();
-    let metadata = RxMetadata {
-        gateway_id: "my-gateway".parse()?,
-        gateway_eui: None,
-        antenna_index: 0,
-        time: None,
-        gps_time: None,
-        timestamp: 0,
-        fine_timestamp: None,
-        received_at: now.utc,
-        channel_rssi: -80.0,
-        rssi: -80.0,
-        signal_rssi: None,
-        snr: 7.0,
-        frequency_offset: 0,
-        channel_index: 0,
-        location: None,
-        path_constraint: PathConstraint::None,
-        uplink_token: Arc::from(&b"my-token"[..]),
-    };
-    Ok(Uplink {
-        receipt: None,
-        phy: frame::parse(tx.bytes.clone())?,
-        settings: TxSettings {
-            data_rate: tx.data_rate,
-            frequency: tx.frequency,
-            timestamp: 0,
-            time: None,
-            concentrator_time: None,
-        },
-        rx_metadata: vec![metadata],
-        received_at: now.utc,
-        received: now.monotonic,
-        round_trip_p95: None,
-        correlation_ids: Vec::new(),
-    })
+    let phy = frame::parse(tx.bytes.clone())?;
+    let settings = TxSettings::new(tx.data_rate, tx.frequency);
+    let token = *b"my-token";
+    let metadata = RxMetadata::new("my-gateway".parse()?, now.utc, -80.0, 7.0, token);
+    Ok(Uplink::new(phy, settings, vec![metadata], now))
 }

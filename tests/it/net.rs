@@ -34,7 +34,7 @@ pub(crate) struct Net {
     pub(crate) gateways: Vec<GatewayNo>,
     devices: u64,
     seen: usize,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// What a device is, as far as scenarios care.
@@ -73,8 +73,7 @@ impl Net {
         let sim = Simulation::start(seed, path, config).await.unwrap();
         let app: ApplicationId = "test-app".parse().unwrap();
         provision::create_application(sim.client().unwrap(), &app).await.unwrap();
-        let mut net =
-            Self { sim, app, gateways: Vec::new(), devices: 0, seen: 0, _directory: directory };
+        let mut net = Self { sim, app, gateways: Vec::new(), devices: 0, seen: 0, directory };
         for index in 0..gateways {
             net.add_gateway(&format!("gateway-{index}"), PLAN).await;
         }
@@ -95,10 +94,31 @@ impl Net {
     /// Registers an OTAA device and puts it on the air, heard by every gateway.
     pub(crate) async fn otaa(&mut self, name: &str, kind: Kind) -> DeviceNo {
         self.devices += 1;
-        let app_key = Aes128Key::new([self.devices as u8; 16]);
-        let nwk_key =
-            kind.version.is_1_1().then(|| Aes128Key::new([0x80 + self.devices as u8; 16]));
+        let [app_key, nwk_key] = self.root_keys();
+        let nwk_key = kind.version.is_1_1().then_some(nwk_key);
         self.add(name, kind, Activation::Otaa { join_eui: JOIN_EUI, app_key, nwk_key }).await
+    }
+
+    /// AppKey and NwkKey of the OTAA device that was added last.
+    pub(crate) fn root_keys(&self) -> [Aes128Key; 2] {
+        [0, 0x80].map(|first| {
+            let seed = first + self.devices as u8;
+            Aes128Key::new(std::array::from_fn(|index| seed.wrapping_add(37 * index as u8)))
+        })
+    }
+
+    /// What is in the files of the store.
+    pub(crate) fn store_files(&self) -> Vec<Vec<u8>> {
+        let mut open = vec![self.directory.path().to_owned()];
+        let mut files = Vec::new();
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                open.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            } else {
+                files.push(std::fs::read(path).unwrap());
+            }
+        }
+        files
     }
 
     /// Registers an ABP device and puts it on the air, heard by every gateway.

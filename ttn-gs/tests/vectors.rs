@@ -1,6 +1,6 @@
 //! Known answers: the vector files that `TTN_VECTORS` (a directory) points to.
 //!
-//! One test per kind of `gateway_protocols`. Kinds of other protocols are counted by name; unknown kinds fail.
+//! One test per kind of `gateway_protocols` (GS-21 to GS-25). Kinds of other protocols are counted by name; unknown kinds fail.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

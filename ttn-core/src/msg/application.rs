@@ -152,6 +152,29 @@ pub struct Downlink {
     pub confirmed_retry: Option<ConfirmedRetry>,
 }
 
+impl Downlink {
+    /// An unconfirmed downlink of normal priority for class A; its payload is encrypted already.
+    #[must_use]
+    pub fn new(
+        session_key_id: SessionKeyId,
+        f_port: u8,
+        f_cnt: u32,
+        frm_payload: impl Into<Arc<[u8]>>,
+    ) -> Self {
+        Self {
+            session_key_id,
+            f_port,
+            f_cnt,
+            frm_payload: frm_payload.into(),
+            confirmed: false,
+            priority: TxPriority::Normal,
+            class_b_c: None,
+            correlation_ids: CorrelationIds::new(),
+            confirmed_retry: None,
+        }
+    }
+}
+
 /// How often a confirmed downlink is sent again (AS-26).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct ConfirmedRetry {

@@ -105,6 +105,14 @@ pub struct Scheduled {
     pub refused: Vec<crate::error::ErrorBody>,
 }
 
+impl Scheduled {
+    /// On the first path, in the first window, by a gateway that does not report.
+    #[must_use]
+    pub const fn new(gateway_id: GatewayId, delay: Duration) -> Self {
+        Self { gateway_id, path: 0, rx2: false, delay, reports: false, refused: Vec::new() }
+    }
+}
+
 /// How a transmission ended at the gateway (GS-23).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TxResult {

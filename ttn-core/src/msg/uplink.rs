@@ -8,7 +8,7 @@ use crate::{
     id::GatewayId,
     msg::{CorrelationIds, Receipt},
     radio::{DataRate, Frequency},
-    time::{ConcentratorTime, Monotonic, Timestamp},
+    time::{ConcentratorTime, Monotonic, Now, Timestamp},
 };
 
 /// A place on earth.
@@ -88,6 +88,38 @@ pub struct RxMetadata {
     pub uplink_token: Arc<[u8]>,
 }
 
+impl RxMetadata {
+    /// What every gateway knows: who received it, when, how well, and what is needed to answer on the same way.
+    #[must_use]
+    pub fn new(
+        gateway_id: GatewayId,
+        received_at: Timestamp,
+        rssi: f32,
+        snr: f32,
+        uplink_token: impl Into<Arc<[u8]>>,
+    ) -> Self {
+        Self {
+            gateway_id,
+            gateway_eui: None,
+            antenna_index: 0,
+            time: None,
+            gps_time: None,
+            timestamp: 0,
+            fine_timestamp: None,
+            received_at,
+            channel_rssi: rssi,
+            rssi,
+            signal_rssi: None,
+            snr,
+            frequency_offset: 0,
+            channel_index: 0,
+            location: None,
+            path_constraint: PathConstraint::None,
+            uplink_token: uplink_token.into(),
+        }
+    }
+}
+
 /// How a frame was sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TxSettings {
@@ -101,6 +133,14 @@ pub struct TxSettings {
     pub time: Option<Timestamp>,
     /// The concentrator's time with its roll-overs unfolded.
     pub concentrator_time: Option<ConcentratorTime>,
+}
+
+impl TxSettings {
+    /// Without any time of the gateway.
+    #[must_use]
+    pub const fn new(data_rate: DataRate, frequency: Frequency) -> Self {
+        Self { data_rate, frequency, timestamp: 0, time: None, concentrator_time: None }
+    }
 }
 
 /// A frame from one gateway, parsed, on its way to the Network Server.
@@ -122,6 +162,28 @@ pub struct Uplink {
     pub correlation_ids: CorrelationIds,
     /// To be settled when the frame survives a crash, or is dropped with a reason; `None` if nobody waits for that.
     pub receipt: Option<Receipt>,
+}
+
+impl Uplink {
+    /// A frame that was received now and that nobody waits for.
+    #[must_use]
+    pub const fn new(
+        phy: PhyPayload,
+        settings: TxSettings,
+        rx_metadata: Vec<RxMetadata>,
+        now: Now,
+    ) -> Self {
+        Self {
+            phy,
+            settings,
+            rx_metadata,
+            received_at: now.utc,
+            received: now.monotonic,
+            round_trip_p95: None,
+            correlation_ids: Vec::new(),
+            receipt: None,
+        }
+    }
 }
 
 /// Frames that go together to the Network Server.

@@ -13,6 +13,7 @@ use ttn_core::{
 };
 use ttn_gs::{
     Config, GatewayServer,
+    conn::DOWNLINKS_MAX,
     frontend::{
         memory::{MemoryNetwork, network},
         udp::{Reject, RxpkReject, UdpCounters, UdpFrontend},
@@ -106,7 +107,7 @@ async fn settle() {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-// GS-14, GS-22, GS-23
+// GS-14, GS-22, GS-23, GS-78
 #[tokio::test(start_paused = true)]
 async fn a_downlink_leaves_late_until_the_gateway_shows_that_it_has_a_queue() {
     let mut stack = Stack::registered();
@@ -165,7 +166,7 @@ async fn a_gateway_that_must_be_registered_is_refused_but_acknowledged() {
     assert_eq!(stack.counters.datagrams.get(Reject::ConnectFailed), 1);
 }
 
-// GS-04
+// GS-03: only a protocol without authentication is given the right to link for nothing; GS-04
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_must_authenticate_cannot_connect_by_udp() {
     let info = GatewayInfo { require_authenticated_connection: true, ..registered() };
@@ -262,6 +263,27 @@ async fn every_refusal_has_its_name() {
     assert_eq!(other.await, "not_connected");
     tokio::time::sleep(Duration::from_millis(1900)).await;
     assert_eq!(name(|_| {}).await, "too_late");
+}
+
+// GS-80
+#[tokio::test(start_paused = true)]
+async fn more_downlinks_than_a_gateway_may_have_waiting_are_refused() {
+    let stack = Stack::registered();
+    let uplink = stack.uplink(1_000_000, 0).await;
+    let schedule = async |number: usize| {
+        let mut tx = answer(&uplink, number as u64);
+        tx.rx1_delay = Duration::from_millis(2000 + 200 * number as u64);
+        tx.rx2 = None;
+        stack.server.schedule_downlink(&tx, proof()).await
+    };
+    for number in 0..DOWNLINKS_MAX {
+        schedule(number).await.unwrap();
+    }
+    let refused = rejected(schedule(DOWNLINKS_MAX).await.unwrap_err());
+    assert_eq!(refused.cause.unwrap().name, "buffer_full");
+    // The first has left.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    schedule(DOWNLINKS_MAX).await.unwrap();
 }
 
 // GS-69, GS-70: what was sent counts beyond the end of a connection.

@@ -127,17 +127,11 @@ fn hot(no: u64, f_cnt_up: u32) -> NetworkWrite {
 }
 
 fn item(no: u64, seq: u64) -> NetworkWrite {
-    let downlink = Downlink {
-        session_key_id: SessionKeyId::new(&[1, 2, 3]).expect("a short id"),
-        f_port: 1,
-        f_cnt: u32::try_from(seq).unwrap_or(0),
-        frm_payload: Arc::from([1_u8, 2].as_slice()),
-        confirmed: true,
-        priority: TxPriority::High,
-        class_b_c: None,
-        correlation_ids: vec![Arc::from("as:downlink:1")],
-        confirmed_retry: None,
-    };
+    let id = SessionKeyId::new(&[1, 2, 3]).expect("a short id");
+    let mut downlink = Downlink::new(id, 1, u32::try_from(seq).unwrap_or(0), [1_u8, 2].as_slice());
+    downlink.confirmed = true;
+    downlink.priority = TxPriority::High;
+    downlink.correlation_ids.push(Arc::from("as:downlink:1"));
     NetworkWrite::QueueItem { device: DeviceNo(no), seq, item: Some(QueueItem { downlink }) }
 }
 

@@ -97,14 +97,8 @@ fn what_a_gateway_without_reports_took_counts_as_sent() {
         let tx = device.uplink(1, b"x", false, &world.entropy).unwrap();
         world.receive_and_wait(&tx);
         let request = world.transmissions.pop().expect("a transmission");
-        let scheduled = Scheduled {
-            gateway_id: "gateway-a".parse().unwrap(),
-            path: 0,
-            rx2: false,
-            delay: Duration::from_secs(5),
-            reports: false,
-            refused: Vec::new(),
-        };
+        let gateway_id = "gateway-a".parse().unwrap();
+        let scheduled = Scheduled::new(gateway_id, Duration::from_secs(5));
         world.take_ups();
         world.handle(Input::Scheduled { id: request.id, result: Ok(scheduled) });
         // The first one is told by time, the second one by the next uplink.

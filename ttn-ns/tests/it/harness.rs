@@ -178,17 +178,8 @@ pub(crate) fn otaa_device(version: MacVersion) -> ttn_mac::device::Device {
 }
 
 pub(crate) fn downlink(f_cnt: u32, confirmed: bool) -> Downlink {
-    Downlink {
-        session_key_id: session_id(),
-        f_port: 10,
-        f_cnt,
-        frm_payload: Arc::from([0xAA_u8, 0xBB].as_slice()),
-        confirmed,
-        priority: TxPriority::Normal,
-        class_b_c: None,
-        correlation_ids: Vec::new(),
-        confirmed_retry: None,
-    }
+    let payload = [0xAA_u8, 0xBB].as_slice();
+    Downlink { confirmed, ..Downlink::new(session_id(), 10, f_cnt, payload) }
 }
 
 impl World {
@@ -340,40 +331,12 @@ impl World {
     }
 
     pub(crate) fn uplink(&self, tx: &DeviceTx, gateway: &str) -> Uplink {
-        Uplink {
-            phy: frame::parse(tx.bytes.clone()).unwrap(),
-            settings: TxSettings {
-                data_rate: tx.data_rate,
-                frequency: tx.frequency,
-                timestamp: 0,
-                time: None,
-                concentrator_time: None,
-            },
-            rx_metadata: vec![RxMetadata {
-                gateway_id: gateway.parse().unwrap(),
-                gateway_eui: None,
-                antenna_index: 0,
-                time: None,
-                gps_time: None,
-                timestamp: 0,
-                fine_timestamp: None,
-                received_at: self.now.utc,
-                channel_rssi: -80.0,
-                rssi: -80.0,
-                signal_rssi: None,
-                snr: 7.0,
-                frequency_offset: 0,
-                channel_index: 0,
-                location: None,
-                path_constraint: PathConstraint::None,
-                uplink_token: Arc::from(gateway.as_bytes()),
-            }],
-            received_at: self.now.utc,
-            received: self.now.monotonic,
-            round_trip_p95: Some(Duration::from_millis(50)),
-            correlation_ids: Vec::new(),
-            receipt: None,
-        }
+        let phy = frame::parse(tx.bytes.clone()).unwrap();
+        let settings = TxSettings::new(tx.data_rate, tx.frequency);
+        let (id, token) = (gateway.parse().unwrap(), gateway.as_bytes());
+        let metadata = RxMetadata::new(id, self.now.utc, -80.0, 7.0, token);
+        let round_trip_p95 = Some(Duration::from_millis(50));
+        Uplink { round_trip_p95, ..Uplink::new(phy, settings, vec![metadata], self.now) }
     }
 
     /// The frame arrives and its window passes.
@@ -385,14 +348,9 @@ impl World {
     /// The Gateway Server takes the last transmission and the gateway reports on it.
     pub(crate) fn transmitted(&mut self, result: TxResult) -> TxRequest {
         let request = self.transmissions.pop().expect("a transmission");
-        let scheduled = Scheduled {
-            gateway_id: "gateway-a".parse().unwrap(),
-            path: 0,
-            rx2: false,
-            delay: Duration::from_secs(1),
-            reports: true,
-            refused: Vec::new(),
-        };
+        let gateway_id = "gateway-a".parse().unwrap();
+        let scheduled =
+            Scheduled { reports: true, ..Scheduled::new(gateway_id, Duration::from_secs(1)) };
         self.handle(Input::Scheduled { id: request.id, result: Ok(scheduled) });
         self.handle(Input::TxAcks(vec![TxAck {
             gateway_id: "gateway-a".parse().unwrap(),

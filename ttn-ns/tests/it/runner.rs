@@ -39,14 +39,8 @@ impl NsGs for Peers {
     ) -> Result<Scheduled, PeerError> {
         self.transmissions.lock().push(tx.clone());
         self.wake.notify_one();
-        Ok(Scheduled {
-            gateway_id: "gateway-a".parse().unwrap(),
-            path: 0,
-            rx2: false,
-            delay: tx.rx1_delay,
-            reports: true,
-            refused: Vec::new(),
-        })
+        let scheduled = Scheduled::new("gateway-a".parse().unwrap(), tx.rx1_delay);
+        Ok(Scheduled { reports: true, ..scheduled })
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ttn_core::msg::Up;
 
-use crate::harness::{World, abp, abp_device};
+use crate::harness::{World, abp, abp_device, session_id};
 
 // NS-02
 #[test]
@@ -160,4 +160,26 @@ fn the_right_one_of_many_devices_with_one_address_is_found() {
     let tx = abp_device().uplink(1, b"x", false, &world.entropy).unwrap();
     world.receive_and_wait(&tx);
     assert_eq!(world.application[0].ids.key.to_string(), "app.device");
+}
+
+// NS-18
+#[test]
+fn the_application_gets_the_payload_encrypted_and_nothing_of_port_0() {
+    let mut world = World::with(&abp());
+    let mut device = abp_device();
+    let tx = device.uplink(9, b"hello", true, &world.entropy).unwrap();
+    world.receive_and_wait(&tx);
+    let Up::Uplink(up) = &world.application[0].up else { panic!("no uplink") };
+    let header = 1 + 7 + 1;
+    assert_eq!(*up.frm_payload, tx.bytes[header..header + 5]);
+    assert_ne!(&*up.frm_payload, b"hello");
+    assert_eq!((up.f_cnt, up.f_port, up.confirmed), (0, Some(9), true));
+    assert_eq!((&up.session_key_id, up.data_rate_index.get()), (&session_id(), 5));
+    // 18 octets at SF7: 51.456 ms.
+    assert_eq!((up.consumed_airtime.as_micros(), up.rx_metadata.len()), (51_456, 1));
+
+    let tx = device.uplink(0, &[0x02], false, &world.entropy).unwrap();
+    world.receive_and_wait(&tx);
+    let Up::Uplink(up) = &world.application[1].up else { panic!("no uplink") };
+    assert_eq!((up.f_port, up.frm_payload.len()), (Some(0), 0));
 }
