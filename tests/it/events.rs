@@ -378,3 +378,28 @@ async fn the_commands_of_the_guide_work() {
     }
     assert_eq!(ran, 8);
 }
+
+// EVT-01, EVT-02: MAC commands are told as the messages that the API declares
+#[tokio::test(start_paused = true)]
+async fn requests_and_answers_of_the_mac_layer_are_messages() {
+    let mut net = Net::start(75, 1).await;
+    let kind = Kind { mac_settings: r#"{"desired_rx1_delay":"RX_DELAY_3"}"#, ..Kind::default() };
+    let device = net.abp("sensor", kind).await;
+    net.send(device, &[1], false).await;
+    net.send(device, &[2], false).await;
+    let mut told = Vec::new();
+    for up in net.messages("uplink_message").await {
+        told.extend(net.related(&id(&up, "ns:uplink:")).await);
+    }
+    let of = |name: &str| {
+        let found = told.iter().find(|event| event["name"] == name);
+        found.unwrap_or_else(|| panic!("no {name} in {:?}", names(&told)))["data"].clone()
+    };
+    let request = of("ns.mac.rx_timing_setup.request");
+    assert_eq!(request["@type"], "type.googleapis.com/ttn.lorawan.v3.MACCommand.RxTimingSetupReq");
+    assert_eq!(request["delay"], "RX_DELAY_3");
+    assert!(of("ns.mac.rx_timing_setup.answer").is_null(), "it has no fields");
+    let status = of("ns.mac.dev_status.answer");
+    assert_eq!(status["@type"], "type.googleapis.com/ttn.lorawan.v3.MACCommand.DevStatusAns");
+    assert!(status["battery"].is_u64(), "{status}");
+}

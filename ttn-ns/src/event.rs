@@ -1,5 +1,7 @@
 //! The events of this component. Every drop has a named reason in its data (DESIGN 3).
 
+pub(crate) mod mac;
+
 use ttn_core::event::{EventDefinition, named};
 use ttn_mac::{command::Command, engine::MacEvent, state::DeviceClass};
 

@@ -146,6 +146,9 @@ fn detail(data: &Value) -> String {
         "GatewayUplinkMessage" => reception(&data["message"]),
         "UplinkMessage" => frame(data),
         "Value" => plain(&data["value"]),
+        _ if data["@type"].as_str().is_some_and(|kind| kind.contains(".MACCommand")) => {
+            mac_command(data)
+        }
         _ => String::new(),
     }
 }
@@ -288,7 +291,6 @@ fn plain(value: &Value) -> String {
             _ if name == "host" => None,
             Value::Bool(true) => Some(name),
             Value::Array(items) if items.is_empty() => None,
-            Value::String(command) if name == "mac" => Some(inner(command).to_owned()),
             value if name == "frequency" => Some(format!("{} MHz", megahertz(value))),
             value => Some(format!("{name} {}", short(value))),
         }
@@ -296,10 +298,31 @@ fn plain(value: &Value) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// The command alone, of `RequestQueued(LinkAdrReq { … })`.
-fn inner(text: &str) -> &str {
-    let inner = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-    inner.unwrap_or(text)
+/// The fields of a MAC command.
+fn mac_command(fields: &Value) -> String {
+    let fields = fields.as_object().into_iter().flatten().filter(|(name, _)| *name != "@type");
+    let parts = fields.map(|(name, value)| {
+        let name = name.replace('_', " ");
+        match value {
+            Value::Array(mask) if mask.iter().all(Value::is_boolean) => {
+                let set = mask.iter().enumerate().filter(|(_, set)| **set == true);
+                let set: Vec<_> = set.map(|(index, _)| index.to_string()).collect();
+                format!("{name} {}", set.join(" "))
+            }
+            Value::Bool(set) if name.ends_with(" ack") => {
+                let name = name.trim_end_matches(" ack");
+                format!("{name} {}", if *set { "accepted" } else { "refused" })
+            }
+            value if name.ends_with("frequency") => format!("{name} {} MHz", megahertz(value)),
+            // DATA_RATE_5 is number 5.
+            Value::String(text) => match text.rsplit_once('_') {
+                Some((_, number)) if number.parse::<u32>().is_ok() => format!("{name} {number}"),
+                _ => format!("{name} {text}"),
+            },
+            value => format!("{name} {}", short(value)),
+        }
+    });
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn short(value: &Value) -> String {

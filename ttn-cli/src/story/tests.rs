@@ -136,6 +136,36 @@ Downlink to app/sensor   2026-01-01 00:00:00.000 UTC
     assert_eq!(story, expected, "\n{story}");
 }
 
+// EVT-07: a person reads numbers and channels
+#[test]
+fn a_mac_command_is_told_by_its_fields() {
+    let mut request = json!({
+        "@type": "type.googleapis.com/ttn.lorawan.v3.MACCommand.LinkADRReq",
+        "data_rate_index": "DATA_RATE_5", "tx_power_index": 1, "nb_trans": 1,
+    });
+    request["channel_mask"] = json!([true, true, true, false]);
+    let answer = json!({
+        "@type": "type.googleapis.com/ttn.lorawan.v3.MACCommand.NewChannelAns",
+        "frequency_ack": true, "data_rate_ack": false,
+    });
+    let story = tell(&[
+        event(1, 0, "ns.mac.link_adr.request", UPLINK, request),
+        event(2, 0, "ns.mac.new_channel.answer.reject", UPLINK, answer),
+    ]);
+    assert!(
+        story.contains(
+            "MAC link adr: request: channel mask 0 1 2, data rate index 5, nb trans 1, tx power index 1"
+        ),
+        "{story}"
+    );
+    assert!(
+        story.contains(
+            "MAC new channel: the device rejected: data rate refused, frequency accepted"
+        ),
+        "{story}"
+    );
+}
+
 // Promise 2: a frame that was dropped has a reason that an operator can read
 #[test]
 fn a_dropped_uplink_says_who_dropped_it_and_why() {

@@ -138,7 +138,7 @@ impl Shard {
         }
         for mac_event in &plan.events {
             let Some(definition) = event::of_mac(mac_event) else { continue };
-            let data = || json!({ "mac": format!("{mac_event:?}") });
+            let data = || event::mac::data(mac_event, definition);
             self.publish(now, definition, handle, &correlation_ids, data, out);
         }
         if let Some(entry) = self.devices.get_mut(&handle) {

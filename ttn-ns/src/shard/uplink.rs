@@ -187,7 +187,7 @@ impl Shard {
         }
         for event in events {
             let Some(definition) = event::of_mac(event) else { continue };
-            let data = || json!({ "mac": format!("{event:?}") });
+            let data = || event::mac::data(event, definition);
             self.publish(now, definition, handle, &uplink.correlation_ids, data, out);
         }
     }
