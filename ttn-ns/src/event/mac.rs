@@ -4,10 +4,7 @@ mod radio;
 mod relay;
 
 use serde_json::{Map, Value, json};
-use ttn_core::{
-    event::{EventData, EventDefinition},
-    time::GpsTime,
-};
+use ttn_core::event::{EventData, EventDefinition};
 use ttn_mac::{
     command::{Command, CommandError, DeviceModeClass},
     engine::MacEvent,
@@ -75,10 +72,10 @@ fn session(command: &Command) -> Option<(&'static str, Value)> {
         }
         Command::DeviceModeInd { class } => ("device_mode_ind", json!({ "class": mode(*class) })),
         Command::DeviceModeConf { class } => ("device_mode_conf", json!({ "class": mode(*class) })),
+        // No event declares a message for it: the time as it is on air.
         Command::DeviceTimeAns { gps_seconds, fraction_256 } => {
-            let fraction = i64::from(*fraction_256) * 1_000_000_000 / 256;
-            let time = GpsTime::from_nanos(i64::from(*gps_seconds) * 1_000_000_000 + fraction);
-            ("device_time_ans", json!({ "time": time.to_utc().to_string() }))
+            let seconds = f64::from(*gps_seconds) + f64::from(*fraction_256) / 256.0;
+            ("device_time_ans", json!({ "gps_seconds": seconds }))
         }
         Command::DutyCycleReq { max_duty_cycle } => {
             ("duty_cycle_req", json!({ "max_duty_cycle": max_duty_cycle }))
@@ -151,7 +148,7 @@ mod tests {
             json!({ "cid": 6, "dev_status_ans": { "battery": 254, "margin": -1 } })
         );
         let time = told(Direction::Downlink, &[0x0D, 0x00, 0xCA, 0x9A, 0x3B, 0x80]);
-        assert_eq!(time["device_time_ans"]["time"], "2011-09-14T01:46:25.5Z");
+        assert_eq!(time["device_time_ans"]["gps_seconds"], 1_000_000_000.5);
         let mode = told(Direction::Uplink, &[0x20, 0x02]);
         assert_eq!(mode["device_mode_ind"]["class"], "CLASS_C");
         assert_eq!(told(Direction::Uplink, &[0x02]), json!({ "cid": 2 }));
