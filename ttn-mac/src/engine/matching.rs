@@ -19,6 +19,8 @@ use crate::{
 const RETRANSMISSION_TIME: Duration = Duration::from_secs(10);
 /// How often a confirmed uplink may be sent before LoRaWAN 1.0.4 (NS-12).
 const CONFIRMED_TRANSMISSIONS_MAX: u8 = 5;
+/// How many counters of confirmed downlinks the copies of one uplink may use up: NbTrans is 15 at most.
+const ANSWERS_MAX: u32 = 15;
 
 impl Engine<'_> {
     /// Whether an uplink belongs to one of the sessions of a device. Reads the state only and allocates nothing.
@@ -177,7 +179,7 @@ impl Attempt<'_> {
     /// NS-12.
     fn retransmission(&self, f_cnt: u32, received_at: Timestamp) -> Result<(), Reject> {
         let hot = &self.st.hot;
-        if !self.verify(f_cnt) {
+        if !self.verify_repeated(f_cnt) {
             return Err(Reject::MicMismatch { f_cnt });
         }
         // In LoRaWAN 1.1 the first half of the code depends on the channel, which changes between repetitions.
@@ -238,11 +240,26 @@ impl Attempt<'_> {
             .then_some(Reject::FCntReplayed { last, got })
     }
 
+    /// NS-11. An uplink that is sent again acknowledges what its first copy did, and confirmed downlinks may have answered
+    /// its copies since then.
+    fn verify_repeated(&self, f_cnt: u32) -> bool {
+        let last = self.st.hot.conf_f_cnt_down.unwrap_or(0);
+        let bound = self.data.f_ctrl.ack && self.st.slow.version.is_1_1();
+        let answers = if bound { ANSWERS_MAX } else { 0 };
+        (0..=answers)
+            .filter_map(|answers| last.checked_sub(answers))
+            .any(|conf_f_cnt| self.verify_bound(f_cnt, conf_f_cnt))
+    }
+
     /// NS-11.
     fn verify(&self, f_cnt: u32) -> bool {
+        self.verify_bound(f_cnt, self.st.hot.conf_f_cnt_down.unwrap_or(0))
+    }
+
+    fn verify_bound(&self, f_cnt: u32, conf_f_cnt: u32) -> bool {
         let context = UplinkContext {
             f_cnt,
-            conf_f_cnt: low_bits(self.st.hot.conf_f_cnt_down.unwrap_or(0)),
+            conf_f_cnt: low_bits(conf_f_cnt),
             data_rate: self.channel.data_rate_index,
             channel: self.channel.channel_index,
         };

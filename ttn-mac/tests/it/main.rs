@@ -9,9 +9,12 @@
 )]
 
 mod allocation;
+mod chance;
 mod clock_sync;
 mod command;
 mod corpus;
+mod differential;
+mod exchange;
 mod frame;
 mod join;
 mod region_table;

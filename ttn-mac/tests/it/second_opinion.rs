@@ -86,7 +86,7 @@ const fn differs(command: &Command) -> bool {
     )
 }
 
-fn is_valid(
+pub(crate) fn is_valid(
     theirs: &mut PhyPayload,
     version: MacVersion,
     keys: &NetworkKeys,
@@ -106,6 +106,6 @@ fn is_valid(
     valid.unwrap()
 }
 
-fn key(key: &Aes128Key) -> AES128Key {
+pub(crate) fn key(key: &Aes128Key) -> AES128Key {
     AES128Key::from_bytes(*key.expose())
 }

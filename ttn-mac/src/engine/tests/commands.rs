@@ -124,6 +124,8 @@ fn a_device_that_lowers_its_data_rate_is_believed() {
 fn adr_ack_req_is_answered() {
     let mut rig = settled(MacVersion::V1_0_3);
     rig.settings = MacSettings { adr: Some(AdrMode::Disabled), ..MacSettings::default() };
+    // At its lowest data rate it would not ask.
+    rig.device.set_data_rate(ttn_core::radio::DataRateIndex::from_low_bits(2));
     let mut answered = None;
     for round in 0..70 {
         if let Some((plan, _)) = rig.exchange(b"x").1 {

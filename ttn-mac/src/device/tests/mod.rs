@@ -1,11 +1,18 @@
 //! The device against our own crypto: what it sends verifies, what it hears is taken once.
 
-use alloc::vec;
+mod adr;
+mod classes;
+mod joins;
+mod wrong;
+
+use alloc::{vec, vec::Vec};
 
 use ttn_core::{
     addr::{DevAddr, NetId},
+    eui::{DevEui, JoinEui},
+    key::Aes128Key,
     rand::Entropy,
-    version::PhyVersion,
+    version::{MacVersion, PhyVersion},
 };
 
 use super::*;
@@ -17,7 +24,9 @@ use crate::{
         join::{JoinAcceptMic, join_request_mic, seal_join_accept},
     },
     frame::{self, DataFrame, DlSettings, JoinAccept},
-    session::{DownlinkContext, UplinkContext, seal_downlink, verify_uplink},
+    session::{
+        DownlinkContext, NetworkKeys, UplinkContext, open_commands, seal_downlink, verify_uplink,
+    },
 };
 
 #[derive(Debug)]
@@ -74,6 +83,35 @@ fn joined() -> Device {
     device
 }
 
+/// An ABP device; its three network keys are equal, so that any version may use them.
+fn abp(version: MacVersion, phy: PhyVersion) -> Device {
+    let session = DeviceSession {
+        version,
+        dev_addr: DevAddr::from_u32(0x0102_0304),
+        keys: NetworkKeys::v1_0(Aes128Key::new([5; 16])),
+        app_s_key: Aes128Key::new([9; 16]),
+        next_f_cnt_up: 0,
+        last_n_f_cnt_down: None,
+        last_a_f_cnt_down: None,
+    };
+    let band = band::get(BandId::EU_863_870, phy).unwrap();
+    Device::abp(DeviceConfig { band, version, ..config() }, session)
+}
+
+/// An ABP device of LoRaWAN 1.0.4.
+fn plain() -> Device {
+    abp(MacVersion::V1_0_4, PhyVersion::RP002_V1_0_4)
+}
+
+/// The plaintext of the commands in the next uplink.
+fn f_opts(device: &mut Device) -> Vec<u8> {
+    let f_cnt = device.session().unwrap().next_f_cnt_up;
+    let tx = device.uplink(1, &[], false, &Zero).unwrap();
+    let phy = frame::parse(tx.bytes).unwrap();
+    let session = device.session().unwrap();
+    open_commands(&session.keys, session.version, &phy, f_cnt)
+}
+
 fn downlink(device: &Device, f_cnt: u32, f_opts: &[u8], confirmed: bool) -> Vec<u8> {
     let session = device.session().unwrap();
     let frame = DataFrame {
@@ -125,11 +163,6 @@ fn obeys_link_adr_req_and_repeats_rx_timing_setup_ans_until_it_hears_something()
     device.hear(&phy).unwrap();
     assert_eq!(device.parameters().data_rate.get(), 3);
     assert_eq!(device.parameters().tx_power_index, 2);
-    let f_opts = |device: &mut Device| {
-        let tx = device.uplink(1, &[], false, &Zero).unwrap();
-        let phy = frame::parse(tx.bytes).unwrap();
-        phy.slice(&phy.data().unwrap().f_opts).to_vec()
-    };
     assert_eq!(f_opts(&mut device), [0x08, 0x03, 0x07]);
     assert_eq!(f_opts(&mut device), [0x08]);
     let phy = downlink(&device, 1, &[], false);

@@ -1,0 +1,471 @@
+//! One device on both sides of the air.
+
+use core::time::Duration;
+
+use ttn_core::{
+    addr::{DevAddr, NetId},
+    eui::{DevEui, JoinEui},
+    frame::{Form, JoinRequestForm, PhyPayload},
+    key::{Aes128Key, SessionKeyId},
+    rand::Entropy as _,
+    time::Timestamp,
+    version::MacVersion,
+};
+use ttn_mac::{
+    adr::DefaultAdr,
+    band::{Band, ChannelMask, index_of_eirp},
+    command::Direction,
+    crypto::{
+        derive::{join_server_keys, session_keys_1_0, session_keys_1_1},
+        join::{JoinAcceptMic, JoinReqType, seal_join_accept},
+        payload::encrypt_frm_payload,
+    },
+    device::{
+        DevNonces, Device, DeviceConfig, DeviceError, DeviceTx, Received, ReceivedData, RootKeys,
+    },
+    engine::{
+        DataPlan, Engine, JoinAccepted, MacEvent, Outcome, Priority, QueueDrop, QueuedDownlink,
+        Reject, RxInfo, TxPlan, TxReport, UplinkFrame, UplinkRadio,
+    },
+    frame::{self, JoinAccept},
+    plan::FrequencyPlan,
+    state::{Candidate, Channel, Channels, MacSettings, MacState, Parameters, Session},
+    version::MacRules as _,
+};
+
+use crate::chance::Chance;
+
+macro_rules! ensure {
+    ($holds:expr, $($text:tt)+) => {
+        if !$holds {
+            return Err(format!($($text)+));
+        }
+    };
+}
+
+const JOIN_EUI: JoinEui = JoinEui::from_u64(1);
+const DEV_EUI: DevEui = DevEui::from_u64(2);
+const NET_ID: NetId = NetId::from_be_bytes([0, 0, 0x13]);
+
+pub(super) struct Pair {
+    band: &'static Band,
+    plan: &'static FrequencyPlan,
+    settings: MacSettings,
+    defaults: MacSettings,
+    version: MacVersion,
+    st: MacState,
+    app_s_key: Aes128Key,
+    device: Device,
+    now: Timestamp,
+    chance: Chance,
+    joins: u32,
+    /// A bad link whose quality never changes, so that ADR wants nothing new.
+    steady: bool,
+    pub(super) uplinks: usize,
+    pub(super) downlinks: usize,
+}
+
+impl Pair {
+    pub(super) fn new(
+        band: &'static Band,
+        plan: &'static FrequencyPlan,
+        version: MacVersion,
+        settings: MacSettings,
+        seed: u64,
+    ) -> Self {
+        // In a fixed channel plan devices come with the channels of their network.
+        let in_plan = |frequency| plan.uplink_channels.iter().any(|it| it.frequency == frequency);
+        let indexes = (0_u8..).zip(band.uplink_channels);
+        let known = indexes.filter(|(_, channel)| in_plan(channel.frequency));
+        let channels: ChannelMask = known.map(|(index, _)| index).collect();
+        let first = channels.iter().next().filter(|_| band.has_fixed_channels()).unwrap_or(0);
+        let usable = (!channels.is_empty() && band.has_fixed_channels()).then_some(channels);
+        let config = DeviceConfig {
+            band,
+            version,
+            channels: usable,
+            data_rate: band.uplink_channels[usize::from(first)].max_data_rate,
+            adr: true,
+            dev_nonces: if version.dev_nonce_is_counter() {
+                DevNonces::Counter(1)
+            } else {
+                DevNonces::Random
+            },
+            first_f_cnt_up: 0,
+        };
+        let defaults = MacSettings::default();
+        let st = Engine::new(band, plan, &settings, &defaults, &DefaultAdr).new_otaa(version);
+        Self {
+            band,
+            plan,
+            settings,
+            defaults,
+            version,
+            st,
+            app_s_key: Aes128Key::new([0; 16]),
+            device: Device::otaa(config, root(version)),
+            now: Timestamp::from_unix_secs(1_790_000_000),
+            chance: Chance::new(seed),
+            joins: 0,
+            steady: false,
+            uplinks: 0,
+            downlinks: 0,
+        }
+    }
+
+    /// Joins, once without losses.
+    pub(super) fn join(&mut self) -> Result<(), String> {
+        self.wait(60);
+        let tx = self.device.join(&self.chance).map_err(|error| format!("join: {error}"))?;
+        let plan = self.accept(&tx)?;
+        self.check_windows(&tx, &plan)?;
+        match self.device.hear(&plan.bytes) {
+            Ok(Received::Joined) => Ok(()),
+            other => Err(format!("the join-accept is not taken: {other:?}")),
+        }
+    }
+
+    /// The part of Join Server and Network Server.
+    fn accept(&mut self, tx: &DeviceTx) -> Result<TxPlan, String> {
+        let phy = frame::parse(tx.bytes.clone()).unwrap();
+        let Form::JoinRequest(JoinRequestForm { dev_nonce, .. }) = phy.form else {
+            return Err(format!("no join-request: {phy:?}"));
+        };
+        self.joins += 1;
+        let dev_addr = DevAddr::from_u32(0x2600_0100 + self.joins);
+        let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr);
+        let channel = engine.join_channel(&radio(tx)).map_err(|it| format!("join: {it}"))?;
+        let parameters = engine.join_parameters(&self.st, channel);
+        let accept = JoinAccept {
+            join_nonce: self.joins,
+            net_id: NET_ID,
+            dev_addr,
+            dl_settings: parameters.dl_settings,
+            rx_delay: parameters.rx_delay,
+            cf_list: parameters.cf_list.clone(),
+        };
+        let root = root(self.version);
+        let key = root.nwk_key.as_ref().unwrap_or(&root.app_key);
+        let js_keys = join_server_keys(key, DEV_EUI);
+        let (mic, keys) = if self.version.is_1_1() {
+            let mic = JoinAcceptMic::V1_1 {
+                js_int_key: &js_keys.js_int_key,
+                join_req_type: JoinReqType::JoinRequest,
+                join_eui: JOIN_EUI,
+                dev_nonce,
+            };
+            (mic, session_keys_1_1(key, &root.app_key, self.joins, JOIN_EUI, dev_nonce))
+        } else {
+            (JoinAcceptMic::V1_0(key), session_keys_1_0(key, self.joins, NET_ID, dev_nonce))
+        };
+        let phy = seal_join_accept(&accept, self.band.frequency_step, mic, key)
+            .map_err(|error| format!("join-accept: {error}"))?;
+        self.app_s_key = keys.app_s_key;
+        let session = Session {
+            dev_addr,
+            keys: keys.network,
+            session_key_id: SessionKeyId::new(&self.joins.to_be_bytes()).unwrap(),
+            started_at: self.now,
+        };
+        let accepted = JoinAccepted { session, parameters, phy, channel, received_at: self.now };
+        engine.on_join(&mut self.st, accepted, self.now).map_err(|it| format!("join: {it:?}"))
+    }
+
+    /// Uplinks without losses until the network wants nothing more; how many it took.
+    pub(super) fn settle(&mut self, most: usize) -> Result<usize, String> {
+        self.steady = true;
+        for exchanges in 0..most {
+            if !self.exchange(0)? {
+                self.steady = false;
+                return Ok(exchanges);
+            }
+        }
+        let differs = difference(&self.st.slow.current, &self.st.slow.desired);
+        Err(format!("after {most} exchanges the network still wants something: {differs}"))
+    }
+
+    /// An uplink with its repetitions and their answers; whether the network wanted anything but to answer.
+    pub(super) fn exchange(&mut self, loss: u64) -> Result<bool, String> {
+        self.wait(20 + self.chance.below(600));
+        let confirmed = loss > 0 && self.chance.percent(20);
+        let mut tx = self.send(confirmed)?;
+        let mut wanted = false;
+        loop {
+            let mut heard = false;
+            if !self.chance.percent(loss)
+                && let Some(outcome) = self.receive(&tx)?
+                && let Some(plan) = self.answer(&tx, &outcome, loss > 0)?
+            {
+                wanted |= !plan.commands.is_empty();
+                heard = self.hear(&plan, confirmed, loss)?;
+            }
+            let last = tx.windows.last().map(|window| window.opens_after).unwrap_or_default();
+            self.now = self.now.plus(last.saturating_add(Duration::from_secs(1)));
+            match self.device.windows_closed(heard, &self.chance) {
+                Some(again) => tx = again,
+                None => return Ok(wanted),
+            }
+        }
+    }
+
+    fn send(&mut self, confirmed: bool) -> Result<DeviceTx, String> {
+        let payload = self.chance.octets(self.chance.length(30));
+        let tx = match self.device.uplink(7, &payload, confirmed, &self.chance) {
+            Err(DeviceError::TooLong { size, max }) => {
+                ensure!(size > max && max >= 8, "{size} octets do not fit {max}");
+                self.device.uplink(
+                    7,
+                    &payload[..payload.len() - (size - max)],
+                    confirmed,
+                    &self.chance,
+                )
+            }
+            sent => sent,
+        };
+        tx.map_err(|error| format!("uplink: {error}"))
+    }
+
+    /// What the network makes of a transmission; `None` for a repetition that it need not take.
+    fn receive(&mut self, tx: &DeviceTx) -> Result<Option<Outcome>, String> {
+        let phy = frame::parse(tx.bytes.clone()).unwrap();
+        let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr);
+        let matching =
+            |candidate| engine.try_match(&self.st, candidate, &phy, &radio(tx), self.now);
+        let matched = matching(Candidate::Current).or_else(|refused| {
+            matching(Candidate::Pending).map_err(|pending| match pending {
+                Reject::NoSession { .. } | Reject::DevAddrMismatch => refused,
+                pending => pending,
+            })
+        });
+        let matched = match matched {
+            // NS-12: the network tires before the device does.
+            Err(Reject::TooManyRepeats { .. } | Reject::RetransmissionTooLate { .. }) => {
+                return Ok(None);
+            }
+            matched => matched.map_err(|it| format!("{it}: {tx:?}"))?,
+        };
+        ensure!(matched.channel.channel_index == tx.channel, "channel: {matched:?}, {tx:?}");
+        let rate = matched.channel.data_rate_index;
+        ensure!(rate == tx.data_rate_index, "data rate: {matched:?}, {tx:?}");
+        self.check_length(&phy, rate)?;
+        let snr = if self.steady { -30.0 } else { self.chance.below(40) as f32 - 28.0 };
+        let rx =
+            RxInfo { received_at: self.now, max_snr: Some(snr), gateway_count: 2, gps_time: None };
+        let uplink = UplinkFrame { phy: &phy, matched };
+        let outcome = engine
+            .on_uplink(&mut self.st, &uplink, &rx, self.now)
+            .map_err(|it| format!("{it}: {tx:?}"))?;
+        self.uplinks += 1;
+        for event in &outcome.events {
+            let wrong = match event {
+                MacEvent::Answered { accepted, .. } => !accepted,
+                MacEvent::AnswerUnexpected(_)
+                | MacEvent::Unreadable(_)
+                | MacEvent::Unsupported(_) => true,
+                _ => false,
+            };
+            ensure!(!wrong, "{event:?}");
+        }
+        Ok(Some(outcome))
+    }
+
+    fn check_length(
+        &self,
+        phy: &PhyPayload,
+        rate: ttn_core::radio::DataRateIndex,
+    ) -> Result<(), String> {
+        let dwell = self.st.slow.current.uplink_dwell_time.unwrap_or(false);
+        let max = usize::from(self.band.max_mac_payload(rate, dwell).unwrap_or_default());
+        let size = phy.bytes.len() - 5;
+        ensure!(size <= max, "{size} octets of MACPayload, the network knows of {max}");
+        Ok(())
+    }
+
+    /// The answer, if there is one; it fits the windows that the device has open.
+    fn answer(
+        &mut self,
+        tx: &DeviceTx,
+        outcome: &Outcome,
+        queued: bool,
+    ) -> Result<Option<DataPlan>, String> {
+        let now = self.now.plus(Duration::from_millis(200));
+        let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr);
+        let session = self.st.slow.session.clone().unwrap();
+        let f_cnt = engine.next_app_f_cnt(&self.st);
+        let mut payload = b"from the application"[..self.chance.length(20)].to_vec();
+        encrypt_frm_payload(
+            &self.app_s_key,
+            Direction::Downlink,
+            session.dev_addr,
+            f_cnt,
+            &mut payload,
+        );
+        let item = QueuedDownlink {
+            session_key_id: &session.session_key_id,
+            f_cnt,
+            f_port: 9,
+            frm_payload: &payload,
+            confirmed: self.chance.flip(),
+            priority: Priority::Normal,
+            expires_at: None,
+        };
+        let queue = if queued && self.chance.percent(40) { &[item][..] } else { &[] };
+        let decision = engine.next_downlink(&mut self.st, &outcome.slot, queue, now);
+        for dropped in &decision.dropped {
+            ensure!(matches!(dropped.reason, QueueDrop::TooLong { .. }), "{dropped:?}");
+        }
+        let Ok(plan) = decision.result else { return Ok(None) };
+        if queued && self.chance.percent(3) {
+            let report = TxReport::NotSent { f_cnt: plan.f_cnt };
+            ensure!(engine.on_tx_report(&mut self.st, report).known, "{report:?} is not known");
+            return Ok(None);
+        }
+        self.check_windows(tx, &plan.tx)?;
+        Ok(Some(plan))
+    }
+
+    /// Whether the device heard a downlink.
+    fn hear(&mut self, plan: &DataPlan, confirmed: bool, loss: u64) -> Result<bool, String> {
+        if self.chance.percent(loss) {
+            return Ok(false);
+        }
+        let heard = match self.device.hear(&plan.tx.bytes) {
+            Ok(Received::Data(heard)) => heard,
+            other => return Err(format!("the downlink is not taken: {other:?}, {plan:?}")),
+        };
+        self.downlinks += 1;
+        let ReceivedData { ack, payload, commands, .. } = heard;
+        ensure!(ack == confirmed, "acknowledgement {ack} of a confirmed uplink {confirmed}");
+        ensure!(commands == plan.commands, "{commands:?} of {:?}", plan.commands);
+        let sent = b"from the application".starts_with(&payload);
+        ensure!(sent, "{payload:?} was not sent");
+        Ok(true)
+    }
+
+    /// Nothing is sent outside a window that the device has open, or longer than the data rate allows there.
+    fn check_windows(&self, tx: &DeviceTx, plan: &TxPlan) -> Result<(), String> {
+        let ours = [plan.rx1, plan.rx2];
+        ensure!(ours.iter().any(Option::is_some), "no window");
+        for window in ours.into_iter().flatten() {
+            let open = tx.windows.iter().any(|open| {
+                open.frequency == window.frequency
+                    && open.data_rate == window.data_rate
+                    && self.now.plus(open.opens_after) == window.opens_at
+            });
+            ensure!(open, "{window:?} is not among {:?}", tx.windows);
+            let dwell = self.device.parameters().downlink_dwell_time;
+            let max = self.band.max_mac_payload(window.data_rate_index, dwell).unwrap_or(0);
+            let size = plan.bytes.len() - 5;
+            ensure!(size <= usize::from(max), "{size} octets in {window:?}, which takes {max}");
+        }
+        Ok(())
+    }
+
+    /// Both sides know the same of each other, and the network has what it wants.
+    pub(super) fn together(&self) -> Result<(), String> {
+        let (device, slow) = (self.device.parameters(), &self.st.slow);
+        let current = &slow.current;
+        let here = (
+            device.data_rate,
+            device.tx_power_index,
+            device.nb_trans,
+            known_channels(&device.channels),
+            (device.rx1_delay, device.rx1_dr_offset, device.rx2_data_rate, device.rx2_frequency),
+            (device.max_duty_cycle, device.beacon_frequency.unwrap_or_default()),
+        );
+        let there = (
+            current.adr_data_rate,
+            current.adr_tx_power_index,
+            current.adr_nb_trans,
+            known_channels(&current.channels),
+            (
+                current.rx1_delay,
+                current.rx1_dr_offset,
+                current.rx2_data_rate,
+                current.rx2_frequency,
+            ),
+            (current.max_duty_cycle, current.beacon_frequency),
+        );
+        ensure!(here == there, "the device has {here:?}, the network knows of {there:?}");
+        let limits = (device.adr_ack_limit, device.adr_ack_delay);
+        let known =
+            (1_u16 << current.adr_ack_limit_exponent, 1_u16 << current.adr_ack_delay_exponent);
+        ensure!(limits == known, "ADR limits {limits:?}, the network knows of {known:?}");
+        let dwell = (device.uplink_dwell_time, device.downlink_dwell_time);
+        let known = (current.uplink_dwell_time, current.downlink_dwell_time);
+        let known = (known.0.unwrap_or(false), known.1.unwrap_or(false));
+        ensure!(dwell == known, "dwell times {dwell:?}, the network knows of {known:?}");
+        let mut desired = slow.desired.clone();
+        if !self.band.supports_tx_param_setup || !slow.version.uses_tx_param_setup_req() {
+            // No command says so.
+            desired.max_eirp = current.max_eirp;
+            desired.uplink_dwell_time = current.uplink_dwell_time;
+            desired.downlink_dwell_time = current.downlink_dwell_time;
+        }
+        let differs = difference(current, &desired);
+        ensure!(differs.is_empty(), "the network has not got: {differs}");
+        Ok(())
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        self.now = self.now.plus(Duration::from_secs(seconds));
+    }
+}
+
+/// Channels and mask, without empty places at the end.
+fn known_channels(channels: &Channels) -> (Vec<Option<Channel>>, ChannelMask) {
+    let mut list = channels.list.clone();
+    while list.pop_if(|channel| channel.is_none()).is_some() {}
+    (list, channels.enabled)
+}
+
+/// The fields in which two sets of parameters differ, as far as commands of the version can change them.
+fn difference(current: &Parameters, desired: &Parameters) -> String {
+    let eirp = |of: &Parameters| index_of_eirp(of.max_eirp);
+    let mut differs = String::new();
+    let mut field = |name: &str, current: String, desired: String| {
+        if current != desired {
+            differs.push_str(&format!("{name} {current} -> {desired}; "));
+        }
+    };
+    macro_rules! fields {
+        ($($name:ident),* $(,)?) => {
+            $(field(
+                stringify!($name),
+                format!("{:?}", current.$name),
+                format!("{:?}", desired.$name),
+            );)*
+        };
+    }
+    fields!(
+        adr_data_rate,
+        adr_tx_power_index,
+        adr_nb_trans,
+        rx1_delay,
+        rx1_dr_offset,
+        rx2_data_rate,
+        rx2_frequency,
+        max_duty_cycle,
+        uplink_dwell_time,
+        downlink_dwell_time,
+        ping_slot_frequency,
+        beacon_frequency,
+    );
+    let channels = |of: &Parameters| format!("{:?}", known_channels(&of.channels));
+    field("channels", channels(current), channels(desired));
+    field("max_eirp", eirp(current).to_string(), eirp(desired).to_string());
+    differs
+}
+
+const fn radio(tx: &DeviceTx) -> UplinkRadio {
+    UplinkRadio { frequency: tx.frequency, data_rate: tx.data_rate }
+}
+
+fn root(version: MacVersion) -> RootKeys {
+    RootKeys {
+        join_eui: JOIN_EUI,
+        dev_eui: DEV_EUI,
+        app_key: Aes128Key::new([7; 16]),
+        nwk_key: version.is_1_1().then(|| Aes128Key::new([8; 16])),
+    }
+}
