@@ -9,7 +9,7 @@
 //! * [`package`]: packages of the application layer;
 //! * [`class_b`]: when beacons and ping slots are;
 //! * [`adr`]: policies for data rate, power and repetitions;
-//! * [`device`]: the other side of the air, for tests and simulations.
+//! * [`device`]: the other side of the air, classes A, B and C, for tests and simulations.
 //!
 //! Feature `std` adds `plan::load`, which reads frequency plans in the public YAML format.
 //!
@@ -42,7 +42,16 @@
 //! # Ok::<(), frame::FrameError>(())
 //! ```
 #![no_std]
-#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 
 extern crate alloc;
 #[cfg(feature = "std")]

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::Engine;
+use super::{Engine, handle::STICKY_DL_CHANNEL};
 use crate::{
     band::{ChannelMask, index_of_eirp},
     command::Command,
@@ -193,10 +193,12 @@ impl Engine<'_> {
         mask
     }
 
-    /// NS-53.
+    /// NS-53. Not while the device repeats its last DlChannelAns: if it does not hear this downlink, it does so again, and
+    /// that would look like the answer for other channels.
     fn dl_channels(&self, st: &MacState) -> Vec<Command> {
         let slow = &st.slow;
-        if self.band.has_fixed_channels() || !slow.version.uses_dl_channel_req() {
+        let repeats = st.hot.sticky & STICKY_DL_CHANNEL != 0;
+        if self.band.has_fixed_channels() || !slow.version.uses_dl_channel_req() || repeats {
             return Vec::new();
         }
         let wanted = |(index, current): (u8, Channel)| {

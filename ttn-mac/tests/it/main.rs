@@ -1,4 +1,5 @@
-//! Frames, commands and sessions through the public interface: round trips, random octets, corpora, allocations.
+//! Frames, commands, sessions, network and device through the public interface: round trips, random octets, corpora,
+//! allocations, comparison with other codecs, exchanges in virtual time.
 
 #![allow(
     missing_docs,

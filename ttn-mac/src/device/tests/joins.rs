@@ -48,7 +48,7 @@ fn accept(join_nonce: u32, request: JoinReqType, nonce: u16) -> Vec<u8> {
         JoinReqType::JoinRequest => root.join_key(),
         _ => &keys.js_enc_key,
     };
-    seal_join_accept(&accept, crate::frame::FrequencyStep::Hz100, mic, key).unwrap()
+    seal_join_accept(&accept, frame::FrequencyStep::Hz100, mic, key).unwrap()
 }
 
 fn joined_1_1() -> Device {

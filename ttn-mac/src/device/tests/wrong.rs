@@ -20,7 +20,7 @@ fn commands_that_do_not_fit_stay_out_and_requests_wait() {
     let mut device = plain();
     device.set_data_rate(DataRateIndex::ZERO);
     for _ in 0..3 {
-        device.request(crate::command::Command::LinkCheckReq);
+        device.request(Command::LinkCheckReq);
     }
     let f_opts = |tx: DeviceTx| {
         let phy = frame::parse(tx.bytes).unwrap();
@@ -36,7 +36,7 @@ fn commands_that_do_not_fit_stay_out_and_requests_wait() {
 fn many_commands_alone_go_to_port_0() {
     let mut device = plain();
     for _ in 0..20 {
-        device.request(crate::command::Command::LinkCheckReq);
+        device.request(Command::LinkCheckReq);
     }
     let tx = device.uplink_commands(&Zero).unwrap();
     let phy = frame::parse(tx.bytes).unwrap();

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Bits of [`crate::state::Hot::sticky`]: answers that the device repeats until it hears a downlink (NS-40).
-const STICKY_DL_CHANNEL: u8 = 1;
+pub(in crate::engine) const STICKY_DL_CHANNEL: u8 = 1;
 const STICKY_RX_PARAM_SETUP: u8 = 1 << 1;
 const STICKY_RX_TIMING_SETUP: u8 = 1 << 2;
 const STICKY_TX_PARAM_SETUP: u8 = 1 << 3;

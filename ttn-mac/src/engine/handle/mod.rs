@@ -8,6 +8,8 @@ mod request;
 
 use alloc::vec::Vec;
 
+pub(super) use answer::STICKY_DL_CHANNEL;
+
 use super::{Engine, MacEvent, MatchedUplink, RxInfo};
 use crate::{
     command::{Command, CommandError},

@@ -1,8 +1,8 @@
 //! MAC commands between network and device.
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 
-use ttn_core::radio::DataRateIndex;
+use ttn_core::radio::{DataRateIndex, Frequency};
 
 use super::rig::{Rig, Zero};
 use crate::{
@@ -125,7 +125,7 @@ fn adr_ack_req_is_answered() {
     let mut rig = settled(MacVersion::V1_0_3);
     rig.settings = MacSettings { adr: Some(AdrMode::Disabled), ..MacSettings::default() };
     // At its lowest data rate it would not ask.
-    rig.device.set_data_rate(ttn_core::radio::DataRateIndex::from_low_bits(2));
+    rig.device.set_data_rate(DataRateIndex::from_low_bits(2));
     let mut answered = None;
     for round in 0..70 {
         if let Some((plan, _)) = rig.exchange(b"x").1 {
@@ -233,4 +233,45 @@ fn the_status_is_asked_after_so_many_uplinks_and_so_much_time() {
     assert!(!asked(&mut rig));
     rig.wait(3600);
     assert!(asked(&mut rig));
+}
+
+// NS-39, NS-69: the device may have done what it was asked although its answer was lost.
+#[test]
+fn an_unanswered_link_adr_req_is_asked_again_even_if_adr_would_not_ask_any_more() {
+    let mut rig = settled(MacVersion::V1_0_3);
+    rig.st.slow.current.adr_nb_trans = 3;
+    rig.st.slow.desired.adr_nb_trans = 2;
+    let wanted = Command::LinkAdrReq {
+        data_rate_index: rig.st.slow.current.adr_data_rate,
+        tx_power_index: rig.st.slow.current.adr_tx_power_index,
+        channel_mask: rig.st.slow.current.channels.enabled.bits() as u16,
+        channel_mask_control: 0,
+        nb_trans: 2,
+    };
+    rig.st.slow.pending_requests = vec![wanted];
+    let tx = rig.send(b"no answer", false);
+    let outcome = rig.receive(&tx).unwrap();
+    assert!(outcome.events.contains(&MacEvent::Unanswered(wanted)));
+    assert_eq!(rig.decide(&outcome, &[]).result.unwrap().commands, [wanted]);
+}
+
+// NS-53, NS-40: a repeated DlChannelAns must not pass for the answer to a request that the device did not hear.
+#[test]
+fn no_dl_channel_req_while_the_device_repeats_its_last_answer() {
+    let mut rig = settled(MacVersion::V1_0_3);
+    let other = Frequency::from_hz(869_525_000);
+    for index in [0, 1] {
+        let channel = rig.st.slow.desired.channels.list[index].as_mut().unwrap();
+        channel.downlink_frequency = other;
+    }
+    let is_dl_channel = |command: &Command| matches!(command, Command::DlChannelReq { .. });
+    let (_, answer) = rig.exchange(b"x");
+    assert_eq!(answer.unwrap().0.commands.iter().filter(|it| is_dl_channel(it)).count(), 2);
+    rig.st.slow.desired.channels.list[2].as_mut().unwrap().downlink_frequency = other;
+    let (_, answer) = rig.exchange(b"answers");
+    assert!(!answer.unwrap().0.commands.iter().any(is_dl_channel));
+    let (_, answer) = rig.exchange(b"no answers any more");
+    assert_eq!(answer.unwrap().0.commands.iter().filter(|it| is_dl_channel(it)).count(), 1);
+    rig.exchange(b"the last answer");
+    assert_eq!(rig.device.parameters().channels, rig.st.slow.current.channels);
 }

@@ -4,9 +4,10 @@ use core::time::Duration;
 
 use ttn_core::radio::{DataRate, Frequency};
 
-use super::rig::Rig;
+use super::rig::{Rig, item};
 use crate::{
-    engine::{Reject, UplinkKind},
+    device::Misbehaviour,
+    engine::{QueuedDownlink, Reject, UplinkKind},
     state::MacSettings,
     version::{MacVersion, PhyVersion},
 };
@@ -120,6 +121,8 @@ fn retransmissions_end_with_nb_trans_and_with_time() {
 fn an_uplink_that_is_too_long_for_its_data_rate_is_refused_in_1_0_4_only() {
     let long = |version| {
         let mut rig = Rig::abp(version);
+        rig.device
+            .misbehave(Misbehaviour { exceeds_length_limit: true, ..Misbehaviour::default() });
         let tx = rig.send(&[0; 100], false);
         rig.receive(&tx).map(|outcome| outcome.f_cnt)
     };
@@ -161,4 +164,30 @@ fn a_pending_session_is_not_matched_by_a_frame_that_acknowledges() {
     let mut tx = rig.send(b"x", false);
     tx.bytes[5] |= 0x20;
     assert_eq!(rig.receive(&tx), Err(Reject::AckWithoutDownlink { f_cnt: 0 }));
+}
+
+// NS-11, NS-12: in LoRaWAN 1.1 the integrity code covers the counter of the downlink that is acknowledged.
+#[test]
+fn a_repeated_acknowledgement_is_that_of_the_downlink_before_the_lost_one() {
+    let mut rig = Rig::otaa("EU_863_870_TTN", MacVersion::V1_1, PhyVersion::RP001_V1_1_REV_B);
+    rig.join();
+    rig.settle();
+    rig.st.slow.current.adr_nb_trans = 3;
+    let confirmed = |rig: &mut Rig, outcome: &crate::engine::Outcome| {
+        let id = rig.session_key_id();
+        let f_cnt = rig.engine().next_app_f_cnt(&rig.st);
+        let payload = rig.encrypted(f_cnt, b"data");
+        let queued = QueuedDownlink { confirmed: true, ..item(&id, f_cnt, &payload) };
+        rig.decide(outcome, &[queued]).result.unwrap()
+    };
+    let tx = rig.send(b"x", false);
+    let outcome = rig.receive(&tx).unwrap();
+    let plan = confirmed(&mut rig, &outcome);
+    rig.device.hear(&plan.tx.bytes).unwrap();
+    // It acknowledges, does not hear the next confirmed downlink, and sends the same once more.
+    let tx = rig.send(b"y", false);
+    let outcome = rig.receive(&tx).unwrap();
+    confirmed(&mut rig, &outcome);
+    rig.wait(5);
+    assert_eq!(rig.receive(&tx).unwrap().kind, UplinkKind::Retransmission);
 }

@@ -6,8 +6,7 @@ use lorawan::{
 };
 use lrwn::{Payload, PhyPayload};
 use ttn_core::{
-    addr::DevAddr, frame::FCtrl, key::Aes128Key, radio::DataRateIndex, rand::Entropy as _,
-    version::MacVersion,
+    addr::DevAddr, frame::FCtrl, key::Aes128Key, radio::DataRateIndex, version::MacVersion,
 };
 use ttn_mac::{
     command::Direction,
