@@ -136,21 +136,23 @@ impl Engine<'_> {
             .collect()
     }
 
-    /// NS-46.
+    /// NS-46. If the device did not answer the last one, it may do what that said all the same: it is told in any case.
     fn link_adr(&self, st: &MacState) -> Block {
         let slow = &st.slow;
         let (current, desired) = (&slow.current, &slow.desired);
+        let unsure = st.hot.link_adr_unsure;
         let mask = self.desired_mask(st);
         // NS-41
         let refused = |mask: u16, index: u8| mask & (1_u16 << (index & 15)) != 0;
         let data_rate = Some(desired.adr_data_rate)
-            .filter(|index| *index != current.adr_data_rate)
+            .filter(|index| unsure || *index != current.adr_data_rate)
             .filter(|index| !refused(slow.rejected.adr_data_rates, index.get()));
         let power = Some(desired.adr_tx_power_index)
-            .filter(|index| *index != current.adr_tx_power_index)
+            .filter(|index| unsure || *index != current.adr_tx_power_index)
             .filter(|index| !refused(slow.rejected.adr_tx_powers, *index));
         let same_mask = mask == current.channels.enabled;
-        if same_mask
+        if !unsure
+            && same_mask
             && data_rate.is_none()
             && power.is_none()
             && desired.adr_nb_trans == current.adr_nb_trans

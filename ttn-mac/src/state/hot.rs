@@ -33,6 +33,8 @@ pub struct Hot {
     pub in_flight: Option<InFlight>,
     /// Commands whose answers the device repeats until it hears a downlink (NS-40); the bits of `sticky` in the engine.
     pub sticky: u8,
+    /// Whether a LinkADRReq was not answered since the last LinkADRAns, so that what the device does is not known.
+    pub link_adr_unsure: bool,
     /// The last uplinks, for ADR and the packet error rate.
     pub adr_ring: AdrRing,
 }
@@ -250,6 +252,7 @@ impl Hot {
             last_adr_change_f_cnt: has(LAST_ADR_CHANGE).then_some(last_adr_change_f_cnt),
             in_flight: has(IN_FLIGHT).then_some(in_flight),
             sticky,
+            link_adr_unsure: has(LINK_ADR_UNSURE),
             adr_ring,
         }))
     }
@@ -272,6 +275,7 @@ impl Hot {
             (in_flight(|flight| flight.queue_item), FLIGHT_QUEUE_ITEM),
             (in_flight(|flight| flight.confirmed), FLIGHT_CONFIRMED),
             (in_flight(|flight| flight.requests), FLIGHT_REQUESTS),
+            (self.link_adr_unsure, LINK_ADR_UNSURE),
         ]
         .into_iter()
         .fold(0, |flags, (set, bit)| if set { flags | bit } else { flags })
@@ -322,6 +326,7 @@ const FLIGHT_QUEUE_ITEM: u16 = 1 << 10;
 const FLIGHT_CONFIRMED: u16 = 1 << 11;
 const FLIGHT_REQUESTS: u16 = 1 << 12;
 const ADR_ACK_REQ: u16 = 1 << 13;
+const LINK_ADR_UNSURE: u16 = 1 << 14;
 
 #[cfg(test)]
 mod tests {
@@ -341,7 +346,7 @@ mod tests {
         );
         let numbers = any::<[Option<u32>; 5]>();
         let ring = proptest::collection::vec((any::<u32>(), -30_f32..30.0, 0_u8..16), 0..30);
-        let rest = any::<(bool, bool, [u8; 4], u8, u8, Option<i64>, bool)>();
+        let rest = any::<(bool, bool, [u8; 4], u8, u8, Option<i64>, bool, bool)>();
         (numbers, rest, proptest::option::of(flight), ring).prop_map(
             |(numbers, rest, in_flight, samples)| {
                 let mut adr_ring = AdrRing::default();
@@ -362,6 +367,7 @@ mod tests {
                     last_adr_change_f_cnt: numbers[4],
                     in_flight,
                     sticky: rest.4,
+                    link_adr_unsure: rest.7,
                     adr_ring,
                 }
             },

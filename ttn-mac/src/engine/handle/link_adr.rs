@@ -65,6 +65,7 @@ impl Handling<'_> {
         let no_change = self.st.slow.version.has_no_change_adr_indices();
         let data_rate = Some(data_rate_index).filter(|index| !no_change || index.get() != 15);
         let power = Some(tx_power_index).filter(|index| !no_change || *index != 15);
+        self.st.hot.link_adr_unsure = false;
         let slow = &mut self.st.slow;
         if accepted {
             slow.current.channels.enabled = mask.unwrap_or(slow.current.channels.enabled);

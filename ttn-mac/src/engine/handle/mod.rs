@@ -26,8 +26,6 @@ pub(super) struct Handling<'h> {
     slow_changed: bool,
     /// The sticky answers of the uplink before this one (NS-40).
     sticky_before: u8,
-    /// A LinkADRReq was not answered: whether the device does what it says is not known.
-    link_adr_unanswered: bool,
 }
 
 impl<'h> Handling<'h> {
@@ -40,16 +38,7 @@ impl<'h> Handling<'h> {
         // NS-39: answers live as long as the windows of the uplink that asked.
         st.answers.clear();
         let sticky_before = st.hot.sticky;
-        Self {
-            engine,
-            st,
-            matched,
-            rx,
-            events: Vec::new(),
-            slow_changed: false,
-            sticky_before,
-            link_adr_unanswered: false,
-        }
+        Self { engine, st, matched, rx, events: Vec::new(), slow_changed: false, sticky_before }
     }
 
     /// Processes the commands in their order. Answers of the device are ignored in a retransmission (NS-12).
@@ -85,7 +74,7 @@ impl<'h> Handling<'h> {
     fn unanswered(&mut self) {
         let left = core::mem::take(&mut self.st.slow.pending_requests);
         self.slow_changed |= !left.is_empty();
-        self.link_adr_unanswered =
+        self.st.hot.link_adr_unsure |=
             left.iter().any(|request| matches!(request, Command::LinkAdrReq { .. }));
         self.events.extend(left.into_iter().map(MacEvent::Unanswered));
     }

@@ -34,8 +34,6 @@ impl Handling<'_> {
                 tx_power_index: fixed.tx_power_index,
                 nb_trans: fixed.nb_trans.clamp(1, 15),
             },
-            // The answer may be lost, and the device does it already: the same is asked until there is an answer.
-            AdrMode::Dynamic(_) if adr && self.link_adr_unanswered => return,
             AdrMode::Dynamic(limits) if adr => self.decide(current, limits),
             // The device controls its data rate itself.
             _ => current,

@@ -237,7 +237,7 @@ fn the_status_is_asked_after_so_many_uplinks_and_so_much_time() {
 
 // NS-39, NS-69: the device may have done what it was asked although its answer was lost.
 #[test]
-fn an_unanswered_link_adr_req_is_asked_again_even_if_adr_would_not_ask_any_more() {
+fn a_device_that_did_not_answer_link_adr_req_is_told_again_what_it_shall_do() {
     let mut rig = settled(MacVersion::V1_0_3);
     rig.st.slow.current.adr_nb_trans = 3;
     rig.st.slow.desired.adr_nb_trans = 2;
@@ -252,7 +252,20 @@ fn an_unanswered_link_adr_req_is_asked_again_even_if_adr_would_not_ask_any_more(
     let tx = rig.send(b"no answer", false);
     let outcome = rig.receive(&tx).unwrap();
     assert!(outcome.events.contains(&MacEvent::Unanswered(wanted)));
-    assert_eq!(rig.decide(&outcome, &[]).result.unwrap().commands, [wanted]);
+    let Command::LinkAdrReq { data_rate_index, tx_power_index, channel_mask, .. } = wanted else {
+        panic!("{wanted:?}")
+    };
+    let told = Command::LinkAdrReq {
+        data_rate_index,
+        tx_power_index,
+        channel_mask,
+        channel_mask_control: 0,
+        nb_trans: 3,
+    };
+    let plan = rig.decide(&outcome, &[]).result.unwrap();
+    assert_eq!(plan.commands, [told]);
+    rig.device.hear(&plan.tx.bytes).unwrap();
+    assert!(rig.exchange(b"an answer").1.is_none());
 }
 
 // NS-53, NS-40: a repeated DlChannelAns must not pass for the answer to a request that the device did not hear.
