@@ -13,7 +13,7 @@ use pair::Pair;
 /// The uplinks of each pair while frames are lost.
 const UPLINKS: usize = 200;
 /// The exchanges that a pair may need after a join until the network wants nothing more.
-const SETTLED_AFTER: usize = 6;
+const SETTLED_AFTER: usize = 4;
 /// The same after losses, when ADR first has to forget them.
 const RECOVERED_AFTER: usize = 60;
 
