@@ -10,6 +10,8 @@ use ttn_core::{
     rand::Entropy,
 };
 
+use ttn_mac::plan::Plans;
+
 use crate::{
     config::Config,
     error::Error,
@@ -27,6 +29,7 @@ pub struct GatewayServerBuilder {
     pub(crate) peers: Arc<dyn Peers>,
     pub(crate) events: Events,
     pub(crate) limiter: Option<Arc<dyn RateLimiter>>,
+    pub(crate) plans: Arc<Plans>,
     frontends: Vec<Box<dyn Frontend>>,
 }
 
@@ -44,6 +47,7 @@ impl GatewayServerBuilder {
             peers,
             events: Arc::new(NoEvents::default()),
             limiter: None,
+            plans: Arc::default(),
             frontends: vec![],
         }
     }
@@ -57,6 +61,12 @@ impl GatewayServerBuilder {
     /// Limits what comes from one address (GS-18); nothing does unless said.
     pub fn limiter(mut self, limiter: Arc<dyn RateLimiter>) -> Self {
         self.limiter = Some(limiter);
+        self
+    }
+
+    /// Looks frequency plans up there; among those built in unless said.
+    pub fn plans(mut self, plans: Arc<Plans>) -> Self {
+        self.plans = plans;
         self
     }
 

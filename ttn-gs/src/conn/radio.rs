@@ -1,6 +1,6 @@
 //! What the frequency plans and the band of a gateway say about its transmissions (GS-61, GS-68, GS-72 to GS-74).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ttn_core::{
     id::{FrequencyPlanId, GatewayId},
@@ -9,7 +9,7 @@ use ttn_core::{
 };
 use ttn_mac::{
     band::{self, Band, SubBand},
-    plan::{self, FrequencyPlan, PlanSubBand},
+    plan::{FrequencyPlan, PlanSubBand, Plans},
 };
 
 use crate::{
@@ -20,21 +20,22 @@ use crate::{
 /// The frequency plans of a gateway and their band.
 #[derive(Clone, Debug)]
 pub struct RadioPlan {
-    plans: Vec<&'static FrequencyPlan>,
+    plans: Vec<Arc<FrequencyPlan>>,
+    known: Arc<Plans>,
     band: &'static Band,
     gains: Vec<f32>,
     enforce_duty_cycle: bool,
 }
 
 impl RadioPlan {
-    /// Finds the plans of a gateway.
+    /// Finds the plans of a gateway among those that the network knows.
     ///
     /// # Errors
     ///
     /// There is none, one is not known, or they are of several bands (GS-06).
-    pub fn new(info: &GatewayInfo) -> Result<Self, Error> {
+    pub fn new(info: &GatewayInfo, known: &Arc<Plans>) -> Result<Self, Error> {
         let find = |id: &FrequencyPlanId| {
-            plan::get(id.as_str()).map_err(|_| Error::FrequencyPlan { id: id.clone() })
+            known.get(id.as_str()).map_err(|_| Error::FrequencyPlan { id: id.clone() }).cloned()
         };
         let plans: Vec<_> = info.frequency_plan_ids.iter().map(find).collect::<Result<_, _>>()?;
         let main = plans.first().ok_or_else(|| no_plan(&info.ids.gateway_id))?;
@@ -47,6 +48,7 @@ impl RadioPlan {
             gains: info.antennas.iter().map(|(gain, _)| *gain).collect(),
             enforce_duty_cycle: info.enforce_duty_cycle,
             plans,
+            known: known.clone(),
         })
     }
 
@@ -97,12 +99,12 @@ impl RadioPlan {
     /// # Errors
     ///
     /// It is not.
-    pub fn plan_of_request(&self, id: &FrequencyPlanId) -> Result<&'static FrequencyPlan, Error> {
+    pub fn plan_of_request(&self, id: &FrequencyPlanId) -> Result<&FrequencyPlan, Error> {
         if let Some(own) = self.plans.iter().find(|plan| plan.id == id.as_str()) {
             return Ok(own);
         }
-        let plan = plan::get(id.as_str()).ok().filter(|plan| plan.band_id == self.band.id);
-        plan.ok_or_else(|| Error::FrequencyPlan { id: id.clone() })
+        let plan = self.known.get(id.as_str()).ok().filter(|plan| plan.band_id == self.band.id);
+        plan.map(AsRef::as_ref).ok_or_else(|| Error::FrequencyPlan { id: id.clone() })
     }
 
     /// Checks that a data rate exists and can carry a frame, in a window of the device (GS-61).
@@ -192,11 +194,15 @@ mod tests {
         }
     }
 
+    fn radio(info: &GatewayInfo) -> Result<RadioPlan, Error> {
+        RadioPlan::new(info, &Arc::default())
+    }
+
     // GS-68, GS-73
     #[test]
     fn the_band_gives_sub_bands_and_power_where_the_plan_is_silent() {
-        let radio = RadioPlan::new(&info(&["EU_863_870_TTN"])).unwrap();
-        let plan = radio.plans[0];
+        let radio = radio(&info(&["EU_863_870_TTN"])).unwrap();
+        let plan = &radio.plans[0];
         assert!((radio.tx_power(plan, Frequency::from_hz(869_525_000), 1) - 29.15).abs() < 1e-4);
         assert!((radio.tx_power(plan, Frequency::from_hz(868_100_000), 0) - 13.15).abs() < 1e-4);
         let rules = radio.rules().unwrap();
@@ -207,8 +213,8 @@ mod tests {
     // GS-61
     #[test]
     fn lengths_are_those_of_the_data_rate() {
-        let radio = RadioPlan::new(&info(&["EU_863_870_TTN"])).unwrap();
-        let plan = radio.plans[0];
+        let radio = radio(&info(&["EU_863_870_TTN"])).unwrap();
+        let plan = &radio.plans[0];
         let sf12 = DataRate::lora(12, 125_000);
         assert_eq!(radio.check_length(plan, 1, sf12, 64), Ok(()));
         let refused = radio.check_length(plan, 1, sf12, 65);
@@ -222,13 +228,13 @@ mod tests {
     #[test]
     fn plans_of_two_bands_do_not_go_together() {
         let two = info(&["EU_863_870_TTN", "US_902_928_FSB_2"]);
-        assert!(matches!(RadioPlan::new(&two), Err(Error::FrequencyPlansOfSeveralBands)));
+        assert!(matches!(radio(&two), Err(Error::FrequencyPlansOfSeveralBands)));
         let same = info(&["EU_863_870_TTN", "EU_863_870"]);
         assert_eq!(
-            RadioPlan::new(&same).unwrap().rules().unwrap(),
-            RadioPlan::new(&info(&["EU_863_870"])).unwrap().rules().unwrap()
+            radio(&same).unwrap().rules().unwrap(),
+            radio(&info(&["EU_863_870"])).unwrap().rules().unwrap()
         );
-        assert!(matches!(RadioPlan::new(&info(&[])), Err(Error::NoFrequencyPlan { .. })));
-        assert!(matches!(RadioPlan::new(&info(&["XX"])), Err(Error::FrequencyPlan { .. })));
+        assert!(matches!(radio(&info(&[])), Err(Error::NoFrequencyPlan { .. })));
+        assert!(matches!(radio(&info(&["XX"])), Err(Error::FrequencyPlan { .. })));
     }
 }

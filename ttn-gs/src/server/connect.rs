@@ -54,7 +54,7 @@ impl GatewayServer {
         if info.frequency_plan_ids.is_empty() {
             info.frequency_plan_ids.extend(request.fallback_frequency_plan.clone());
         }
-        let plan = RadioPlan::new(&info)?;
+        let plan = RadioPlan::new(&info, &self.plans)?;
         let rules = plan.rules()?;
         let now = self.clock.now();
         let before = self.connections.write().remove(&gateway_id);

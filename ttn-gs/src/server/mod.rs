@@ -14,6 +14,7 @@ use ttn_core::{
     clock::Clock, event::EventData, id::GatewayId, limit::RateLimiter, map::Map, peer::Peers,
     rand::Entropy, task::Tasks,
 };
+use ttn_mac::plan::Plans;
 
 use crate::{
     builder::GatewayServerBuilder,
@@ -45,6 +46,7 @@ pub struct GatewayServer {
     up_drops: Counters<UpDrop>,
     upkeep: Upkeep,
     limiter: Option<Arc<dyn RateLimiter>>,
+    plans: Arc<Plans>,
 }
 
 impl GatewayServer {
@@ -72,6 +74,7 @@ impl GatewayServer {
             up_drops: Counters::new(),
             upkeep: Upkeep::default(),
             limiter: builder.limiter,
+            plans: builder.plans,
         }
     }
 

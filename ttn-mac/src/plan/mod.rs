@@ -18,13 +18,14 @@ mod builtin;
 mod china;
 mod europe;
 mod others;
+mod set;
 mod table;
 mod united_states;
 mod validate;
 #[cfg(feature = "std")]
 mod yaml;
 
-use alloc::{borrow::Cow, string::String};
+use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::{fmt, time::Duration};
 
 use ttn_core::radio::{DataRateIndex, Frequency};
@@ -32,9 +33,10 @@ use ttn_core::radio::{DataRateIndex, Frequency};
 use crate::band::{BandChannel, BandId};
 
 pub use builtin::ALL;
+pub use set::Plans;
 pub use validate::{PLAN_ENTRIES_MAX, PlanError, PlanProblem};
 #[cfg(feature = "std")]
-pub use yaml::{PLANS_MAX, load};
+pub use yaml::{PLANS_MAX, files, load};
 
 /// A frequency plan, base plans already merged.
 #[derive(Clone, Debug, PartialEq)]
@@ -178,14 +180,13 @@ impl FrequencyPlan {
     }
 }
 
-/// Finds a built-in plan.
+/// Finds a built-in plan. A server looks into its [`Plans`] instead.
 ///
 /// # Errors
 ///
 /// There is none with this id.
 pub fn get(id: &str) -> Result<&'static FrequencyPlan, UnknownPlan> {
-    let unknown = || UnknownPlan { id: id.chars().take(UnknownPlan::ID_LENGTH_MAX).collect() };
-    ALL.iter().find(|plan| plan.id == id).ok_or_else(unknown)
+    ALL.iter().find(|plan| plan.id == id).ok_or_else(|| UnknownPlan::new(id, ALL.iter()))
 }
 
 /// There is no plan with this id.
@@ -194,6 +195,8 @@ pub fn get(id: &str) -> Result<&'static FrequencyPlan, UnknownPlan> {
 pub struct UnknownPlan {
     /// The id, cut off after [`Self::ID_LENGTH_MAX`] characters.
     pub id: String,
+    /// The ids that there are.
+    pub known: Vec<String>,
 }
 
 impl UnknownPlan {
@@ -204,7 +207,7 @@ impl UnknownPlan {
 impl fmt::Display for UnknownPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no frequency plan {:?}; known:", self.id)?;
-        ALL.iter().try_for_each(|plan| write!(f, " {}", plan.id))
+        self.known.iter().try_for_each(|id| write!(f, " {id}"))
     }
 }
 

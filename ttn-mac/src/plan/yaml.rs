@@ -29,12 +29,7 @@ pub fn load<'t>(
     index: &str,
     file: impl Fn(&str) -> Option<&'t str>,
 ) -> Result<Vec<FrequencyPlan>, PlanError> {
-    let entries: Vec<Entry> =
-        serde_saphyr::from_str(index).map_err(|error| syntax("(index)", "", &error))?;
-    if entries.len() > PLANS_MAX {
-        let problem = PlanProblem::TooMany { max: PLANS_MAX };
-        return Err(PlanError::new("(index)", "", problem));
-    }
+    let entries = entries(index)?;
     let mut by_id = BTreeMap::new();
     for entry in &entries {
         if by_id.insert(entry.id.as_str(), entry).is_some() {
@@ -43,6 +38,31 @@ pub fn load<'t>(
     }
     let loader = Loader { by_id, file };
     entries.iter().map(|entry| loader.plan(entry)).collect()
+}
+
+/// The files that an index names, each once, in order: what has to be fetched for [`load`].
+///
+/// # Errors
+///
+/// The index cannot be read, or names too many plans.
+pub fn files(index: &str) -> Result<Vec<String>, PlanError> {
+    let mut files: Vec<String> = Vec::new();
+    for entry in entries(index)? {
+        if !files.contains(&entry.file) {
+            files.push(entry.file);
+        }
+    }
+    Ok(files)
+}
+
+fn entries(index: &str) -> Result<Vec<Entry>, PlanError> {
+    let entries: Vec<Entry> =
+        serde_saphyr::from_str(index).map_err(|error| syntax("(index)", "", &error))?;
+    if entries.len() > PLANS_MAX {
+        let problem = PlanProblem::TooMany { max: PLANS_MAX };
+        return Err(PlanError::new("(index)", "", problem));
+    }
+    Ok(entries)
 }
 
 struct Loader<'e, F> {
