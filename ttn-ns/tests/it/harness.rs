@@ -19,8 +19,8 @@ use ttn_core::{
     id::{DeviceIds, DeviceKey},
     key::{Aes128Key, SessionKeyId},
     msg::{
-        ApplicationUp, Downlink, JoinAnswer, JoinRequest, PathConstraint, RxMetadata, Scheduled,
-        SessionKeys, TxAck, TxPriority, TxRequest, TxResult, TxSettings, Up, Uplink, UplinkBatch,
+        ApplicationUp, Downlink, JoinAnswer, JoinRequest, RxMetadata, Scheduled, SessionKeys,
+        TxAck, TxRequest, TxResult, TxSettings, Up, Uplink, UplinkBatch,
     },
     peer::PeerError,
     radio::DataRateIndex,
