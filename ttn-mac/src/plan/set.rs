@@ -34,7 +34,7 @@ impl Plans {
     ///
     /// The first plan that makes no sense, or whose id another one has.
     pub fn new(own: Vec<FrequencyPlan>) -> Result<Self, PlanError> {
-        let mut plans: Vec<Arc<FrequencyPlan>> = Vec::with_capacity(own.len() + ALL.len());
+        let mut plans: Vec<Arc<FrequencyPlan>> = Vec::new();
         for plan in own {
             plan.validate()?;
             if plans.iter().any(|other| other.id == plan.id) {
