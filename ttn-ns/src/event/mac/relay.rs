@@ -67,6 +67,13 @@ pub(super) fn fields(command: &Command) -> Option<(&'static str, Value)> {
                 "backoff_ack": backoff_ack,
             }),
         ),
+        _ => return rules(command),
+    })
+}
+
+/// Rules and limits.
+fn rules(command: &Command) -> Option<(&'static str, Value)> {
+    Some(match command {
         Command::RelayUpdateUplinkListReq { rule_index, limit: of, dev_addr, w_f_cnt, .. } => (
             "relay_update_uplink_list_req",
             json!({
