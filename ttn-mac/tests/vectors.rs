@@ -21,6 +21,8 @@ mod crypto;
 mod frames;
 #[path = "vectors/mac_commands.rs"]
 mod mac_commands;
+#[path = "vectors/packages.rs"]
+mod packages;
 #[path = "vectors/plans.rs"]
 mod plans;
 #[path = "vectors/region_cases.rs"]
@@ -45,7 +47,7 @@ const TOPICS: &[(&str, &[&[Kind]])] = &[
     ("crypto", &[crypto::KINDS]),
     ("frames", &[frames::KINDS]),
     ("frequency_plans", &[plans::KINDS]),
-    ("mac_commands", &[mac_commands::KINDS, versions::KINDS]),
+    ("mac_commands", &[mac_commands::KINDS, packages::KINDS, versions::KINDS]),
     ("region_cases", &[region_cases::KINDS]),
     ("regions", &[regions::KINDS]),
     ("regions_chirpstack", &[second_source::KINDS]),

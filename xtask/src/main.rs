@@ -1,17 +1,21 @@
-//! Workspace automation. `cargo xtask <tidy|codegen>`.
+//! Workspace automation. `cargo xtask <codegen|fuzz|spec|tidy>`.
 
 mod codegen;
+mod fuzz;
+mod spec;
 mod tidy;
 
 use anyhow::{Context as _, Result, bail};
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let command = args.next().context("usage: cargo xtask <tidy|codegen>")?;
+    let command = args.next().context("usage: cargo xtask <codegen|fuzz|spec|tidy>")?;
     match command.as_str() {
         "codegen" => codegen::run(),
+        "fuzz" => fuzz::run(args),
+        "spec" => spec::run(),
         "tidy" => tidy::run(),
-        other => bail!("unknown command `{other}`: one of tidy, codegen"),
+        other => bail!("unknown command `{other}`: one of codegen, fuzz, spec, tidy"),
     }
 }
 

@@ -42,6 +42,12 @@ pub fn encrypt_mc_key(mc_ke_key: &Aes128Key, mc_key: &Aes128Key) -> [u8; 16] {
     block
 }
 
+/// McKey of what McGroupSetupReq carries: what the device does.
+#[must_use]
+pub fn decrypt_mc_key(mc_ke_key: &Aes128Key, encrypted: [u8; 16]) -> Aes128Key {
+    Aes128Key::new(encrypt_block(mc_ke_key, encrypted))
+}
+
 /// Derives DataBlockIntKey of AppKey or GenAppKey.
 #[must_use]
 pub fn data_block_int_key(key: &Aes128Key) -> Aes128Key {

@@ -7,7 +7,7 @@ use ttn_mac::{
     frame::{self, FrequencyStep, RelayForwardUplink},
 };
 
-use crate::{command::check_stream, frame::check_rebuilt, join::check_payload};
+use crate::{app_package, command::check_stream, frame::check_rebuilt, join::check_payload};
 
 /// Runs a target over its seeds.
 fn replay(target: &str, run: fn(&[u8])) {
@@ -51,6 +51,11 @@ fn seeds_of_relayed_frames_are_read_as_they_were_written() {
             assert_eq!(RelayForwardUplink::decode(step, &built), Some(forwarded));
         }
     });
+}
+
+#[test]
+fn seeds_of_packages_are_read_and_written_again() {
+    replay("app_package", app_package::check);
 }
 
 // NS-107

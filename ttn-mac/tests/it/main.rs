@@ -10,14 +10,17 @@
 )]
 
 mod allocation;
+mod app_package;
 mod chance;
 mod clock_sync;
 mod command;
 mod corpus;
 mod differential;
 mod exchange;
+mod fragmentation;
 mod frame;
 mod join;
+mod multicast_setup;
 mod region_table;
 mod second_opinion;
 mod session;

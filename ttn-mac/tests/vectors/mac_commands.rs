@@ -8,13 +8,10 @@ use ttn_mac::{
 
 use crate::{
     command_json::{command, step},
-    support::{Case, Kind, checked, later},
+    support::{Case, Kind, checked},
 };
 
 pub(crate) const KINDS: &[Kind] = &[
-    later("app_package"),
-    later("fragmentation_fec"),
-    later("fragmentation_fec_error"),
     checked("mac_command", mac_command),
     checked("mac_command_decode", mac_command_decode),
     checked("mac_command_encode_error", mac_command_encode_error),

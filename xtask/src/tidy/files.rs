@@ -46,7 +46,7 @@ pub(super) fn is_generated(path: &Path) -> bool {
     path.starts_with("ttn-proto/src/gen")
 }
 
-pub(super) fn is_test(path: &Path) -> bool {
+pub(crate) fn is_test(path: &Path) -> bool {
     path.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "benches")))
 }
 

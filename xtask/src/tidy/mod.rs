@@ -5,6 +5,8 @@ mod events;
 mod files;
 mod sources;
 
+pub(crate) use files::is_test;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -46,7 +48,7 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-fn tracked_files(root: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn tracked_files(root: &Path) -> Result<Vec<PathBuf>> {
     let output = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard"])
         .current_dir(root)

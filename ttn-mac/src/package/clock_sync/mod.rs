@@ -1,9 +1,16 @@
-//! Application Layer Clock Synchronization, version 1: the clock of a device is corrected over its uplinks.
+//! Application Layer Clock Synchronization (TS003): the clock of a device is corrected over its uplinks.
 //!
-//! A payload is a sequence of commands. What is read here is checked against an independent codec; the text of the
-//! specification (TS003) was not at hand.
+//! A payload is a sequence of commands. Versions 1 and 2 have the same octets; version 2 calls
+//! [`Downlink::ForceDeviceResyncReq`] a Cmd, because nothing answers it, and says what to do when a correction does not
+//! go into its field ([`correction_saturating`]).
+
+mod session;
 
 use alloc::vec::Vec;
+
+use super::codec::{Read, commands, identifier, take};
+pub use super::{COMMANDS_MAX, ParseError};
+pub use session::{Device, Heard};
 
 /// The port of the package unless an application chooses another.
 pub const F_PORT: u8 = 202;
@@ -11,8 +18,6 @@ pub const F_PORT: u8 = 202;
 pub const IDENTIFIER: u8 = 1;
 /// The version of the package that is spoken here.
 pub const VERSION: u8 = 1;
-/// How many commands of one payload are read; a longest payload of shortest commands has fewer than this.
-pub const COMMANDS_MAX: usize = 256;
 
 const CID_PACKAGE_VERSION: u8 = 0;
 const CID_APP_TIME: u8 = 1;
@@ -73,39 +78,6 @@ pub enum Downlink {
     PackageVersionReq,
 }
 
-/// Octets that are no command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ParseError {
-    /// The payload ends within a command.
-    Short {
-        /// The command.
-        cid: u8,
-        /// How many octets follow its identifier.
-        expected: usize,
-        /// How many there are.
-        got: usize,
-    },
-    /// The command is not known; what follows it cannot be read either.
-    Unknown {
-        /// The command.
-        cid: u8,
-    },
-}
-
-impl core::fmt::Display for ParseError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Short { cid, expected, got } => {
-                write!(f, "command {cid:#04x} has {expected} octets, and {got} are there")
-            }
-            Self::Unknown { cid } => write!(f, "command {cid:#04x} is not known"),
-        }
-    }
-}
-
-impl core::error::Error for ParseError {}
-
 /// Reads the commands of an uplink in order. Ends behind the first error.
 pub fn parse_uplink(payload: &[u8]) -> impl Iterator<Item = Result<Uplink, ParseError>> {
     commands(payload, uplink)
@@ -116,30 +88,7 @@ pub fn parse_downlink(payload: &[u8]) -> impl Iterator<Item = Result<Downlink, P
     commands(payload, downlink)
 }
 
-/// Reads the first command and gives what is behind it.
-type Read<T> = fn(&[u8]) -> Result<(T, &[u8]), ParseError>;
-
-fn commands<T>(payload: &[u8], read: Read<T>) -> impl Iterator<Item = Result<T, ParseError>> {
-    let mut rest = payload;
-    core::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        match read(rest) {
-            Ok((command, behind)) => {
-                rest = behind;
-                Some(Ok(command))
-            }
-            Err(error) => {
-                rest = &[];
-                Some(Err(error))
-            }
-        }
-    })
-    .take(COMMANDS_MAX)
-}
-
-fn uplink(octets: &[u8]) -> Result<(Uplink, &[u8]), ParseError> {
+fn uplink(octets: &[u8]) -> Read<'_, Uplink> {
     let (cid, rest) = identifier(octets)?;
     match cid {
         CID_PACKAGE_VERSION => {
@@ -167,7 +116,7 @@ fn uplink(octets: &[u8]) -> Result<(Uplink, &[u8]), ParseError> {
     }
 }
 
-fn downlink(octets: &[u8]) -> Result<(Downlink, &[u8]), ParseError> {
+fn downlink(octets: &[u8]) -> Read<'_, Downlink> {
     let (cid, rest) = identifier(octets)?;
     match cid {
         CID_PACKAGE_VERSION => Ok((Downlink::PackageVersionReq, rest)),
@@ -186,16 +135,6 @@ fn downlink(octets: &[u8]) -> Result<(Downlink, &[u8]), ParseError> {
         }
         _ => Err(ParseError::Unknown { cid }),
     }
-}
-
-fn identifier(octets: &[u8]) -> Result<(u8, &[u8]), ParseError> {
-    let short = ParseError::Short { cid: 0, expected: 1, got: 0 };
-    octets.split_first().map(|(cid, rest)| (*cid, rest)).ok_or(short)
-}
-
-fn take<const N: usize>(cid: u8, octets: &[u8]) -> Result<([u8; N], &[u8]), ParseError> {
-    let short = ParseError::Short { cid, expected: N, got: octets.len() };
-    octets.split_first_chunk::<N>().map(|(head, rest)| (*head, rest)).ok_or(short)
 }
 
 impl Uplink {
@@ -252,6 +191,20 @@ impl Downlink {
 #[must_use]
 pub const fn correction(device_time: u32, time: u32) -> i32 {
     time.wrapping_sub(device_time).cast_signed()
+}
+
+/// As [`correction`], but never around the turn of the 32 bits: version 2 sends the largest or smallest number that
+/// goes, and the device asks again (TS003-2.0.0 §3.2).
+#[must_use]
+pub const fn correction_saturating(device_time: u32, time: u32) -> i32 {
+    let difference = (time as i64).saturating_sub(device_time as i64);
+    if difference > i32::MAX as i64 {
+        i32::MAX
+    } else if difference < i32::MIN as i64 {
+        i32::MIN
+    } else {
+        difference as i32
+    }
 }
 
 #[cfg(test)]
