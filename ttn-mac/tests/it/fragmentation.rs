@@ -11,7 +11,7 @@ use ttn_mac::package::{
     },
 };
 
-const KEY: Aes128Key = Aes128Key::new([7; 16]);
+static KEY: Aes128Key = Aes128Key::new([7; 16]);
 const GROUP: Source = Source::Multicast(1);
 
 fn block(octets: usize) -> Vec<u8> {
@@ -66,7 +66,7 @@ fn recipient(version: Version) -> Recipient<'static> {
 }
 
 fn device(version: Version) -> Device {
-    Device::new((version == Version::V2).then_some(KEY), Limits::default())
+    Device::new((version == Version::V2).then(|| KEY.clone()), Limits::default())
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_block_with_another_integrity_code_is_not_used() {
 #[test]
 fn a_session_is_refused_with_all_reasons() {
     let limits = Limits { octets_max: 100, rows_max: 1 };
-    let mut device = Device::new(Some(KEY), limits)
+    let mut device = Device::new(Some(KEY.clone()), limits)
         .with_sessions_max(1)
         .with_descriptors(vec![[9; 4]])
         .with_session_counters([None, None, Some(1), None]);
