@@ -174,7 +174,7 @@ impl Pair {
     /// Uplinks without losses until the network wants nothing more; how many it took.
     pub(super) fn settle(&mut self, most: usize) -> Result<usize, String> {
         self.steady = true;
-        for exchanges in 0..most {
+        for exchanges in 0..=most {
             if !self.exchange(0)? {
                 self.steady = false;
                 return Ok(exchanges);
