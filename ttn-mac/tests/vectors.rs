@@ -33,6 +33,8 @@ mod regions;
 mod second_source;
 #[path = "vectors/support.rs"]
 mod support;
+#[path = "vectors/time_on_air.rs"]
+mod time_on_air;
 #[path = "vectors/versions.rs"]
 mod versions;
 
@@ -51,6 +53,7 @@ const TOPICS: &[(&str, &[&[Kind]])] = &[
     ("region_cases", &[region_cases::KINDS]),
     ("regions", &[regions::KINDS]),
     ("regions_chirpstack", &[second_source::KINDS]),
+    ("time_on_air", &[time_on_air::KINDS]),
 ];
 
 fn main() -> ExitCode {

@@ -125,7 +125,8 @@ impl FromStr for CodingRate {
             "4/8" => Self::R4_8,
             "4/5LI" => Self::R4_5Li,
             "4/6LI" => Self::R4_6Li,
-            "4/8LI" => Self::R4_8Li,
+            // Radios number it 7, so that it has two names.
+            "4/7LI" | "4/8LI" => Self::R4_8Li,
             _ => return Err(ParseDataRateError),
         })
     }

@@ -4,7 +4,7 @@ mod data_rate;
 mod toa;
 
 pub use data_rate::{CodingRate, DataRate, DataRateIndex, ParseDataRateError};
-pub use toa::{TimeOnAirError, time_on_air};
+pub use toa::{TimeOnAirError, time_on_air, time_on_air_with};
 
 use core::fmt;
 

@@ -84,7 +84,7 @@ impl RadioPlan {
         if plan.sub_bands.is_empty() {
             let own =
                 |sub: &SubBand| sub_band_rule(sub.min_frequency, sub.max_frequency, sub.duty_cycle);
-            return self.band.sub_bands.iter().map(own).collect();
+            return plan.sub_bands_of(self.band).iter().map(own).collect();
         }
         // A plan may name a sub-band without saying anything about its duty cycle.
         let own = |sub: &PlanSubBand| {
@@ -125,7 +125,7 @@ impl RadioPlan {
         }
         let dwell = plan.dwell_time_limit(true).is_some();
         let index = self.band.downlink_data_rate(&data_rate).ok_or_else(|| unknown.clone())?;
-        let payload = self.band.max_mac_payload(index, dwell).ok_or(unknown)?;
+        let payload = self.band.max_mac_payload_of_downlink(index, dwell).ok_or(unknown)?;
         let max = usize::from(payload) + PHY_OVERHEAD;
         if length > max { Err(Refusal::TooLong { length, max, data_rate }) } else { Ok(()) }
     }

@@ -3,7 +3,7 @@
 use ttn_core::radio::DataRate;
 
 use super::{
-    AdrAlgorithm, AdrDecision, AdrEvidence, AdrInput, AdrKeep, AdrParameters, AdrUplink,
+    AdrAlgorithm, AdrDecision, AdrEvidence, AdrInput, AdrKeep, AdrParameters, AdrReason, AdrUplink,
     DataRateSet, PowerRange,
     rules::{
         SAFETY_MARGIN, adapt_data_rate, adapt_nb_trans, adapt_tx_power, demodulation_floor,
@@ -34,10 +34,7 @@ fn decide(input: &AdrInput<'_>) -> Result<(AdrParameters, AdrEvidence), AdrKeep>
     let uplinks = || relevant(input);
     let count = uplinks().count();
     if let Some(parameters) = steered(input) {
-        return Ok((
-            parameters,
-            AdrEvidence { uplinks: 0, max_snr: 0.0, margin: 0.0, margin_left: 0.0, loss_rate: 0.0 },
-        ));
+        return Ok((parameters, AdrEvidence::without_uplinks(AdrReason::Steered)));
     }
     let max_snr = uplinks().map(|up| up.max_snr).reduce(f32::max).ok_or(AdrKeep::NoUplinks)?;
     let data_rates = data_rates(input).ok_or(AdrKeep::NoDataRate)?;
@@ -63,6 +60,7 @@ fn decide(input: &AdrInput<'_>) -> Result<(AdrParameters, AdrEvidence), AdrKeep>
         .min(limits.max_nb_trans.unwrap_or(u8::MAX))
         .max(limits.min_nb_trans.unwrap_or(1));
     let evidence = AdrEvidence {
+        reason: AdrReason::Margin,
         uplinks: u8::try_from(count).unwrap_or(u8::MAX),
         max_snr,
         margin,
@@ -75,7 +73,7 @@ fn decide(input: &AdrInput<'_>) -> Result<(AdrParameters, AdrEvidence), AdrKeep>
 }
 
 /// Of the last [`ADR_RING_LENGTH`] uplinks those since the last change, at the current data rate (NS-69).
-fn relevant<'a>(input: &'a AdrInput<'_>) -> impl Iterator<Item = &'a AdrUplink> {
+pub(super) fn relevant<'a>(input: &'a AdrInput<'_>) -> impl Iterator<Item = &'a AdrUplink> {
     let skip = input.uplinks.len().saturating_sub(ADR_RING_LENGTH);
     let since = input.last_change_f_cnt.unwrap_or(0);
     let data_rate = input.current.data_rate;
@@ -83,7 +81,7 @@ fn relevant<'a>(input: &'a AdrInput<'_>) -> impl Iterator<Item = &'a AdrUplink> 
 }
 
 /// NS-74: from a data rate of 500 kHz to the best one of 125 kHz, with full power.
-fn steered(input: &AdrInput<'_>) -> Option<AdrParameters> {
+pub(super) fn steered(input: &AdrInput<'_>) -> Option<AdrParameters> {
     let bandwidth = |index| match input.band.data_rate(index)?.rate {
         DataRate::Lora { bandwidth, .. } => Some(bandwidth),
         _ => None,
@@ -102,7 +100,7 @@ fn steered(input: &AdrInput<'_>) -> Option<AdrParameters> {
 const NARROW: u32 = 125_000;
 
 /// The data rates that may be asked for; `None` if there are none.
-fn data_rates(input: &AdrInput<'_>) -> Option<DataRateSet> {
+pub(super) fn data_rates(input: &AdrInput<'_>) -> Option<DataRateSet> {
     let highest = input.band.max_adr_data_rate;
     let max = input.limits.max_data_rate.map_or(highest, |max| max.min(highest));
     let within = DataRateSet::range(input.limits.min_data_rate.unwrap_or_default(), max);

@@ -1,11 +1,23 @@
 //! Adaptive data rate: which data rate, power and number of transmissions a device should use.
 //!
 //! A policy is a pure function of the device's history; [`DefaultAdr`] is the one that is used unless another is given
-//! to [`crate::engine::Engine::new`].
+//! to [`crate::engine::Engine::new`]. There are three:
+//!
+//! | policy | looks at | lowers the data rate |
+//! |---|---|---|
+//! | [`DefaultAdr`] | the best SNR of twenty uplinks, as The Things Stack | no |
+//! | [`ChirpStackAdr`] | the best SNR of twenty uplinks, in steps of 3 dB, as ChirpStack | no |
+//! | [`SteadyAdr`] | mean and spread of the SNR, and the losses | yes |
+//!
+//! What a policy would have done with recorded uplinks is told by [`replay`].
 #![expect(clippy::exhaustive_structs, reason = "built by other crates: policies and their tests")]
 
+pub mod chirpstack;
 mod default;
+mod reason;
+pub mod replay;
 mod rules;
+mod steady;
 
 use core::fmt;
 
@@ -16,11 +28,14 @@ use crate::{
     state::{AdrDynamic, Rejected},
 };
 
+pub use chirpstack::ChirpStackAdr;
 pub use default::{DEFAULT_MARGIN, DefaultAdr};
+pub use reason::AdrReason;
 pub use rules::{
     DataRateChoice, DataRateSet, PowerChoice, PowerRange, ack_exponent, adapt_data_rate,
     adapt_nb_trans, adapt_tx_power, demodulation_floor, loss_rate,
 };
+pub use steady::{HYSTERESIS, NEEDED_MIN, SteadyAdr};
 
 /// An ADR policy.
 ///
@@ -98,19 +113,31 @@ pub enum AdrKeep {
     NoTxPower,
     /// No uplink came since the last change.
     NoUplinks,
+    /// A history that is not full says that the power is too low; the next one may say the opposite.
+    TooFewUplinks,
 }
 
 /// The numbers behind a decision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdrEvidence {
+    /// The rule that decided.
+    pub reason: AdrReason,
     /// How many uplinks counted.
     pub uplinks: u8,
     /// The best SNR among them, in dB.
     pub max_snr: f32,
-    /// How far that is above the floor of the current data rate and the required margin, in dB.
+    /// How far that, or with [`SteadyAdr`] the mean SNR, is above the floor of the current data rate and what is required
+    /// on top of it, in dB.
     pub margin: f32,
     /// What is left of it after the decision, in dB.
     pub margin_left: f32,
     /// Lost over expected among them.
     pub loss_rate: f32,
+}
+
+impl AdrEvidence {
+    /// The evidence of a decision that no uplink has a part in.
+    const fn without_uplinks(reason: AdrReason) -> Self {
+        Self { reason, uplinks: 0, max_snr: 0.0, margin: 0.0, margin_left: 0.0, loss_rate: 0.0 }
+    }
 }

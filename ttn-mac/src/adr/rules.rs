@@ -57,7 +57,7 @@ pub fn adapt_nb_trans(current: u8, uplinks: usize, loss_rate: f32) -> u8 {
 }
 
 /// The uplinks that it takes to judge how many are lost.
-const NB_TRANS_UPLINKS_MIN: usize = 10;
+pub(super) const NB_TRANS_UPLINKS_MIN: usize = 10;
 /// More repetitions are not asked for.
 const NB_TRANS_MAX: u8 = 3;
 
@@ -180,7 +180,7 @@ impl PowerRange {
         Some(Self { min, max, rejected })
     }
 
-    fn contains(self, index: u8) -> bool {
+    pub(super) fn contains(self, index: u8) -> bool {
         (self.min..=self.max).contains(&index) && !is_set(self.rejected, index)
     }
 }
@@ -225,7 +225,7 @@ pub fn adapt_tx_power(
 pub(super) const SAFETY_MARGIN: f32 = 2.5;
 
 /// Decibels relative to the maximum EIRP; an index behind the table counts as its end.
-fn offset(band: &Band, index: u8) -> f32 {
+pub(super) fn offset(band: &Band, index: u8) -> f32 {
     let offsets = band.tx_offsets;
     offsets.get(usize::from(index)).or_else(|| offsets.last()).copied().map_or(0.0, f32::from)
 }

@@ -41,6 +41,7 @@ pub(super) const fn dynamic(
         downlink_channels: channels,
         sub_bands,
         data_rates: LORA_AND_FSK,
+        downlink_data_rates: None,
         strict_coding_rate: false,
         frequency_step: FrequencyStep::Hz100,
         implements_cf_list: true,

@@ -4,7 +4,7 @@ use core::fmt;
 
 use ttn_core::radio::{DataRate, DataRateIndex, Frequency};
 
-use super::{Band, BandDataRate, CfListType, NO_DATA_RATE, SubBand};
+use super::{Band, BandDataRate, CfListType, DataRates, NO_DATA_RATE, SubBand};
 
 impl Band {
     /// Whether the channels are fixed by the band, so that a device only enables and disables them.
@@ -13,26 +13,45 @@ impl Band {
         matches!(self.cf_list_type, CfListType::ChannelMasks)
     }
 
-    /// The data rate of an index.
+    /// The data rate of an index, for uplinks.
     #[must_use]
     pub fn data_rate(&self, index: DataRateIndex) -> Option<&BandDataRate> {
         self.data_rates.get(index.as_usize()).and_then(Option::as_ref)
     }
 
+    /// The data rate of an index, for downlinks.
+    #[must_use]
+    pub fn rate_of_downlink(&self, index: DataRateIndex) -> Option<&BandDataRate> {
+        self.rates_of_downlinks().get(index.as_usize()).and_then(Option::as_ref)
+    }
+
+    /// Data rates by index, for downlinks.
+    #[must_use]
+    pub const fn rates_of_downlinks(&self) -> &DataRates {
+        match self.downlink_data_rates {
+            Some(own) => own,
+            None => &self.data_rates,
+        }
+    }
+
     /// The index of an uplink's data rate: the lowest, where a modulation has more than one.
     #[must_use]
     pub fn uplink_data_rate(&self, rate: &DataRate) -> Option<DataRateIndex> {
-        self.indexes_of(rate).next()
+        self.indexes_of(&self.data_rates, rate).next()
     }
 
     /// The index of a downlink's data rate: the highest, where a modulation has more than one.
     #[must_use]
     pub fn downlink_data_rate(&self, rate: &DataRate) -> Option<DataRateIndex> {
-        self.indexes_of(rate).last()
+        self.indexes_of(self.rates_of_downlinks(), rate).last()
     }
 
-    fn indexes_of<'a>(&'a self, rate: &'a DataRate) -> impl Iterator<Item = DataRateIndex> + 'a {
-        (0_u8..).zip(&self.data_rates).filter_map(move |(index, entry)| {
+    fn indexes_of<'a>(
+        &'a self,
+        rates: &'a DataRates,
+        rate: &'a DataRate,
+    ) -> impl Iterator<Item = DataRateIndex> + 'a {
+        (0_u8..).zip(rates).filter_map(move |(index, entry)| {
             let known = entry.as_ref()?.rate;
             let same =
                 if self.strict_coding_rate { known == *rate } else { same_channel(&known, rate) };
@@ -69,17 +88,32 @@ impl Band {
             .ok_or(Rx1DataRateError { uplink, offset })
     }
 
-    /// The largest MACPayload of a data rate.
+    /// The largest MACPayload of an uplink's data rate.
     #[must_use]
     pub fn max_mac_payload(&self, index: DataRateIndex, dwell_time: bool) -> Option<u8> {
-        let rate = self.data_rate(index)?;
-        Some(if dwell_time { rate.max_mac_payload_dwell } else { rate.max_mac_payload })
+        self.data_rate(index).map(|rate| rate.max_mac_payload_with(dwell_time))
+    }
+
+    /// The largest MACPayload of a downlink's data rate.
+    #[must_use]
+    pub fn max_mac_payload_of_downlink(
+        &self,
+        index: DataRateIndex,
+        dwell_time: bool,
+    ) -> Option<u8> {
+        self.rate_of_downlink(index).map(|rate| rate.max_mac_payload_with(dwell_time))
     }
 
     /// The highest TXPower index, that is the lowest power.
     #[must_use]
     pub fn max_tx_power_index(&self) -> u8 {
         u8::try_from(self.tx_offsets.len().saturating_sub(1)).unwrap_or(u8::MAX)
+    }
+}
+
+impl BandDataRate {
+    const fn max_mac_payload_with(&self, dwell_time: bool) -> u8 {
+        if dwell_time { self.max_mac_payload_dwell } else { self.max_mac_payload }
     }
 }
 

@@ -24,6 +24,7 @@ mod ism_2400;
 mod kr_920_923;
 mod lookup;
 mod ma_869_870;
+mod rp002_1_0_5;
 mod ru_864_870;
 mod us_902_928;
 
@@ -40,6 +41,7 @@ pub use ch_mask::{ChMaskScheme, ChannelMask, MaskPair};
 pub use eirp::{eirp_of_index, index_of_eirp};
 pub use id::{BandId, UnknownBandId};
 pub use lookup::Rx1DataRateError;
+pub use rp002_1_0_5::rp002_1_0_5;
 
 /// A region in one version of the Regional Parameters.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +61,9 @@ pub struct Band {
     /// Parts of the band with their limits; the first that contains a frequency holds.
     pub sub_bands: &'static [SubBand],
     /// Data rates by index.
-    pub data_rates: [Option<BandDataRate>; 16],
+    pub data_rates: DataRates,
+    /// Those of downlinks where they are others under the same indexes; else `None`.
+    pub downlink_data_rates: Option<&'static DataRates>,
     /// Whether the coding rate is part of a data rate when it is looked up.
     pub strict_coding_rate: bool,
     /// The unit of frequencies in MAC commands.
@@ -156,6 +160,9 @@ pub struct BandDataRate {
     /// The largest MACPayload behind a repeater, without dwell time limit.
     pub max_mac_payload_repeater: u8,
 }
+
+/// Data rates by index.
+pub type DataRates = [Option<BandDataRate>; 16];
 
 /// The form of a CFList.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

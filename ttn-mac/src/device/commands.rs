@@ -164,7 +164,7 @@ impl Device {
         let band = self.config.band;
         let rx1_data_rate_offset_ack =
             band.rx1_data_rate(self.parameters.sending_rate(band), offset, false).is_ok();
-        let rx2_data_rate_index_ack = band.data_rate(rate).is_some();
+        let rx2_data_rate_index_ack = band.rate_of_downlink(rate).is_some();
         let rx2_frequency_ack = can_tune(band, frequency);
         if rx1_data_rate_offset_ack && rx2_data_rate_index_ack && rx2_frequency_ack {
             self.parameters.rx1_dr_offset = offset;

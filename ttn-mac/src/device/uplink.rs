@@ -200,7 +200,7 @@ impl Device {
         let band = self.config.band;
         let channel = parameters.channels.channel(band, index).ok_or(DeviceError::NoChannel)?;
         let data_rate_index = parameters.sending_rate(band);
-        let rate = |index| band.data_rate(index).map(|entry| entry.rate);
+        let rate = |index| band.rate_of_downlink(index).map(|entry| entry.rate);
         let dwell = parameters.downlink_dwell_time;
         let mut windows = Vec::with_capacity(2);
         let rx1 = band.rx1_data_rate(data_rate_index, parameters.rx1_dr_offset, dwell);
@@ -215,7 +215,7 @@ impl Device {
         if let Some(last) = bytes.last_mut().filter(|_| self.misbehaviour.wrong_mic) {
             *last ^= 1;
         }
-        let data_rate = rate(data_rate_index).ok_or(DeviceError::NoChannel)?;
+        let data_rate = band.data_rate(data_rate_index).ok_or(DeviceError::NoChannel)?.rate;
         let frequency = channel.uplink_frequency;
         Ok(DeviceTx { bytes, channel: index, frequency, data_rate_index, data_rate, windows })
     }

@@ -134,8 +134,8 @@ impl Engine<'_> {
         opens_at: Timestamp,
     ) -> Option<SizedWindow> {
         let dwell_time = parameters.downlink_dwell_time.unwrap_or(false);
-        let max_mac_payload = self.band.max_mac_payload(data_rate_index, dwell_time)?;
-        let data_rate = self.band.data_rate(data_rate_index)?.rate;
+        let max_mac_payload = self.band.max_mac_payload_of_downlink(data_rate_index, dwell_time)?;
+        let data_rate = self.band.rate_of_downlink(data_rate_index)?.rate;
         Some(SizedWindow {
             window: RxWindow { frequency, data_rate, data_rate_index, opens_at },
             max_mac_payload,

@@ -30,7 +30,7 @@ use core::{fmt, time::Duration};
 
 use ttn_core::radio::{DataRateIndex, Frequency};
 
-use crate::band::{BandChannel, BandId};
+use crate::band::{Band, BandChannel, BandId, SubBand};
 
 pub use builtin::ALL;
 pub use set::Plans;
@@ -173,12 +173,42 @@ impl FrequencyPlan {
         limit.duration.filter(|_| holds == Some(true))
     }
 
+    /// The sub-bands of a band, stretched so that they cover the downlink channels of this plan and the frequencies that
+    /// the band itself names for beacons and ping slots.
+    ///
+    /// Some tables end a little too early: that of KR920-923 at 923.0 MHz, with ping slots at 923.1 MHz and channels up to
+    /// 923.3 MHz. What lies at most [`SUB_BAND_GAP_MAX`] below the first or above the last sub-band belongs to that one;
+    /// gaps between sub-bands stay gaps.
+    #[must_use]
+    pub fn sub_bands_of(&self, band: &Band) -> Vec<SubBand> {
+        let mut sub_bands = band.sub_bands.to_vec();
+        let channels = self.downlink_channels.iter().map(|channel| channel.frequency);
+        let own = band.beacon.frequencies.iter().chain(band.ping_slot_frequencies).copied();
+        let is_near = |edge: Frequency, frequency: Frequency| {
+            edge.hz().abs_diff(frequency.hz()) <= SUB_BAND_GAP_MAX.hz()
+        };
+        for frequency in channels.chain(own) {
+            let last = sub_bands.iter_mut().max_by_key(|sub| sub.max_frequency);
+            if let Some(sub) = last.filter(|sub| is_near(sub.max_frequency, frequency)) {
+                sub.max_frequency = sub.max_frequency.max(frequency);
+            }
+            let first = sub_bands.iter_mut().min_by_key(|sub| sub.min_frequency);
+            if let Some(sub) = first.filter(|sub| is_near(sub.min_frequency, frequency)) {
+                sub.min_frequency = sub.min_frequency.min(frequency);
+            }
+        }
+        sub_bands
+    }
+
     /// Whether a transmission of this length keeps the dwell time. The limit itself is allowed.
     #[must_use]
     pub fn respects_dwell_time(&self, downlink: bool, duration: Duration) -> bool {
         self.dwell_time_limit(downlink).is_none_or(|limit| duration <= limit)
     }
 }
+
+/// How far a channel may lie outside of the sub-bands of its band, see [`FrequencyPlan::sub_bands_of`].
+pub const SUB_BAND_GAP_MAX: Frequency = Frequency::from_hz(500_000);
 
 /// Finds a built-in plan. A server looks into its [`Plans`] instead.
 ///
@@ -228,6 +258,33 @@ mod tests {
             let base = plan.base_id.as_deref().map(|id| get(id).unwrap().band_id);
             assert_eq!(base.unwrap_or(plan.band_id), plan.band_id, "{}", plan.id);
         }
+    }
+
+    #[test]
+    fn a_sub_band_covers_channels_just_outside_of_it() {
+        let plan = get("KR_920_923_TTN").unwrap();
+        let band = crate::band::latest(plan.band_id).unwrap();
+        let [only] = plan.sub_bands_of(band)[..] else { panic!("one sub-band") };
+        assert_eq!(band.sub_bands[0].max_frequency.hz(), 923_000_000);
+        assert_eq!((only.min_frequency.hz(), only.max_frequency.hz()), (920_000_000, 923_300_000));
+    }
+
+    // GS-68
+    #[test]
+    fn every_downlink_channel_of_every_plan_is_in_a_sub_band() {
+        let mut outside = Vec::new();
+        for plan in ALL.iter().filter(|plan| plan.sub_bands.is_empty()) {
+            let sub_bands = plan.sub_bands_of(crate::band::latest(plan.band_id).unwrap());
+            for channel in plan.downlink_channels.iter() {
+                let within = |sub: &SubBand| {
+                    (sub.min_frequency..=sub.max_frequency).contains(&channel.frequency)
+                };
+                if !sub_bands.iter().any(within) {
+                    outside.push((&plan.id, channel.frequency));
+                }
+            }
+        }
+        assert!(outside.is_empty(), "{outside:?}");
     }
 
     #[test]

@@ -9,6 +9,8 @@
     reason = "a test may panic"
 )]
 
+mod adr_fading;
+mod adr_replay;
 mod allocation;
 mod app_package;
 mod chance;

@@ -6,6 +6,7 @@ use ttn_mac::{
     adr::{
         AdrAlgorithm as _, AdrDecision, AdrInput, AdrParameters, AdrUplink, DataRateSet,
         DefaultAdr, PowerRange, adapt_data_rate, adapt_nb_trans, adapt_tx_power,
+        chirpstack::{self, ChirpStackRequest},
         demodulation_floor, loss_rate,
     },
     band::Band,
@@ -14,14 +15,14 @@ use ttn_mac::{
 
 use crate::{
     regions::band_of,
-    support::{Case, Fields, Kind, checked, later},
+    support::{Case, Fields, Kind, checked},
 };
 
 pub(crate) const KINDS: &[Kind] = &[
-    later("chirpstack_adr"),
-    later("chirpstack_ideal_step"),
-    later("chirpstack_nb_trans"),
-    later("chirpstack_packet_loss"),
+    checked("chirpstack_adr", chirpstack_adr),
+    checked("chirpstack_ideal_step", chirpstack_ideal_step),
+    checked("chirpstack_nb_trans", chirpstack_nb_trans),
+    checked("chirpstack_packet_loss", chirpstack_packet_loss),
     checked("demodulation_floor", floor),
     checked("demodulation_floor_step", floor_step),
     checked("tts_adr", tts_adr),
@@ -186,6 +187,74 @@ fn data_rate_step(band: &Band, input: Fields<'_>, expected: Fields<'_>) {
     assert_eq!(choice.data_rate, data_rate(expected.number("data_rate_index")));
     assert_eq!(choice.tx_power_index, expected.int::<u8>("tx_power_index"));
     assert_eq!(choice.margin, decimal(expected, "margin_db"));
+}
+
+fn chirpstack_adr(case: &Case) {
+    let (input, expected) = (case.input(), case.expected());
+    let current = chirpstack_parameters(input);
+    // The caller asks no policy if the device does not want one.
+    if !input.flag("adr") {
+        assert_eq!(chirpstack_parameters(expected), current);
+        return;
+    }
+    let history = input.value("uplink_history").as_array().unwrap();
+    let f_cnts = history.iter().map(|uplink| u32::try_from(uplink[0].as_u64().unwrap()).unwrap());
+    let at_power = |power: u64| history.iter().filter(move |up| up[2].as_u64() == Some(power));
+    let highest = input.number("max_dr").min(input.number("max_lora_125khz_dr"));
+    let request = ChirpStackRequest {
+        current,
+        required_snr: decimal(input, "required_snr_for_dr"),
+        margin: decimal(input, "installation_margin"),
+        max_data_rate: data_rate(highest),
+        max_tx_power_index: input.int("max_tx_power_index"),
+        max_snr: history
+            .iter()
+            .map(|uplink| uplink[1].as_f64().unwrap() as f32)
+            .reduce(f32::max)
+            .unwrap(),
+        uplinks: history.len(),
+        uplinks_at_power: at_power(current.tx_power_index.into()).count(),
+        packet_loss_percent: chirpstack::packet_loss_percent(f_cnts),
+    };
+    let decided = request.decide().map_or(current, |(parameters, _)| parameters);
+    assert_eq!(decided, chirpstack_parameters(expected));
+}
+
+fn chirpstack_ideal_step(case: &Case) {
+    let (input, expected) = (case.input(), case.expected());
+    let start = AdrParameters {
+        data_rate: data_rate(input.number("dr")),
+        tx_power_index: input.int("tx_power_index"),
+        nb_trans: 1,
+    };
+    let reached = chirpstack::ideal_step(
+        input.int("n_step"),
+        start,
+        input.int("max_tx_power_index"),
+        data_rate(input.number("max_dr")),
+    );
+    assert_eq!(reached.data_rate, data_rate(expected.number("dr")));
+    assert_eq!(reached.tx_power_index, expected.int::<u8>("tx_power_index"));
+}
+
+fn chirpstack_nb_trans(case: &Case) {
+    let (input, expected) = (case.input(), case.expected());
+    let percent = decimal(input, "packet_loss_percent");
+    let nb_trans = chirpstack::nb_trans(input.int("current_nb_trans"), percent);
+    assert_eq!(nb_trans, expected.int::<u8>("nb_trans"));
+}
+
+fn chirpstack_packet_loss(case: &Case) {
+    let percent = chirpstack::packet_loss_percent(f_cnts(case.input()));
+    assert_eq!(percent, decimal(case.expected(), "packet_loss_percent"));
+}
+
+fn chirpstack_parameters(of: Fields<'_>) -> AdrParameters {
+    AdrParameters {
+        data_rate: data_rate(of.number("dr")),
+        tx_power_index: of.int("tx_power_index"),
+        nb_trans: of.int("nb_trans"),
+    }
 }
 
 fn limits(input: Fields<'_>) -> AdrDynamic {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use ttn_core::radio::DataRateIndex;
-use ttn_mac::band::{self, BandId, NO_DATA_RATE};
+use ttn_core::radio::{DataRate, DataRateIndex};
+use ttn_mac::band::{self, Band, BandId, NO_DATA_RATE};
 
 use crate::support::{Case, Kind, checked};
 
@@ -28,19 +28,50 @@ const DIFFERENCES: &[&str] = &[
 ];
 
 fn region(case: &Case) {
+    let id = band_id(case.input().text("common_name"));
+    compare(case, band::latest(id).unwrap(), "RP002-1.0.4", DIFFERENCES);
+    if let Some(band) = band::rp002_1_0_5(id) {
+        compare(case, band, "latest", &[]);
+        data_rates(case, band);
+    }
+}
+
+/// The data rates of RP002-1.0.5, index by index and in both directions.
+fn data_rates(case: &Case, band: &Band) {
+    for (name, ours) in [
+        ("uplink_data_rates", &band.data_rates),
+        ("downlink_data_rates", band.rates_of_downlinks()),
+    ] {
+        let Value::Object(theirs) = case.expected().value(name) else { continue };
+        for (index, rate) in theirs {
+            let Value::Object(lora) = &rate["lora"] else { continue };
+            let number = |name: &str| u32::try_from(lora[name].as_u64().unwrap()).unwrap();
+            let wanted = DataRate::lora(u8::try_from(number("sf")).unwrap(), number("bw"));
+            let entry = ours[index.parse::<usize>().unwrap()].unwrap();
+            assert_eq!(entry.rate, wanted, "{} {name} DR{index}", band.id);
+        }
+        let known = |index: usize| theirs.contains_key(&index.to_string());
+        let no_more = (0..16).filter(|index| ours[*index].is_some()).all(|index| {
+            // LR-FHSS has no downlinks, but one table serves both directions.
+            known(index) || matches!(ours[index].unwrap().rate, DataRate::LrFhss { .. })
+        });
+        assert!(no_more, "{} {name}", band.id);
+    }
+}
+
+fn compare(case: &Case, band: &Band, revision: &str, known: &[&str]) {
     let input = case.input();
     let name = input.text("common_name");
-    let band = band::latest(band_id(name)).unwrap();
     let (dwell, repeater) = (input.flag("dwell_time_400ms"), input.flag("repeater_compatible"));
     let expected = case.expected();
     let mut found = BTreeSet::new();
     let mut differs = |what: String| {
         found.insert(format!("{name} {what}"));
     };
-    let sizes = &expected.value("max_payload")["1.0.4"]["RP002-1.0.4"];
+    let sizes = &expected.value("max_payload")["1.0.4"][revision];
     let sizes =
         if sizes.is_null() { &expected.value("max_payload")["latest"]["latest"] } else { sizes };
-    for (index, entry) in (0_u8..).zip(&band.data_rates) {
+    for (index, entry) in (0_u8..).zip(band.rates_of_downlinks()) {
         let Some(rate) = entry else { continue };
         let ours = match (dwell, repeater) {
             (true, _) => rate.max_mac_payload_dwell,
@@ -74,7 +105,7 @@ fn region(case: &Case) {
             differs(format!("RX2 {:?}", band.default_rx2));
         }
     }
-    found.retain(|difference| !DIFFERENCES.iter().any(|known| difference.starts_with(known)));
+    found.retain(|difference| !known.iter().any(|known| difference.starts_with(known)));
     assert!(found.is_empty(), "{found:#?}");
 }
 
