@@ -11,6 +11,7 @@
 
 mod adr_fading;
 mod adr_replay;
+mod adr_rules;
 mod allocation;
 mod app_package;
 mod chance;

@@ -3,7 +3,7 @@
 use std::{env, fmt::Write as _, fs, path::Path};
 
 use ttn_mac::{
-    band::{self, Band, BandId, CfListType},
+    band::{self, Band, BandId, CfListType, DataRates},
     plan,
     version::PhyVersion,
 };
@@ -48,6 +48,21 @@ fn page() -> String {
         page.push_str(&row(band));
     }
     page.push_str(
+        "\n## RP002-1.0.5\n\n\
+         The API has no name for this version: devices use RP002-1.0.4 at most. `ttn_mac::band::rp002_1_0_5` has these tables for those \
+         who drive the engine themselves. Data rates where they differ from RP002-1.0.4:\n\n\
+         | region | uplinks | downlinks |\n|---|---|---|\n",
+    );
+    for (band, before) in
+        BandId::ALL.iter().filter_map(|id| Some((band::rp002_1_0_5(*id)?, band::latest(*id)?)))
+    {
+        let (uplinks, downlinks) = (
+            changes(&band.data_rates, &before.data_rates),
+            changes(band.rates_of_downlinks(), before.rates_of_downlinks()),
+        );
+        writeln!(page, "| {} | {uplinks} | {downlinks} |", band.id).unwrap();
+    }
+    page.push_str(
         "\n## Frequency plans\n\n| id | name | region | extends | for gateways |\n|---|---|---|---|---|\n",
     );
     for plan in &plan::ALL {
@@ -57,6 +72,18 @@ fn page() -> String {
         writeln!(page, "| {id} | {name} | {band} | {base} | {gateways} |").unwrap();
     }
     page
+}
+
+/// The data rates that are new or others, and those that are gone.
+fn changes(now: &DataRates, before: &DataRates) -> String {
+    let changed: Vec<String> = (0..16)
+        .filter(|index| now[*index] != before[*index])
+        .map(|index| match now[index] {
+            Some(entry) => format!("DR{index} {}", entry.rate),
+            None => format!("no DR{index}"),
+        })
+        .collect();
+    changed.join(", ")
 }
 
 fn row(band: &Band) -> String {
