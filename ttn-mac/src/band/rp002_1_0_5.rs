@@ -1,7 +1,11 @@
 //! RP002-1.0.5: LoRa at SF6 and SF5, in the regions that a source at hand has them for.
 #![cfg_attr(
     not(test),
-    expect(clippy::indexing_slicing, reason = "constants: the compiler would refuse them")
+    expect(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "constants: the compiler would refuse them"
+    )
 )]
 
 use super::{
