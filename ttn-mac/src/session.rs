@@ -3,7 +3,7 @@
 //! Everything here is bound to keys and a full frame counter. Which session a frame may belong to, and what a counter
 //! that repeats means, is the decision of callers.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use ttn_core::{
     frame::{DataForm, PhyPayload},
@@ -15,9 +15,13 @@ use ttn_core::{
 use crate::{
     command::Direction,
     crypto::{
-        mic::{UplinkBinding, downlink_mic_1_1, uplink_cmac_s, uplink_mic_1_0, uplink_mic_1_1},
+        Mic, ReadyKey,
+        mic::{
+            UplinkBinding, downlink_mic_1_1, uplink_cmac_s_with, uplink_mic_1_0,
+            uplink_mic_1_0_with, uplink_mic_1_1,
+        },
         mic_matches,
-        payload::{FOptsCounter, encrypt_f_opts, encrypt_frm_payload},
+        payload::{FOptsCounter, encrypt_f_opts, encrypt_frm_payload, encrypt_frm_payload_with},
     },
     frame::{BuildError, DataFrame},
 };
@@ -108,22 +112,84 @@ pub fn verify_uplink(
     phy: &PhyPayload,
     context: &UplinkContext,
 ) -> bool {
-    let Some(data) = phy.data().filter(|data| data.uplink) else { return false };
-    let (addr, f_cnt, message) = (data.dev_addr, context.f_cnt, phy.without_mic());
-    let received = phy.mic();
-    let cmac_f = uplink_mic_1_0(&keys.f_nwk_s_int_key, addr, f_cnt, message);
-    if !version.is_1_1() {
-        return mic_matches(&cmac_f, &received);
+    let Some(uplink) = ReceivedUplink::new(phy, context) else { return false };
+    let f_key = ReadyKey::new(&keys.f_nwk_s_int_key);
+    if version.is_1_1() {
+        uplink.matches_f(&f_key) && uplink.matches_s(&ReadyKey::new(&keys.s_nwk_s_int_key))
+    } else {
+        uplink.matches_1_0(&f_key)
     }
-    let [received_s @ .., f0, f1] = received;
-    let [expected_f @ .., _, _] = cmac_f;
-    if !mic_matches(&expected_f, &[f0, f1]) {
-        return false;
+}
+
+/// The keys that verify uplinks of a session, with their round keys: for those who expect more than one frame of it.
+///
+/// Where memory counts more than a few dozen nanoseconds, [`verify_uplink`] does without; see [`ReadyKey`] for what a key takes.
+#[derive(Clone, Debug)]
+pub struct ReadyNetworkKeys {
+    f_nwk_s_int_key: ReadyKey,
+    /// LoRaWAN 1.1 only; boxed, because most sessions have none.
+    s_nwk_s_int_key: Option<Box<ReadyKey>>,
+}
+
+impl ReadyNetworkKeys {
+    /// Makes the keys of a session ready.
+    #[must_use]
+    pub fn new(keys: &NetworkKeys, version: MacVersion) -> Self {
+        Self {
+            f_nwk_s_int_key: ReadyKey::new(&keys.f_nwk_s_int_key),
+            s_nwk_s_int_key: version
+                .is_1_1()
+                .then(|| Box::new(ReadyKey::new(&keys.s_nwk_s_int_key))),
+        }
     }
-    let binding = context.binding(data.f_ctrl.ack);
-    let [expected_s @ .., _, _] =
-        uplink_cmac_s(&keys.s_nwk_s_int_key, addr, f_cnt, &binding, message);
-    mic_matches(&expected_s, &received_s)
+
+    /// As [`verify_uplink`].
+    #[must_use]
+    pub fn verify_uplink(&self, phy: &PhyPayload, context: &UplinkContext) -> bool {
+        let Some(uplink) = ReceivedUplink::new(phy, context) else { return false };
+        match &self.s_nwk_s_int_key {
+            Some(s_key) => uplink.matches_f(&self.f_nwk_s_int_key) && uplink.matches_s(s_key),
+            None => uplink.matches_1_0(&self.f_nwk_s_int_key),
+        }
+    }
+}
+
+/// What an integrity code of an uplink covers, and what was received.
+struct ReceivedUplink<'a> {
+    data: &'a DataForm,
+    context: &'a UplinkContext,
+    message: &'a [u8],
+    mic: Mic,
+}
+
+impl<'a> ReceivedUplink<'a> {
+    fn new(phy: &'a PhyPayload, context: &'a UplinkContext) -> Option<Self> {
+        let data = phy.data().filter(|data| data.uplink)?;
+        Some(Self { data, context, message: phy.without_mic(), mic: phy.mic() })
+    }
+
+    fn cmac_f(&self, f_key: &ReadyKey) -> Mic {
+        uplink_mic_1_0_with(f_key, self.data.dev_addr, self.context.f_cnt, self.message)
+    }
+
+    fn matches_1_0(&self, key: &ReadyKey) -> bool {
+        mic_matches(&self.cmac_f(key), &self.mic)
+    }
+
+    /// The half that LoRaWAN 1.1 makes with FNwkSIntKey.
+    fn matches_f(&self, f_key: &ReadyKey) -> bool {
+        let ([_, _, received @ ..], [computed @ .., _, _]) = (self.mic, self.cmac_f(f_key));
+        mic_matches(&computed, &received)
+    }
+
+    /// The half that LoRaWAN 1.1 makes with SNwkSIntKey.
+    fn matches_s(&self, s_key: &ReadyKey) -> bool {
+        let Self { data, context, message, .. } = *self;
+        let binding = context.binding(data.f_ctrl.ack);
+        let cmac_s = uplink_cmac_s_with(s_key, data.dev_addr, context.f_cnt, &binding, message);
+        let ([received @ .., _, _], [computed @ .., _, _]) = (self.mic, cmac_s);
+        mic_matches(&computed, &received)
+    }
 }
 
 /// Whether the integrity code of a downlink is right. Anything but a downlink data message is not verified.
@@ -178,6 +244,24 @@ pub fn open_frm_payload(key: &Aes128Key, phy: &PhyPayload, f_cnt: u32) -> Vec<u8
     let direction = Direction::of_uplink(data.uplink);
     encrypt_frm_payload(key, direction, data.dev_addr, f_cnt, &mut payload);
     payload
+}
+
+/// As [`open_frm_payload`], with a key that is ready and into octets of the caller. `None` if they are too few, or if it is
+/// no data message. Allocates nothing.
+#[must_use]
+pub fn open_frm_payload_into<'b>(
+    key: &ReadyKey,
+    phy: &PhyPayload,
+    f_cnt: u32,
+    buffer: &'b mut [u8],
+) -> Option<&'b [u8]> {
+    let data = phy.data()?;
+    let encrypted = phy.slice(&data.frm_payload);
+    let payload = buffer.get_mut(..encrypted.len())?;
+    payload.copy_from_slice(encrypted);
+    let direction = Direction::of_uplink(data.uplink);
+    encrypt_frm_payload_with(key, direction, data.dev_addr, f_cnt, payload);
+    Some(payload)
 }
 
 /// Where the MAC commands of a data message stand.

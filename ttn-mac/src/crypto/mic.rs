@@ -4,7 +4,7 @@
 
 use ttn_core::{addr::DevAddr, key::Aes128Key, radio::DataRateIndex};
 
-use super::{Mic, cmac_mic};
+use super::{Mic, ReadyKey};
 use crate::command::Direction;
 
 /// What an uplink of LoRaWAN 1.1 is bound to beyond its octets.
@@ -22,8 +22,14 @@ pub struct UplinkBinding {
 /// The integrity code of an uplink of LoRaWAN 1.0, and the one that LoRaWAN 1.1 calls `cmacF` (key: FNwkSIntKey).
 #[must_use]
 pub fn uplink_mic_1_0(key: &Aes128Key, dev_addr: DevAddr, f_cnt: u32, message: &[u8]) -> Mic {
+    uplink_mic_1_0_with(&ReadyKey::new(key), dev_addr, f_cnt, message)
+}
+
+/// As [`uplink_mic_1_0`], with a key that is ready.
+#[must_use]
+pub fn uplink_mic_1_0_with(key: &ReadyKey, dev_addr: DevAddr, f_cnt: u32, message: &[u8]) -> Mic {
     let b0 = block([0; 4], Direction::Uplink, dev_addr, f_cnt, message);
-    cmac_mic(key, &[&b0, message])
+    mic(key, b0, message)
 }
 
 /// The code that LoRaWAN 1.1 calls `cmacS` (key: SNwkSIntKey).
@@ -35,10 +41,22 @@ pub fn uplink_cmac_s(
     binding: &UplinkBinding,
     message: &[u8],
 ) -> Mic {
+    uplink_cmac_s_with(&ReadyKey::new(key), dev_addr, f_cnt, binding, message)
+}
+
+/// As [`uplink_cmac_s`], with a key that is ready.
+#[must_use]
+pub fn uplink_cmac_s_with(
+    key: &ReadyKey,
+    dev_addr: DevAddr,
+    f_cnt: u32,
+    binding: &UplinkBinding,
+    message: &[u8],
+) -> Mic {
     let [conf_low, conf_high] = binding.conf_f_cnt.to_le_bytes();
     let bound_to = [conf_low, conf_high, binding.data_rate.get(), binding.channel];
     let b1 = block(bound_to, Direction::Uplink, dev_addr, f_cnt, message);
-    cmac_mic(key, &[&b1, message])
+    mic(key, b1, message)
 }
 
 /// The integrity code of an uplink of LoRaWAN 1.1: two octets of `cmacS`, then two of `cmacF`.
@@ -76,7 +94,12 @@ pub fn downlink_mic_1_1(
 ) -> Mic {
     let [conf_low, conf_high] = conf_f_cnt.to_le_bytes();
     let b0 = block([conf_low, conf_high, 0, 0], Direction::Downlink, dev_addr, f_cnt, message);
-    cmac_mic(s_nwk_s_int_key, &[&b0, message])
+    mic(&ReadyKey::new(s_nwk_s_int_key), b0, message)
+}
+
+fn mic(key: &ReadyKey, block: [u8; 16], message: &[u8]) -> Mic {
+    let [a, b, c, d, ..] = key.cmac(block, message);
+    [a, b, c, d]
 }
 
 /// The block in front of the message. Its last octet counts the octets of the message, of which there are at most 251.

@@ -8,6 +8,7 @@ pub mod join;
 pub mod mic;
 pub mod multicast;
 pub mod payload;
+mod ready;
 pub mod wrap;
 
 use core::fmt;
@@ -22,6 +23,8 @@ use cmac::{
 };
 use subtle::ConstantTimeEq as _;
 use ttn_core::key::Aes128Key;
+
+pub use ready::ReadyKey;
 
 /// A message integrity code in on-air order.
 pub type Mic = [u8; 4];

@@ -1,9 +1,8 @@
 //! Encryption of FRMPayload and FOpts. Encrypting twice gives the plaintext again.
 
-use aes::cipher::BlockCipherEncrypt as _;
 use ttn_core::{addr::DevAddr, key::Aes128Key};
 
-use super::encryptor;
+use super::ReadyKey;
 use crate::command::Direction;
 
 /// The counter that FOpts of LoRaWAN 1.1 are encrypted with: a constant of the block, by the erratum on FCntDwn.
@@ -45,14 +44,18 @@ pub fn encrypt_frm_payload(
     f_cnt: u32,
     payload: &mut [u8],
 ) {
-    let cipher = encryptor(key);
-    for (number, chunk) in (1_u8..=u8::MAX).zip(payload.chunks_mut(16)) {
-        let mut stream = a_block(0, direction, dev_addr, f_cnt, number).into();
-        cipher.encrypt_block(&mut stream);
-        for (octet, mask) in chunk.iter_mut().zip(stream) {
-            *octet ^= mask;
-        }
-    }
+    encrypt_frm_payload_with(&ReadyKey::new(key), direction, dev_addr, f_cnt, payload);
+}
+
+/// As [`encrypt_frm_payload`], with a key that is ready.
+pub fn encrypt_frm_payload_with(
+    key: &ReadyKey,
+    direction: Direction,
+    dev_addr: DevAddr,
+    f_cnt: u32,
+    payload: &mut [u8],
+) {
+    key.add_stream(a_block(0, direction, dev_addr, f_cnt), payload);
 }
 
 /// Encrypts or decrypts FOpts of LoRaWAN 1.1 in place. `f_cnt` is the full 32-bit counter.
@@ -64,21 +67,14 @@ pub fn encrypt_f_opts(
     f_cnt: u32,
     f_opts: &mut [u8],
 ) {
-    let mut stream = a_block(counter.constant(), direction, dev_addr, f_cnt, 1).into();
-    encryptor(nwk_s_enc_key).encrypt_block(&mut stream);
-    for (octet, mask) in f_opts.iter_mut().zip(stream) {
-        *octet ^= mask;
-    }
+    let first = a_block(counter.constant(), direction, dev_addr, f_cnt);
+    let (f_opts, _) = f_opts.split_at_mut(f_opts.len().min(16));
+    ReadyKey::new(nwk_s_enc_key).add_stream(first, f_opts);
 }
 
-fn a_block(
-    constant: u8,
-    direction: Direction,
-    dev_addr: DevAddr,
-    f_cnt: u32,
-    number: u8,
-) -> [u8; 16] {
+/// The first block of a stream, but for its number.
+fn a_block(constant: u8, direction: Direction, dev_addr: DevAddr, f_cnt: u32) -> [u8; 16] {
     let [e, f, g, h] = dev_addr.to_le_bytes();
     let [i, j, k, l] = f_cnt.to_le_bytes();
-    [0x01, 0, 0, 0, constant, direction.bit(), e, f, g, h, i, j, k, l, 0, number]
+    [0x01, 0, 0, 0, constant, direction.bit(), e, f, g, h, i, j, k, l, 0, 0]
 }

@@ -105,7 +105,7 @@ impl Device {
         let frequency = Some(frequency)
             .filter(|frequency| !frequency.is_zero())
             .or_else(|| class_b::ping_slot_frequency(band, opens_at, dev_addr))?;
-        let data_rate = band.data_rate(data_rate)?.rate;
+        let data_rate = band.rate_of_downlink(data_rate)?.rate;
         Some(PingSlot { dev_addr, opens_at, frequency, data_rate })
     }
 
@@ -137,7 +137,7 @@ impl Device {
         own.into_iter()
             .chain(groups)
             .filter_map(|(dev_addr, frequency, index)| {
-                let data_rate = self.config.band.data_rate(index)?.rate;
+                let data_rate = self.config.band.rate_of_downlink(index)?.rate;
                 Some(ContinuousWindow { dev_addr, frequency, data_rate })
             })
             .collect()

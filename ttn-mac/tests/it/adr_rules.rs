@@ -124,18 +124,11 @@ fn losses_are_paid_with_repetitions() {
         (9, 1, 3),
         (20, 1, 3),
     ] {
-        for policy in [&DefaultAdr as &dyn AdrAlgorithm] {
-            let limits = AdrDynamic::default();
-            let decided = decide(
-                policy,
-                at(5, 0, from),
-                7.5,
-                with_losses(lost),
-                limits,
-                &Rejected::default(),
-            );
-            assert_eq!(decided.unwrap().0.nb_trans, to, "{lost} lost, NbTrans {from}");
-        }
+        let limits = AdrDynamic::default();
+        let f_cnts = with_losses(lost);
+        let decided =
+            decide(&DefaultAdr, at(5, 0, from), 7.5, f_cnts, limits, &Rejected::default());
+        assert_eq!(decided.unwrap().0.nb_trans, to, "{lost} lost, NbTrans {from}");
     }
     let limits =
         AdrDynamic { min_nb_trans: Some(2), max_nb_trans: Some(2), ..AdrDynamic::default() };

@@ -4,8 +4,9 @@ use allocation_counter::measure;
 use ttn_core::{key::Aes128Key, radio::DataRateIndex, version::MacVersion};
 use ttn_mac::{
     command::{Command, Direction},
+    crypto::ReadyKey,
     frame::{self, FrequencyStep},
-    session::{NetworkKeys, UplinkContext, verify_uplink},
+    session::{NetworkKeys, ReadyNetworkKeys, UplinkContext, open_frm_payload_into, verify_uplink},
 };
 
 const UPLINK: [u8; 18] = [
@@ -28,6 +29,30 @@ fn verifying_an_uplink_allocates_nothing() {
         }
     });
     assert_eq!(verified, 5, "the first keys, in all versions but 1.1");
+    assert_eq!(allocations.count_total, 0);
+}
+
+#[test]
+fn an_uplink_of_shared_octets_is_parsed_verified_and_decrypted_without_allocation() {
+    let octets: std::sync::Arc<[u8]> = UPLINK.into();
+    let context =
+        UplinkContext { f_cnt: 1, conf_f_cnt: 0, data_rate: DataRateIndex::ZERO, channel: 0 };
+    let (network, app_s_key) =
+        (NetworkKeys::v1_0(Aes128Key::new([2; 16])), Aes128Key::new([1; 16]));
+    let ready = ReadyNetworkKeys::new(&network, MacVersion::V1_0_3);
+    let ready_app_s_key = ReadyKey::new(&app_s_key);
+    let mut buffer = [0; 242];
+    let allocations = measure(|| {
+        let phy = frame::parse(octets.clone()).unwrap();
+        assert!(verify_uplink(&network, MacVersion::V1_0_3, &phy, &context));
+        let key = ReadyKey::new(&app_s_key);
+        assert_eq!(open_frm_payload_into(&key, &phy, 1, &mut buffer), Some(b"hello".as_slice()));
+
+        assert!(ready.verify_uplink(&phy, &context));
+        let payload = open_frm_payload_into(&ready_app_s_key, &phy, 1, &mut buffer);
+        assert_eq!(payload, Some(b"hello".as_slice()));
+        assert_eq!(open_frm_payload_into(&key, &phy, 1, &mut [0; 4]), None);
+    });
     assert_eq!(allocations.count_total, 0);
 }
 

@@ -5,8 +5,8 @@ use ttn_core::{frame::FCtrl, key::Aes128Key, radio::DataRateIndex, version::MacV
 use ttn_mac::{
     frame::{DataFrame, parse},
     session::{
-        DownlinkContext, NetworkKeys, UplinkContext, full_f_cnt, open_f_opts, open_frm_payload,
-        seal_downlink, seal_uplink, verify_downlink, verify_uplink,
+        DownlinkContext, NetworkKeys, ReadyNetworkKeys, UplinkContext, full_f_cnt, open_f_opts,
+        open_frm_payload, seal_downlink, seal_uplink, verify_downlink, verify_uplink,
     },
 };
 
@@ -55,6 +55,7 @@ proptest! {
         let mut sealed = seal_uplink(&keys, version, frame.clone(), &context).unwrap();
         let phy = parse(sealed.clone()).unwrap();
         prop_assert!(verify_uplink(&keys, version, &phy, &context));
+        prop_assert!(ReadyNetworkKeys::new(&keys, version).verify_uplink(&phy, &context));
         prop_assert_eq!(open_f_opts(&keys, version, &phy, f_cnt), frame.f_opts);
         if frame.f_port == Some(0) {
             let opened = open_frm_payload(&keys.nwk_s_enc_key, &phy, f_cnt);
