@@ -131,7 +131,8 @@ impl Device {
             Command::PingSlotInfoAns => self.ping_slots_known(),
             Command::PingSlotChannelReq { frequency, data_rate_index } => {
                 let frequency_ack = self.can_hear(frequency);
-                let data_rate_index_ack = self.config.band.rate_of_downlink(data_rate_index).is_some();
+                let data_rate_index_ack =
+                    self.config.band.rate_of_downlink(data_rate_index).is_some();
                 if frequency_ack && data_rate_index_ack {
                     self.parameters.ping_slot = Some((frequency, data_rate_index));
                 }
