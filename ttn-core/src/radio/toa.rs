@@ -184,7 +184,7 @@ mod tests {
         };
         let at = |hz, crc| time_on_air_with(10, Frequency::from_hz(hz), &rate, crc);
         assert_eq!(at(2_422_000_000, false), Ok(Duration::from_nanos(6_029_556)));
-        assert!(at(2_422_000_000, true) > at(2_422_000_000, false));
+        assert!(at(2_422_000_000, true).unwrap() > at(2_422_000_000, false).unwrap());
         assert_eq!(at(1_500_000_000, true), Err(TimeOnAirError::Frequency));
     }
 }
