@@ -1,5 +1,5 @@
-//! Devices as the API has them. Settings of class B and C are kept and given back, but not acted on yet; those of relays
-//! are neither kept nor given back.
+//! Devices as the API has them. The waiting times of class B and C are kept and given back, but not acted on yet; settings
+//! of relays are neither kept nor given back.
 
 pub(crate) mod state;
 
@@ -137,7 +137,7 @@ pub fn from_api(
     device.multicast = message.multicast;
     if let Some(settings) = &message.mac_settings {
         device.settings = settings_from_api(settings)?;
-        device.class_settings = class_settings_from_api(settings)?;
+        device.class_settings = class_settings_from_api(settings);
     }
     device.state = existing.and_then(|view| view.device.state.clone());
     Ok(device)
@@ -336,55 +336,22 @@ fn class_b_from_api(of: &v3::MacSettings) -> Result<MacSettings, FromApiError> {
     })
 }
 
-/// Lays the settings of class B and C over the others.
+/// Lays the waiting times of class B and C over the other settings.
 fn with_class_settings(message: v3::MacSettings, of: &ClassSettings) -> v3::MacSettings {
-    let data_rate = |value: Option<DataRateIndex>| {
-        value.map(|dr| v3::DataRateIndexValue { value: dr.get().into() })
-    };
-    let frequency =
-        |value: Option<Frequency>| value.map(|f| v3::ZeroableFrequencyValue { value: f.hz() });
     v3::MacSettings {
         class_b_timeout: of.class_b_timeout.map(duration),
         class_c_timeout: of.class_c_timeout.map(duration),
         class_b_c_downlink_interval: of.class_b_c_downlink_interval.map(duration),
-        ping_slot_periodicity: of
-            .ping_slot_periodicity
-            .map(|value| v3::PingSlotPeriodValue { value: value.into() }),
-        ping_slot_data_rate_index: data_rate(of.ping_slot_data_rate),
-        ping_slot_frequency: frequency(of.ping_slot_frequency),
-        beacon_frequency: frequency(of.beacon_frequency),
-        desired_ping_slot_data_rate_index: data_rate(of.desired_ping_slot_data_rate),
-        desired_ping_slot_frequency: frequency(of.desired_ping_slot_frequency),
-        desired_beacon_frequency: frequency(of.desired_beacon_frequency),
         ..message
     }
 }
 
-fn class_settings_from_api(of: &v3::MacSettings) -> Result<ClassSettings, FromApiError> {
-    let frequency = |value: &Option<v3::ZeroableFrequencyValue>| {
-        value.as_ref().map(|value| Frequency::from_hz(value.value))
-    };
-    Ok(ClassSettings {
+fn class_settings_from_api(of: &v3::MacSettings) -> ClassSettings {
+    ClassSettings {
         class_b_timeout: of.class_b_timeout.as_ref().map(to_duration),
         class_c_timeout: of.class_c_timeout.as_ref().map(to_duration),
         class_b_c_downlink_interval: of.class_b_c_downlink_interval.as_ref().map(to_duration),
-        ping_slot_periodicity: small(
-            "ping_slot_periodicity",
-            of.ping_slot_periodicity.as_ref().map(|v| v.value),
-        )?,
-        ping_slot_data_rate: index(
-            "ping_slot_data_rate_index",
-            of.ping_slot_data_rate_index.as_ref(),
-        )?,
-        ping_slot_frequency: frequency(&of.ping_slot_frequency),
-        beacon_frequency: frequency(&of.beacon_frequency),
-        desired_ping_slot_data_rate: index(
-            "desired_ping_slot_data_rate_index",
-            of.desired_ping_slot_data_rate_index.as_ref(),
-        )?,
-        desired_ping_slot_frequency: frequency(&of.desired_ping_slot_frequency),
-        desired_beacon_frequency: frequency(&of.desired_beacon_frequency),
-    })
+    }
 }
 
 /// What the names of the API's EIRP values mean.
@@ -497,20 +464,23 @@ mod tests {
     #[test]
     fn class_b_and_c_settings_come_back_as_they_went() {
         let seconds = std::time::Duration::from_secs;
-        let settings = ClassSettings {
+        let waits = ClassSettings {
             class_b_timeout: Some(seconds(600)),
             class_c_timeout: Some(seconds(300)),
             class_b_c_downlink_interval: Some(seconds(2)),
+        };
+        let settings = MacSettings {
             ping_slot_periodicity: Some(4),
             ping_slot_data_rate: DataRateIndex::new(3),
             ping_slot_frequency: Some(Frequency::from_hz(0)),
             beacon_frequency: Some(Frequency::from_hz(869_525_000)),
             desired_ping_slot_data_rate: DataRateIndex::new(2),
             desired_ping_slot_frequency: Some(Frequency::from_hz(868_300_000)),
-            desired_beacon_frequency: None,
+            ..MacSettings::default()
         };
-        let message = with_class_settings(v3::MacSettings::default(), &settings);
-        assert_eq!(class_settings_from_api(&message).unwrap(), settings);
+        let message = with_class_settings(settings_to_api(&settings), &waits);
+        assert_eq!(settings_from_api(&message).unwrap(), settings);
+        assert_eq!(class_settings_from_api(&message), waits);
     }
 
     // NS-98

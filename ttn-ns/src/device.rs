@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use ttn_core::{
     id::{DeviceIds, DeviceKey, FrequencyPlanId},
-    radio::{DataRateIndex, Frequency},
     store::PartitionId,
     time::Timestamp,
     version::{MacVersion, PhyVersion},
 };
-use ttn_mac::state::{MacSettings, SlowState};
+use ttn_mac::{
+    engine::Classes,
+    state::{MacSettings, SlowState},
+};
 
 /// The registration of a device: what its owner set, and the part of the MAC state that changes rarely.
 ///
@@ -39,13 +41,13 @@ pub struct Device {
     pub multicast: bool,
     /// Its MAC settings.
     pub settings: MacSettings,
-    /// Its settings of class B and C.
+    /// How long the network waits in class B and C.
     pub class_settings: ClassSettings,
     /// The MAC state; `None` until it has a session or has tried to join.
     pub state: Option<SlowState>,
 }
 
-/// Settings of class B and C. They are kept; nothing acts on them yet.
+/// How long the network waits in class B and C. These are kept; nothing acts on them yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "built by other crates")]
 pub struct ClassSettings {
@@ -55,20 +57,6 @@ pub struct ClassSettings {
     pub class_c_timeout: Option<Duration>,
     /// The least time between two downlinks that the network begins.
     pub class_b_c_downlink_interval: Option<Duration>,
-    /// Ping slots come every 2^n seconds.
-    pub ping_slot_periodicity: Option<u8>,
-    /// The data rate of ping slots that the device has from the factory.
-    pub ping_slot_data_rate: Option<DataRateIndex>,
-    /// The frequency of ping slots that the device has from the factory; 0 for those of the band.
-    pub ping_slot_frequency: Option<Frequency>,
-    /// The frequency of beacons that the device has from the factory; 0 for those of the band.
-    pub beacon_frequency: Option<Frequency>,
-    /// The data rate of ping slots that the network wants.
-    pub desired_ping_slot_data_rate: Option<DataRateIndex>,
-    /// The frequency of ping slots that the network wants.
-    pub desired_ping_slot_frequency: Option<Frequency>,
-    /// The frequency of beacons that the network wants.
-    pub desired_beacon_frequency: Option<Frequency>,
 }
 
 impl Device {
@@ -101,6 +89,13 @@ impl Device {
     #[must_use]
     pub const fn key(&self) -> &DeviceKey {
         &self.ids.key
+    }
+
+    /// What it can do besides class A.
+    #[must_use]
+    pub const fn classes(&self) -> Classes {
+        let Self { supports_class_b, supports_class_c, multicast, .. } = *self;
+        Classes { b: supports_class_b, c: supports_class_c, multicast }
     }
 
     /// The partition that it belongs to, for ever: neither its id nor its DevEUI changes.

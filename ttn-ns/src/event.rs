@@ -90,7 +90,7 @@ pub(crate) fn of_mac(event: &MacEvent) -> Option<&'static EventDefinition> {
         }
         MacEvent::RequestQueued(command) => find(family(command), ".request"),
         MacEvent::Unanswered(_) => find("command", ".unanswered"),
-        MacEvent::AnswerUnexpected(_) | MacEvent::Unsupported(_) => {
+        MacEvent::AnswerUnexpected(_) | MacEvent::ClassBIgnored(_) | MacEvent::Unsupported(_) => {
             find("command", ".process.fail")
         }
         MacEvent::Unreadable(ttn_mac::command::CommandError::Unknown { .. }) => {

@@ -14,7 +14,7 @@ use ttn_mac::{
 
 use crate::{
     NetworkServer,
-    device::{ClassSettings, Device},
+    device::Device,
     error::Error,
     shard::{Command, DeviceView, Reply},
     store::DeviceQuery,
@@ -132,7 +132,7 @@ impl NetworkServer {
     /// The plan or the band is not known.
     pub fn session_state(&self, device: &Device, session: Session) -> Result<MacState, Error> {
         let (band, plan) = crate::shard::rules(device)?;
-        let engine = crate::shard::engine(band, plan, &device.settings, &self.defaults);
+        let engine = crate::shard::engine(band, plan, device, &self.defaults);
         Ok(engine.new_abp(device.mac_version, session))
     }
 
@@ -143,7 +143,7 @@ impl NetworkServer {
     /// The plan or the band is not known.
     pub fn fresh_state(&self, device: &Device) -> Result<MacState, Error> {
         let (band, plan) = crate::shard::rules(device)?;
-        let engine = crate::shard::engine(band, plan, &device.settings, &self.defaults);
+        let engine = crate::shard::engine(band, plan, device, &self.defaults);
         Ok(engine.new_otaa(device.mac_version))
     }
 
@@ -213,30 +213,7 @@ pub fn validate(device: &Device) -> Result<(), Error> {
             return Err(value("session.keys", reason));
         }
     }
-    validate_classes(&device.class_settings, band)?;
     validate_settings(&device.settings, band)
-}
-
-fn validate_classes(of: &ClassSettings, band: &Band) -> Result<(), Error> {
-    if of.ping_slot_periodicity.is_some_and(|exponent| exponent > 7) {
-        return Err(value("ping_slot_periodicity", "0 to 7"));
-    }
-    for (field, index) in [
-        ("ping_slot_data_rate_index", of.ping_slot_data_rate),
-        ("desired_ping_slot_data_rate_index", of.desired_ping_slot_data_rate),
-    ] {
-        check_data_rate(field, index, band)?;
-    }
-    for (field, frequency) in [
-        ("ping_slot_frequency", of.ping_slot_frequency),
-        ("beacon_frequency", of.beacon_frequency),
-        ("desired_ping_slot_frequency", of.desired_ping_slot_frequency),
-        ("desired_beacon_frequency", of.desired_beacon_frequency),
-    ] {
-        // 0 stands for those of the band.
-        check_frequency(field, frequency.filter(|frequency| !frequency.is_zero()), band)?;
-    }
-    Ok(())
 }
 
 fn validate_multicast(device: &Device) -> Result<(), Error> {
@@ -290,7 +267,30 @@ fn validate_settings(of: &MacSettings, band: &Band) -> Result<(), Error> {
             return Err(value(field, "0 to 15"));
         }
     }
+    validate_class_b(of, band)?;
     validate_adr(of.adr.as_ref(), band)
+}
+
+fn validate_class_b(of: &MacSettings, band: &Band) -> Result<(), Error> {
+    if of.ping_slot_periodicity.is_some_and(|exponent| exponent > 7) {
+        return Err(value("ping_slot_periodicity", "0 to 7"));
+    }
+    for (field, index) in [
+        ("ping_slot_data_rate_index", of.ping_slot_data_rate),
+        ("desired_ping_slot_data_rate_index", of.desired_ping_slot_data_rate),
+    ] {
+        check_data_rate(field, index, band)?;
+    }
+    for (field, frequency) in [
+        ("ping_slot_frequency", of.ping_slot_frequency),
+        ("beacon_frequency", of.beacon_frequency),
+        ("desired_ping_slot_frequency", of.desired_ping_slot_frequency),
+        ("desired_beacon_frequency", of.desired_beacon_frequency),
+    ] {
+        // 0 stands for those of the band.
+        check_frequency(field, frequency.filter(|frequency| !frequency.is_zero()), band)?;
+    }
+    Ok(())
 }
 
 fn validate_adr(adr: Option<&AdrMode>, band: &Band) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use crate::{
     adr::AdrDecision,
     command::{Command, CommandError},
+    engine::NoClassB,
     state::DeviceClass,
 };
 
@@ -23,6 +24,8 @@ pub enum MacEvent {
     },
     /// The device answered what was not asked, or not any more.
     AnswerUnexpected(Command),
+    /// The device says that it is in class B, but the network cannot reach it there (NS-36).
+    ClassBIgnored(NoClassB),
     /// The device listens at other times from now on (NS-35).
     ClassSwitched(DeviceClass),
     /// The network answers a command of the device.
@@ -45,6 +48,7 @@ impl MacEvent {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::AdrDecided(_) => "adr",
+            Self::ClassBIgnored(_) => "class_b.ignored",
             Self::ClassSwitched(DeviceClass::A) => "switch.a",
             Self::ClassSwitched(DeviceClass::B) => "switch.b",
             Self::ClassSwitched(DeviceClass::C) => "switch.c",

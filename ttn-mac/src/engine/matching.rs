@@ -41,6 +41,9 @@ impl Engine<'_> {
         if session.dev_addr != data.dev_addr {
             return Err(Reject::DevAddrMismatch);
         }
+        if self.classes.multicast {
+            return Err(Reject::MulticastUplink);
+        }
         let channels = match (candidate, &st.slow.pending_session) {
             (Candidate::Pending, Some(pending)) => &pending.channels,
             _ => &st.slow.current.channels,

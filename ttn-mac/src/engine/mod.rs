@@ -24,6 +24,7 @@
 //! # Ok::<(), band::UnknownBand>(())
 //! ```
 
+mod class;
 mod downlink;
 mod event;
 mod handle;
@@ -40,6 +41,7 @@ mod uplink;
 #[cfg(test)]
 mod tests;
 
+pub use class::{Classes, NoClassB};
 pub use event::MacEvent;
 pub use reject::Reject;
 pub use types::{
@@ -60,10 +62,11 @@ pub struct Engine<'a> {
     settings: &'a MacSettings,
     defaults: &'a MacSettings,
     adr: &'a dyn AdrAlgorithm,
+    classes: Classes,
 }
 
 impl<'a> Engine<'a> {
-    /// Puts the rules together. `settings` are the device's, `defaults` the network's (NS-38).
+    /// Puts the rules together for a device of class A. `settings` are the device's, `defaults` the network's (NS-38).
     #[must_use]
     pub const fn new(
         band: &'a Band,
@@ -72,7 +75,14 @@ impl<'a> Engine<'a> {
         defaults: &'a MacSettings,
         adr: &'a dyn AdrAlgorithm,
     ) -> Self {
-        Self { band, plan, settings, defaults, adr }
+        let classes = Classes { b: false, c: false, multicast: false };
+        Self { band, plan, settings, defaults, adr, classes }
+    }
+
+    /// The same for a device that can do more than class A.
+    #[must_use]
+    pub const fn with_classes(self, classes: Classes) -> Self {
+        Self { classes, ..self }
     }
 
     /// The band.

@@ -40,6 +40,8 @@ pub enum Reject {
         /// The one that came.
         got: u32,
     },
+    /// The address is that of a multicast group, which never sends (NS-100).
+    MulticastUplink,
     /// The integrity code is wrong: another device with the same address, or another session.
     MicMismatch {
         /// The counter that was tried.
@@ -110,6 +112,7 @@ impl Reject {
             Self::FCntGapTooLarge { .. } => "f_cnt_gap_too_large",
             Self::FCntReplayed { .. } => "f_cnt_replayed",
             Self::MicMismatch { .. } => "mic_mismatch",
+            Self::MulticastUplink => "multicast_uplink",
             Self::NoSession { .. } => "no_session",
             Self::NotADataUplink => "not_a_data_uplink",
             Self::RekeyIndMissing { .. } => "rekey_ind_missing",
@@ -140,6 +143,7 @@ impl fmt::Display for Reject {
                 write!(f, "counter {got} after {last} was used before")
             }
             Self::MicMismatch { f_cnt } => write!(f, "wrong integrity code for counter {f_cnt}"),
+            Self::MulticastUplink => f.write_str("a multicast group never sends"),
             Self::NoSession { candidate } => write!(f, "the device has no {candidate:?} session"),
             Self::NotADataUplink => f.write_str("not a data uplink"),
             Self::RekeyIndMissing { f_cnt } => {

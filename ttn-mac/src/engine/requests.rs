@@ -7,7 +7,7 @@ use super::{Engine, handle::STICKY_DL_CHANNEL};
 use crate::{
     band::{ChannelMask, index_of_eirp},
     command::Command,
-    state::{Channel, MacState, Parameters},
+    state::{Channel, MacState, Parameters, STATUS_COUNT_DEFAULT, STATUS_TIME_DEFAULT},
     version::MacRules as _,
 };
 
@@ -23,6 +23,9 @@ impl Engine<'_> {
         let slow = &st.slow;
         let (current, desired) = (&slow.current, &slow.desired);
         let mut blocks = Vec::new();
+        if self.classes.multicast {
+            return blocks;
+        }
         if current.max_duty_cycle != desired.max_duty_cycle {
             let max_duty_cycle = desired.max_duty_cycle.min(15);
             blocks.push(Block::from([Command::DutyCycleReq { max_duty_cycle }]));
@@ -53,8 +56,9 @@ impl Engine<'_> {
 
     /// NS-49: after so many uplinks or so much time, and if the device never told.
     fn dev_status(&self, st: &MacState) -> Option<Command> {
-        let count = self.setting(|set| set.status_count_periodicity).unwrap_or(0);
-        let period = self.setting(|set| set.status_time_periodicity).unwrap_or_default();
+        let count =
+            self.setting(|set| set.status_count_periodicity).unwrap_or(STATUS_COUNT_DEFAULT);
+        let period = self.setting(|set| set.status_time_periodicity).unwrap_or(STATUS_TIME_DEFAULT);
         if count == 0 && period.is_zero() {
             return None;
         }

@@ -9,8 +9,8 @@ use crate::{
     adr::ack_exponent,
     band::{Band, ChannelMask},
     state::{
-        Channel, Channels, DeviceClass, FACTORY_PRESETS_MAX, Hot, MacState, Parameters, Rejected,
-        Session, SlowState,
+        Channel, Channels, FACTORY_PRESETS_MAX, Hot, MacState, Parameters, Rejected, Session,
+        SlowState,
     },
 };
 
@@ -30,8 +30,14 @@ impl Engine<'_> {
         self.new_state(version, false, Some(session))
     }
 
-    /// Makes the desired parameters again after settings, defaults or plan have changed. What ADR wants is kept.
+    /// Makes the desired parameters again after settings, defaults or plan have changed. What ADR wants is kept. A class
+    /// that the device cannot do any more is given up; a multicast group cannot be asked, it has what is set.
     pub fn refresh_desired(&self, st: &mut MacState) {
+        self.settle_class(st);
+        if self.classes.multicast {
+            st.slow.current = self.boot_parameters();
+            st.slow.ping_slot_periodicity = self.setting(|set| set.ping_slot_periodicity);
+        }
         let wanted = &st.slow.desired;
         st.slow.desired = Parameters {
             adr_data_rate: wanted.adr_data_rate,
@@ -65,7 +71,7 @@ impl Engine<'_> {
                 pending_requests: Vec::new(),
                 rejected: Rejected::default(),
                 status: None,
-                class: DeviceClass::A,
+                class: self.start_class(version),
                 ping_slot_periodicity: self.setting(|set| set.ping_slot_periodicity),
             },
             hot: Hot::default(),
@@ -116,6 +122,9 @@ impl Engine<'_> {
     /// What the device should do.
     pub(super) fn desired_parameters(&self) -> Parameters {
         let (boot, plan) = (self.boot_parameters(), self.plan);
+        if self.classes.multicast {
+            return boot;
+        }
         let plan_dwell = plan.dwell_time;
         // Where the network sets it, whatever the device does at boot.
         let has_dwell_time = self.band.supports_tx_param_setup;
@@ -167,6 +176,12 @@ impl Engine<'_> {
             beacon_frequency: self
                 .setting(|set| set.desired_beacon_frequency)
                 .unwrap_or(boot.beacon_frequency),
+            rejoin_time_exponent: self
+                .setting(|set| set.desired_rejoin_time_exponent)
+                .unwrap_or(boot.rejoin_time_exponent),
+            rejoin_count_exponent: self
+                .setting(|set| set.desired_rejoin_count_exponent)
+                .unwrap_or(boot.rejoin_count_exponent),
             ..boot
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     adr::loss_rate,
     command::{self, Command, CommandError, Direction},
     session::open_commands,
-    state::{AdrSample, Candidate, DeviceClass, Hot, MacState, Rejected},
+    state::{AdrSample, Candidate, Hot, MacState, Rejected},
     version::MacRules as _,
 };
 
@@ -40,12 +40,20 @@ impl Engine<'_> {
         if matched.kind == MatchKind::Retransmission {
             return Ok(self.on_retransmission(st, uplink, data, rx, commands));
         }
+        let class = st.slow.class;
         let (kind, mut slow_changed) = self.start(st, uplink, rx);
         let queue_result = acknowledge(&mut st.hot, data);
         note(&mut st.hot, uplink, data, rx);
 
         let mut handling = Handling::new(self, st, matched, rx);
+        handling.class_was(class);
+        if !data.f_ctrl.class_b {
+            handling.leave_class_b();
+        }
         handling.commands(commands, false);
+        if data.f_ctrl.class_b {
+            handling.enter_class_b();
+        }
         handling.observe(data.f_ctrl.adr);
         handling.run_adr(data.f_ctrl.adr);
         let (events, changed) = handling.finish();
@@ -157,7 +165,7 @@ impl Engine<'_> {
         st.slow.desired = self.desired_parameters();
         st.slow.pending_requests.clear();
         st.slow.rejected = Rejected::default();
-        st.slow.class = DeviceClass::A;
+        st.slow.class = self.start_class(st.slow.version);
         st.slow.ping_slot_periodicity = self.setting(|set| set.ping_slot_periodicity);
         st.answers.clear();
     }

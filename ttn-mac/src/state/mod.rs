@@ -28,11 +28,16 @@ use crate::{
     session::NetworkKeys,
 };
 
+pub use ttn_core::radio::DeviceClass;
+
 pub use channels::{Channel, Channels};
 pub use hot::{
     ADR_RING_LENGTH, AdrRing, AdrSample, HOT_LENGTH, HOT_LENGTH_MAX, Hot, HotDecodeError, InFlight,
 };
-pub use settings::{AdrDynamic, AdrMode, AdrStatic, FACTORY_PRESETS_MAX, MacSettings};
+pub use settings::{
+    AdrDynamic, AdrMode, AdrStatic, FACTORY_PRESETS_MAX, MacSettings, STATUS_COUNT_DEFAULT,
+    STATUS_TIME_DEFAULT,
+};
 
 /// Everything the engine knows of a device.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,19 +75,6 @@ pub struct SlowState {
     pub class: DeviceClass,
     /// How often the device listens in class B: every 2 to this power seconds, 0 to 7; `None` while it is not known (NS-36).
     pub ping_slot_periodicity: Option<u8>,
-}
-
-/// When a device listens (NS-35).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-#[expect(clippy::exhaustive_enums, reason = "complete by definition")]
-pub enum DeviceClass {
-    /// After its uplinks.
-    #[default]
-    A,
-    /// Also at its ping slots.
-    B,
-    /// Always.
-    C,
 }
 
 /// The most requests that one downlink carries; each has at least two octets.

@@ -65,15 +65,24 @@ pub struct MacSettings {
     pub desired_ping_slot_data_rate: Option<DataRateIndex>,
     /// The frequency of the beacon that the network wants.
     pub desired_beacon_frequency: Option<Frequency>,
+    /// MaxTimeN that the network wants: a rejoin-request after 2 to this power + 10 seconds, 0 to 15 (NS-58).
+    pub desired_rejoin_time_exponent: Option<u8>,
+    /// MaxCountN that the network wants: a rejoin-request after 2 to this power + 4 uplinks, 0 to 15 (NS-58).
+    pub desired_rejoin_count_exponent: Option<u8>,
     /// How the data rate is controlled; dynamic unless set.
     pub adr: Option<AdrMode>,
     /// Whether anything is sent to the device; `true` unless set (NS-94).
     pub schedule_downlinks: Option<bool>,
-    /// The time between two DevStatusReq (NS-49); zero or unset does not ask for time's sake.
+    /// The time between two DevStatusReq (NS-49); 24 hours unless set, zero does not ask for time's sake.
     pub status_time_periodicity: Option<Duration>,
-    /// The uplinks between two DevStatusReq (NS-49); zero or unset does not ask for their number's sake.
+    /// The uplinks between two DevStatusReq (NS-49); 200 unless set, zero does not ask for their number's sake.
     pub status_count_periodicity: Option<u32>,
 }
+
+/// The uplinks between two DevStatusReq where nothing is set (NS-49).
+pub const STATUS_COUNT_DEFAULT: u32 = 200;
+/// The time between two DevStatusReq where nothing is set (NS-49).
+pub const STATUS_TIME_DEFAULT: Duration = Duration::from_secs(86_400);
 
 /// The most factory preset frequencies.
 pub const FACTORY_PRESETS_MAX: usize = 96;

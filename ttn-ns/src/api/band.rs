@@ -3,8 +3,9 @@
 use ttn_core::version::MacVersion;
 use ttn_mac::{
     band::{Band, BandChannel, CfListType},
+    engine::Engine,
     plan::FrequencyPlan,
-    state::{AdrMode, MacSettings},
+    state::{AdrMode, MacSettings, STATUS_COUNT_DEFAULT, STATUS_TIME_DEFAULT},
 };
 use ttn_proto::{
     convert::duration,
@@ -17,7 +18,7 @@ use ttn_proto::{
     },
 };
 
-use crate::shard::{Defaults, engine};
+use crate::shard::Defaults;
 
 /// The settings that a device has in a plan if it sets none.
 pub(super) fn default_settings(
@@ -26,7 +27,8 @@ pub(super) fn default_settings(
     defaults: &Defaults,
 ) -> MacSettings {
     let none = MacSettings::default();
-    let slow = engine(band, plan, &none, defaults).new_otaa(MacVersion::V1_0_3).slow;
+    let engine = Engine::new(band, plan, &none, &defaults.settings, defaults.adr.as_ref());
+    let slow = engine.new_otaa(MacVersion::V1_0_3).slow;
     let (current, desired) = (&slow.current, &slow.desired);
     let set = &defaults.settings;
     MacSettings {
@@ -56,8 +58,8 @@ pub(super) fn default_settings(
         desired_downlink_dwell_time: desired.downlink_dwell_time,
         adr: set.adr.or_else(|| Some(AdrMode::default())),
         schedule_downlinks: set.schedule_downlinks.or(Some(true)),
-        status_time_periodicity: set.status_time_periodicity,
-        status_count_periodicity: set.status_count_periodicity,
+        status_time_periodicity: set.status_time_periodicity.or(Some(STATUS_TIME_DEFAULT)),
+        status_count_periodicity: set.status_count_periodicity.or(Some(STATUS_COUNT_DEFAULT)),
         ping_slot_periodicity: set.ping_slot_periodicity,
         ping_slot_frequency: Some(current.ping_slot_frequency),
         ping_slot_data_rate: current.ping_slot_data_rate,
@@ -65,6 +67,8 @@ pub(super) fn default_settings(
         desired_ping_slot_frequency: Some(desired.ping_slot_frequency),
         desired_ping_slot_data_rate: desired.ping_slot_data_rate,
         desired_beacon_frequency: Some(desired.beacon_frequency),
+        desired_rejoin_time_exponent: Some(desired.rejoin_time_exponent),
+        desired_rejoin_count_exponent: Some(desired.rejoin_count_exponent),
     }
 }
 

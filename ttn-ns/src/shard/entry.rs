@@ -95,10 +95,11 @@ impl Defaults {
 pub(crate) fn engine<'a>(
     band: &'a Band,
     plan: &'a FrequencyPlan,
-    settings: &'a MacSettings,
+    device: &'a Device,
     defaults: &'a Defaults,
 ) -> Engine<'a> {
-    Engine::new(band, plan, settings, &defaults.settings, defaults.adr.as_ref())
+    Engine::new(band, plan, &device.settings, &defaults.settings, defaults.adr.as_ref())
+        .with_classes(device.classes())
 }
 
 /// The band and the plan of a device.
@@ -124,7 +125,7 @@ impl Entry {
         let (band, plan) = rules(&device)?;
         let mac = match device.state.take() {
             Some(slow) => MacState { slow, hot: hot.unwrap_or_default(), answers: Vec::new() },
-            None => engine(band, plan, &device.settings, defaults).new_otaa(device.mac_version),
+            None => engine(band, plan, &device, defaults).new_otaa(device.mac_version),
         };
         Ok(Self {
             revision,
@@ -261,7 +262,7 @@ impl Shard {
         };
         let item = if flight.queue_item { take(entry, flight.f_cnt) } else { None };
         let report = TxReport::Unknown { f_cnt: flight.f_cnt };
-        let outcome = engine(entry.band, entry.plan, &entry.device.settings, &defaults)
+        let outcome = engine(entry.band, entry.plan, &entry.device, &defaults)
             .on_tx_report(&mut entry.mac, report);
         if outcome.slow_changed {
             self.store_device(handle, out);

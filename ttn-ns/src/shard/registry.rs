@@ -144,7 +144,7 @@ impl Shard {
         DeviceRecord::seal(&device, &self.sealer)?;
         self.forget_addresses(handle);
         if let Some(entry) = self.devices.get_mut(&handle) {
-            let rules = engine(band, plan, &device.settings, &self.defaults);
+            let rules = engine(band, plan, &device, &self.defaults);
             match device.state.take() {
                 Some(slow) => {
                     let hot = hot.unwrap_or(entry.mac.hot);

@@ -205,10 +205,10 @@ impl DeviceRecord {
                 || Ok(ttn_mac::state::MacSettings::default()),
                 parameters::settings_from_wire,
             )?,
-            class_settings: match &wire.class_settings {
-                Some(settings) => class::from_wire(settings)?,
-                None => ClassSettings::default(),
-            },
+            class_settings: wire
+                .class_settings
+                .as_ref()
+                .map_or_else(ClassSettings::default, class::from_wire),
             state,
         })
     }

@@ -38,7 +38,7 @@ pub(super) struct Device {
     pub(super) class_settings: Option<ClassSettings>,
 }
 
-/// Times in nanoseconds, frequencies in hertz.
+/// Times in nanoseconds.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ClassSettings {
     #[prost(uint64, optional, tag = "1")]
@@ -47,20 +47,6 @@ pub(super) struct ClassSettings {
     pub(super) class_c_timeout: Option<u64>,
     #[prost(uint64, optional, tag = "3")]
     pub(super) class_b_c_downlink_interval: Option<u64>,
-    #[prost(uint32, optional, tag = "4")]
-    pub(super) ping_slot_periodicity: Option<u32>,
-    #[prost(uint32, optional, tag = "5")]
-    pub(super) ping_slot_data_rate: Option<u32>,
-    #[prost(uint64, optional, tag = "6")]
-    pub(super) ping_slot_frequency: Option<u64>,
-    #[prost(uint64, optional, tag = "7")]
-    pub(super) beacon_frequency: Option<u64>,
-    #[prost(uint32, optional, tag = "8")]
-    pub(super) desired_ping_slot_data_rate: Option<u32>,
-    #[prost(uint64, optional, tag = "9")]
-    pub(super) desired_ping_slot_frequency: Option<u64>,
-    #[prost(uint64, optional, tag = "10")]
-    pub(super) desired_beacon_frequency: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -127,6 +113,10 @@ pub(super) struct Settings {
     pub(super) desired_ping_slot_data_rate: Option<u32>,
     #[prost(uint64, optional, tag = "31")]
     pub(super) desired_beacon_frequency: Option<u64>,
+    #[prost(uint32, optional, tag = "32")]
+    pub(super) desired_rejoin_time_exponent: Option<u32>,
+    #[prost(uint32, optional, tag = "33")]
+    pub(super) desired_rejoin_count_exponent: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -1,11 +1,46 @@
-//! Answers about class B and rejoins: BeaconFreqAns, PingSlotChannelAns, RejoinParamSetupAns.
+//! The class of a device; answers about class B and rejoins: BeaconFreqAns, PingSlotChannelAns, RejoinParamSetupAns.
 
 use ttn_core::radio::{DataRateIndex, Frequency};
 
 use super::{Handling, MacEvent};
-use crate::command::Command;
+use crate::{command::Command, state::DeviceClass, version::MacRules as _};
 
 impl Handling<'_> {
+    /// The class B bit of an uplink is clear, before its commands (NS-35): PingSlotInfoReq may come with it.
+    pub(in crate::engine) fn leave_class_b(&mut self) {
+        if self.st.slow.class != DeviceClass::B {
+            return;
+        }
+        let version = self.st.slow.version;
+        let c = self.engine.classes.c && !version.uses_device_mode_ind();
+        self.switch_class(if c { DeviceClass::C } else { DeviceClass::A });
+    }
+
+    /// The class B bit of an uplink is set, after its commands (NS-36).
+    pub(in crate::engine) fn enter_class_b(&mut self) {
+        match self.engine.ping_slots(self.st) {
+            Ok(_) => self.switch_class(DeviceClass::B),
+            Err(missing) => {
+                self.leave_class_b();
+                self.events.push(MacEvent::ClassBIgnored(missing));
+            }
+        }
+    }
+
+    pub(super) fn switch_class(&mut self, class: DeviceClass) {
+        let before = core::mem::replace(&mut self.st.slow.class, class);
+        self.class_was(before);
+    }
+
+    /// Tells of a class that is another one now.
+    pub(in crate::engine) fn class_was(&mut self, before: DeviceClass) {
+        let class = self.st.slow.class;
+        if before != class {
+            self.slow_changed = true;
+            self.events.push(MacEvent::ClassSwitched(class));
+        }
+    }
+
     /// Matches an answer with its request and does what both agree upon.
     pub(super) fn class_b_or_rejoin(&mut self, answer: Command) {
         let request = self.take_request(|request| {

@@ -80,9 +80,10 @@ impl Handling<'_> {
 }
 
 impl crate::engine::Engine<'_> {
-    /// How the data rate is controlled. Bands without dynamic ADR stay off (NS-68).
+    /// How the data rate is controlled. Bands without dynamic ADR and multicast groups stay off (NS-68).
     pub(in crate::engine) fn adr_mode(&self) -> AdrMode {
         match self.setting(|set| set.adr).unwrap_or_default() {
+            _ if self.classes.multicast => AdrMode::Disabled,
             AdrMode::Dynamic(_) if !self.band.supports_dynamic_adr => AdrMode::Disabled,
             mode => mode,
         }

@@ -76,10 +76,10 @@ impl Handling<'_> {
             .then_some(Command::RekeyConf { minor_version: minor_version.min(MINOR_VERSION) })
     }
 
-    /// NS-59: only while the device is in class A.
+    /// NS-59: not while the device is in class B. Before LoRaWAN 1.1 a class C device cannot say that it is in class A.
     fn ping_slot_info(&mut self, period: u8) -> Option<Command> {
         let slow = &mut self.st.slow;
-        if slow.class != DeviceClass::A {
+        if slow.class == DeviceClass::B {
             return None;
         }
         self.slow_changed |= slow.ping_slot_periodicity != Some(period);
@@ -87,21 +87,16 @@ impl Handling<'_> {
         Some(Command::PingSlotInfoAns)
     }
 
-    /// NS-63.
+    /// NS-63. The answer names the class that holds from now on: class A for a device that was not registered for C.
     fn device_mode(&mut self, class: DeviceModeClass) -> Option<Command> {
-        let slow = &mut self.st.slow;
-        if !slow.version.uses_device_mode_ind() {
+        if !self.st.slow.version.uses_device_mode_ind() {
             return None;
         }
-        let wanted = match class {
-            DeviceModeClass::A => DeviceClass::A,
-            DeviceModeClass::C => DeviceClass::C,
+        let (class, wanted) = match class {
+            DeviceModeClass::C if self.engine.classes.c => (DeviceModeClass::C, DeviceClass::C),
+            _ => (DeviceModeClass::A, DeviceClass::A),
         };
-        if slow.class != wanted {
-            slow.class = wanted;
-            self.slow_changed = true;
-            self.events.push(MacEvent::ClassSwitched(wanted));
-        }
+        self.switch_class(wanted);
         Some(Command::DeviceModeConf { class })
     }
 
@@ -111,8 +106,10 @@ impl Handling<'_> {
             return None;
         }
         if !retransmission {
+            let before = self.st.slow.class;
             self.engine.restart(self.st);
             self.slow_changed = true;
+            self.class_was(before);
         }
         Some(Command::ResetConf { minor_version: minor_version.min(MINOR_VERSION) })
     }

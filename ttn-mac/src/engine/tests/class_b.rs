@@ -1,13 +1,19 @@
 //! Class B, class changes, device status, rejoin parameters.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
-use ttn_core::radio::{DataRateIndex, Frequency};
+use ttn_core::{
+    frame::FCtrl,
+    radio::{DataRateIndex, Frequency},
+};
 
 use super::rig::Rig;
 use crate::{
     command::{Command, DeviceModeClass},
-    engine::MacEvent,
+    engine::{Classes, MacEvent, NoClassB, Outcome},
+    frame::DataFrame,
+    session::{UplinkContext, seal_uplink},
     state::{DeviceClass, MacSettings},
     version::{MacVersion, PhyVersion},
 };
@@ -71,7 +77,7 @@ fn a_refused_beacon_frequency_is_not_asked_again() {
 
 // NS-59
 #[test]
-fn ping_slot_info_is_taken_in_class_a_only() {
+fn ping_slot_info_is_not_taken_in_class_b() {
     let mut rig = settled(MacVersion::V1_0_3);
     rig.device.request(Command::PingSlotInfoReq { period: 3 });
     let (plan, _) = rig.exchange(b"x").1.unwrap();
@@ -100,6 +106,7 @@ fn beacon_timing_is_not_answered() {
 #[test]
 fn a_1_1_device_changes_its_class_and_older_ones_cannot() {
     let mut rig = settled(MacVersion::V1_1);
+    rig.classes.c = true;
     let class = DeviceModeClass::C;
     rig.device.request(Command::DeviceModeInd { class });
     let (outcome, answer) = rig.exchange(b"x");
@@ -112,6 +119,183 @@ fn a_1_1_device_changes_its_class_and_older_ones_cannot() {
     rig.device.request(Command::DeviceModeInd { class });
     assert_eq!(rig.exchange(b"x").1, None);
     assert_eq!(rig.st.slow.class, DeviceClass::A);
+}
+
+// NS-35, NS-63: what the registration does not have, the network does not do.
+#[test]
+fn a_1_1_device_without_class_c_is_told_that_it_stays_in_class_a() {
+    let mut rig = settled(MacVersion::V1_1);
+    rig.device.request(Command::DeviceModeInd { class: DeviceModeClass::C });
+    let (outcome, answer) = rig.exchange(b"x");
+    let stays = Command::DeviceModeConf { class: DeviceModeClass::A };
+    assert_eq!(answer.unwrap().0.commands, [stays]);
+    assert!(!outcome.events.iter().any(|event| matches!(event, MacEvent::ClassSwitched(_))));
+    assert_eq!(rig.st.slow.class, DeviceClass::A);
+}
+
+// NS-35
+#[test]
+fn the_first_class_follows_from_registration_and_version() {
+    let classes = |b, c, multicast| Classes { b, c, multicast };
+    for (of, version, wanted) in [
+        (classes(true, false, false), MacVersion::V1_0_3, DeviceClass::A),
+        (classes(true, true, false), MacVersion::V1_0_4, DeviceClass::C),
+        (classes(true, true, false), MacVersion::V1_1, DeviceClass::A),
+        (classes(true, true, true), MacVersion::V1_0_3, DeviceClass::C),
+        (classes(true, false, true), MacVersion::V1_1, DeviceClass::B),
+    ] {
+        let rig = Rig::abp(version);
+        let session = rig.st.slow.session.clone().unwrap();
+        let st = rig.engine().with_classes(of).new_abp(version, session);
+        assert_eq!(st.slow.class, wanted, "{of:?} {version:?}");
+    }
+    // NS-37: a group cannot be asked for anything.
+    let mut rig = Rig::abp(MacVersion::V1_0_3);
+    rig.classes = classes(false, true, true);
+    rig.settings.rx2_data_rate = Some(DataRateIndex::from_low_bits(2));
+    rig.settings.desired_rx2_data_rate = Some(DataRateIndex::from_low_bits(3));
+    let mut st = rig.st.clone();
+    rig.engine().refresh_desired(&mut st);
+    assert_eq!((st.slow.class, st.slow.current.rx2_data_rate.get()), (DeviceClass::C, 2));
+    assert_eq!(st.slow.desired, st.slow.current);
+}
+
+// NS-35: a device in class C that is no class C device any more.
+#[test]
+fn a_class_that_the_registration_loses_is_given_up() {
+    let mut rig = settled(MacVersion::V1_0_3);
+    rig.classes.c = true;
+    let mut st = rig.st.clone();
+    rig.engine().refresh_desired(&mut st);
+    assert_eq!(st.slow.class, DeviceClass::C);
+    rig.classes.c = false;
+    rig.engine().refresh_desired(&mut st);
+    assert_eq!(st.slow.class, DeviceClass::A);
+}
+
+/// An uplink of the device with or without the class B bit, as the network sees it.
+fn uplink(rig: &mut Rig, class_b: bool, f_opts: &[Command]) -> Outcome {
+    let mut octets = Vec::new();
+    for command in f_opts {
+        command.encode(rig.band.frequency_step, &mut octets).unwrap();
+    }
+    let mut tx = rig.send(b"x", false);
+    let session = rig.st.slow.session.clone().unwrap();
+    let frame = DataFrame {
+        uplink: true,
+        confirmed: false,
+        dev_addr: session.dev_addr,
+        f_ctrl: FCtrl { class_b, ..FCtrl::default() },
+        f_cnt: 0,
+        f_opts: octets,
+        f_port: Some(1),
+        frm_payload: [1].into(),
+    };
+    let context = UplinkContext {
+        f_cnt: rig.st.hot.f_cnt_up.map_or(0, |last| last + 1),
+        conf_f_cnt: 0,
+        data_rate: tx.data_rate_index,
+        channel: tx.channel,
+    };
+    tx.bytes = seal_uplink(&session.keys, rig.st.slow.version, frame, &context).unwrap();
+    rig.receive(&tx).unwrap()
+}
+
+// NS-35, NS-36
+#[test]
+fn the_class_b_bit_needs_all_that_class_b_needs() {
+    let mut rig = settled(MacVersion::V1_0_3);
+    let missing = |outcome: Outcome| {
+        outcome.events.into_iter().find_map(|event| match event {
+            MacEvent::ClassBIgnored(missing) => Some(missing),
+            _ => None,
+        })
+    };
+    assert_eq!(missing(uplink(&mut rig, true, &[])), Some(NoClassB::NotSupported));
+    rig.classes.b = true;
+    assert_eq!(missing(uplink(&mut rig, true, &[])), Some(NoClassB::Periodicity));
+    assert_eq!(rig.st.slow.class, DeviceClass::A);
+
+    let outcome = uplink(&mut rig, true, &[Command::PingSlotInfoReq { period: 5 }]);
+    assert_eq!(outcome.events.last(), Some(&MacEvent::ClassSwitched(DeviceClass::B)));
+    assert_eq!((rig.st.slow.class, outcome.slow_changed), (DeviceClass::B, true));
+    let outcome = uplink(&mut rig, true, &[]);
+    assert_eq!(outcome.events, [], "nothing has changed");
+}
+
+// NS-35, NS-59
+#[test]
+fn class_b_ends_when_the_bit_clears() {
+    for (c, back) in [(false, DeviceClass::A), (true, DeviceClass::C)] {
+        let mut rig = settled(MacVersion::V1_0_3);
+        rig.classes = Classes { b: true, c, multicast: false };
+        rig.st.slow.ping_slot_periodicity = Some(0);
+        uplink(&mut rig, true, &[]);
+        assert_eq!(rig.st.slow.class, DeviceClass::B);
+        let slower = Command::PingSlotInfoReq { period: 7 };
+        let outcome = uplink(&mut rig, false, &[slower]);
+        assert_eq!(outcome.events.first(), Some(&MacEvent::ClassSwitched(back)));
+        assert_eq!(rig.st.slow.class, back);
+        assert_eq!(rig.st.slow.ping_slot_periodicity, Some(7));
+    }
+}
+
+// NS-35: what comes after a join is a new session, whatever was before.
+#[test]
+fn a_new_session_starts_in_its_first_class() {
+    let mut rig = settled(MacVersion::V1_0_3);
+    rig.classes.b = true;
+    rig.st.slow.ping_slot_periodicity = Some(0);
+    uplink(&mut rig, true, &[]);
+    rig.join();
+    let tx = rig.send(b"first", false);
+    let outcome = rig.receive(&tx).unwrap();
+    assert!(outcome.events.contains(&MacEvent::ClassSwitched(DeviceClass::A)));
+}
+
+// NS-38, NS-58
+#[test]
+fn device_settings_come_before_those_of_the_network() {
+    let mut rig = Rig::abp(MacVersion::V1_1);
+    let dr = DataRateIndex::from_low_bits;
+    rig.defaults = MacSettings {
+        ping_slot_periodicity: Some(2),
+        desired_ping_slot_data_rate: Some(dr(2)),
+        ping_slot_frequency: Some(HZ),
+        desired_rejoin_time_exponent: Some(3),
+        desired_rejoin_count_exponent: Some(4),
+        ..MacSettings::default()
+    };
+    rig.settings = MacSettings {
+        desired_ping_slot_data_rate: Some(dr(5)),
+        desired_rejoin_count_exponent: Some(9),
+        ..MacSettings::default()
+    };
+    let session = rig.st.slow.session.clone().unwrap();
+    let slow = rig.engine().new_abp(MacVersion::V1_1, session).slow;
+    assert_eq!(slow.ping_slot_periodicity, Some(2));
+    assert_eq!(slow.desired.ping_slot_data_rate, Some(dr(5)));
+    assert_eq!(slow.desired.ping_slot_frequency, HZ, "what the device has is what it shall have");
+    assert_eq!(slow.desired.rejoin_time_exponent, 3);
+    assert_eq!(slow.desired.rejoin_count_exponent, 9);
+    assert_eq!(slow.current.rejoin_count_exponent, 0);
+}
+
+// NS-49
+#[test]
+fn the_status_is_asked_where_nobody_says_otherwise() {
+    let mut rig = settled(MacVersion::V1_0_3);
+    rig.defaults = MacSettings::default();
+    let asks = |rig: &mut Rig| {
+        let answer = rig.exchange(b"x").1;
+        answer.is_some_and(|(plan, _)| plan.commands.contains(&Command::DevStatusReq))
+    };
+    assert!(asks(&mut rig), "nothing is known");
+    let rounds = (0..300).find(|_| asks(&mut rig)).unwrap();
+    assert_eq!(rounds, 199, "200 uplinks after the one that told it");
+    assert!(!asks(&mut rig));
+    rig.now = rig.now.plus(Duration::from_secs(86_400));
+    assert!(asks(&mut rig), "a day has passed");
 }
 
 // NS-49

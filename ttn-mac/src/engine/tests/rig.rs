@@ -25,8 +25,8 @@ use crate::{
         DevNonces, Device, DeviceConfig, DeviceSession, DeviceTx, Received, ReceivedData, RootKeys,
     },
     engine::{
-        DataPlan, DownlinkDecision, Engine, JoinAccepted, Outcome, Priority, QueuedDownlink,
-        Reject, RxInfo, TxPlan, UplinkFrame, UplinkRadio,
+        Classes, DataPlan, DownlinkDecision, Engine, JoinAccepted, Outcome, Priority,
+        QueuedDownlink, Reject, RxInfo, TxPlan, UplinkFrame, UplinkRadio,
     },
     frame::{self, JoinAccept},
     plan::{self, FrequencyPlan},
@@ -58,12 +58,14 @@ pub(super) struct Rig {
     pub(super) now: Timestamp,
     pub(super) app_s_key: Aes128Key,
     pub(super) snr: f32,
+    pub(super) classes: Classes,
     joins: u32,
 }
 
 impl Rig {
     pub(super) fn engine(&self) -> Engine<'_> {
         Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr)
+            .with_classes(self.classes)
     }
 
     pub(super) fn otaa(plan: &str, version: MacVersion, phy_version: PhyVersion) -> Self {
@@ -115,12 +117,13 @@ impl Rig {
             band,
             plan,
             settings: MacSettings::default(),
-            defaults: MacSettings::default(),
+            defaults: quiet(),
             st,
             device,
             now: Timestamp::from_unix_secs(1_790_000_000),
             app_s_key: APP_S_KEY,
             snr: -5.0,
+            classes: Classes::default(),
             joins: 0,
         }
     }
@@ -147,7 +150,8 @@ impl Rig {
         };
         self.joins += 1;
         let dev_addr = DevAddr::from_u32(0x2600_0100 + self.joins);
-        let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr);
+        let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr)
+            .with_classes(self.classes);
         let channel = engine.join_channel(&radio(tx)).unwrap();
         let parameters = engine.join_parameters(&self.st, channel);
         let accept = JoinAccept {
@@ -194,7 +198,8 @@ impl Rig {
     /// What the network makes of a transmission.
     pub(super) fn receive(&mut self, tx: &DeviceTx) -> Result<Outcome, Reject> {
         let phy = frame::parse(tx.bytes.clone()).unwrap();
-        let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr);
+        let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr)
+            .with_classes(self.classes);
         let current = engine.try_match(&self.st, Candidate::Current, &phy, &radio(tx), self.now);
         let matched = current.or_else(|refused| {
             engine.try_match(&self.st, Candidate::Pending, &phy, &radio(tx), self.now).map_err(
@@ -220,7 +225,8 @@ impl Rig {
         queue: &[QueuedDownlink<'_>],
     ) -> DownlinkDecision {
         let now = self.now.plus(Duration::from_millis(200));
-        let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr);
+        let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr)
+            .with_classes(self.classes);
         engine.next_downlink(&mut self.st, &outcome.slot, queue, now)
     }
 
@@ -269,6 +275,15 @@ impl Rig {
 
     pub(super) fn session_key_id(&self) -> SessionKeyId {
         self.st.slow.session.as_ref().unwrap().session_key_id.clone()
+    }
+}
+
+/// Defaults of a network that asks no device for its status: what is asked is what the test wants.
+pub(super) fn quiet() -> MacSettings {
+    MacSettings {
+        status_count_periodicity: Some(0),
+        status_time_periodicity: Some(Duration::ZERO),
+        ..MacSettings::default()
     }
 }
 

@@ -69,6 +69,8 @@ pub(super) fn settings_to_wire(of: &MacSettings) -> wire::Settings {
         desired_ping_slot_frequency: of.desired_ping_slot_frequency.map(Frequency::hz),
         desired_ping_slot_data_rate: of.desired_ping_slot_data_rate.map(|dr| dr.get().into()),
         desired_beacon_frequency: of.desired_beacon_frequency.map(Frequency::hz),
+        desired_rejoin_time_exponent: of.desired_rejoin_time_exponent.map(Into::into),
+        desired_rejoin_count_exponent: of.desired_rejoin_count_exponent.map(Into::into),
     }
 }
 
@@ -105,6 +107,8 @@ pub(super) fn settings_from_wire(of: &wire::Settings) -> Result<MacSettings, Rec
         desired_ping_slot_frequency: of.desired_ping_slot_frequency.map(Frequency::from_hz),
         desired_ping_slot_data_rate: data_rate_opt(of.desired_ping_slot_data_rate)?,
         desired_beacon_frequency: of.desired_beacon_frequency.map(Frequency::from_hz),
+        desired_rejoin_time_exponent: octet_opt(of.desired_rejoin_time_exponent)?,
+        desired_rejoin_count_exponent: octet_opt(of.desired_rejoin_count_exponent)?,
     })
 }
 
