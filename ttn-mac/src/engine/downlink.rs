@@ -5,14 +5,15 @@ use alloc::vec::Vec;
 use ttn_core::{frame::FCtrl, time::Timestamp};
 
 use super::{
-    DataPlan, DownlinkDecision, DownlinkReason, Dropped, Engine, MacEvent, NoDownlink, Priority,
-    QueueDrop, QueuedDownlink, Slot, TxPlan, matching::low_bits, requests::Block, slot::Windows,
+    DataPlan, DownlinkDecision, DownlinkReason, Dropped, Engine, MacEvent, NetworkTiming,
+    NoDownlink, Priority, QueueDrop, QueueResult, QueuedDownlink, Slot, TxPlan, matching::low_bits,
+    requests::Block, slot::Windows,
 };
 use crate::{
     command::Command,
     frame::{DataFrame, F_OPTS_LENGTH_MAX},
     session::{DownlinkContext, seal_downlink},
-    state::{AdrMode, InFlight, MacState, PENDING_REQUESTS_MAX, Session},
+    state::{AdrMode, DeviceClass, InFlight, MacState, PENDING_REQUESTS_MAX, Session},
     version::MacRules as _,
 };
 
@@ -47,17 +48,50 @@ impl Engine<'_> {
             return Err(NoDownlink::Disabled);
         }
         let session = st.slow.session.clone().ok_or(NoDownlink::NoSession)?;
-        let Slot::ClassA { received_at, channel } = *slot;
+        let (received_at, channel) = match *slot {
+            Slot::ClassA { .. } if self.classes.multicast => return Err(NoDownlink::NoWindow),
+            Slot::ClassA { received_at, channel } => (received_at, channel),
+            Slot::Network(timing) => {
+                return self.begin(st, &session, &timing, queue, now, dropped);
+            }
+        };
         let windows = self.data_windows(&st.slow.current, channel, received_at);
-        let head = self.queue_head(st, queue, windows.max_mac_payload(), now, dropped);
+        let max = windows.max_mac_payload();
+        let head = self.queue_head(st, queue, max, now, |_| None, dropped);
         let max = windows.max_mac_payload_open(now)?;
-        let (commands, cut) = self.fitting_commands(st, max.into());
+        let (commands, cut) = self.fitting_commands(st, max);
         let reasons = reasons(st, &commands, head.is_some());
         if reasons.is_empty() {
             return Err(NoDownlink::NothingToSend);
         }
-        let content = content(commands, cut, head, queue, max.into());
+        let content = content(commands, cut, head, queue, max);
         self.seal(st, &session, &windows, content, reasons, now)
+    }
+
+    /// A downlink that the network begins carries an item and no commands (NS-66).
+    fn begin(
+        &self,
+        st: &mut MacState,
+        session: &Session,
+        timing: &NetworkTiming,
+        queue: &[QueuedDownlink<'_>],
+        now: Timestamp,
+        dropped: &mut Vec<Dropped>,
+    ) -> Result<DataPlan, NoDownlink> {
+        let max = usize::from(self.network_window(st, session, now)?.max_mac_payload);
+        let missed = |item: &QueuedDownlink<'_>| Self::missed(item, timing, now);
+        let head = self
+            .queue_head(st, queue, max, now, missed, dropped)
+            .and_then(|index| queue.get(index).map(|item| (index, *item)));
+        let (index, item) = head.ok_or(NoDownlink::NothingToSend)?;
+        let windows = self.network_windows(st, session, &item, timing, now)?;
+        let content = Content {
+            commands: Commands::default(),
+            item: Some((index, item)),
+            // NS-92: a device of class C listens all the same.
+            f_pending: windows.class == DeviceClass::B && index.saturating_add(1) < queue.len(),
+        };
+        self.seal(st, session, &windows, content, [DownlinkReason::Queue].into(), now)
     }
 
     /// The first item that can be sent; items before it that never can are dropped (NS-89).
@@ -65,12 +99,13 @@ impl Engine<'_> {
         &self,
         st: &MacState,
         queue: &[QueuedDownlink<'_>],
-        max_mac_payload: u8,
+        max_mac_payload: usize,
         now: Timestamp,
+        missed: impl Fn(&QueuedDownlink<'_>) -> Option<QueueDrop>,
         dropped: &mut Vec<Dropped>,
     ) -> Option<usize> {
         let next = self.next_app_f_cnt(st);
-        let max = usize::from(max_mac_payload).saturating_sub(HEADER_LENGTH);
+        let max = max_mac_payload.saturating_sub(HEADER_LENGTH);
         let of_pending = |item: &QueuedDownlink<'_>| {
             let pending = st.slow.pending_session.as_ref();
             pending.is_some_and(|pending| pending.session.session_key_id == *item.session_key_id)
@@ -85,12 +120,16 @@ impl Engine<'_> {
             let reason = match item.expires_at {
                 _ if !known && of_pending(item) => continue,
                 _ if !known => QueueDrop::UnknownSession,
+                _ if item.confirmed && self.classes.multicast => QueueDrop::ConfirmedMulticast,
                 Some(at) if at <= now => QueueDrop::Expired { at },
                 _ if item.f_cnt < next => {
                     QueueDrop::FCntTooLow { got: item.f_cnt, last: next.saturating_sub(1) }
                 }
                 _ if size > max => QueueDrop::TooLong { size, max },
-                _ => return Some(index),
+                _ => match missed(item) {
+                    Some(reason) => reason,
+                    None => return Some(index),
+                },
             };
             dropped.push(Dropped { index, reason });
         }
@@ -153,7 +192,9 @@ impl Engine<'_> {
             Some((_, item)) => item.f_cnt,
             None => next(st.hot.n_f_cnt_down)?,
         };
-        let ack = st.hot.confirmed_up;
+        // What the network begins answers nothing.
+        let class_a = windows.class == DeviceClass::A;
+        let ack = class_a && st.hot.confirmed_up;
         let confirmed = content.item.is_some_and(|(_, item)| item.confirmed);
         let encode = |commands: &Commands| commands.encode(self);
         let mut frame = DataFrame {
@@ -201,8 +242,18 @@ impl Engine<'_> {
             confirmed,
             requests: !content.commands.requests.is_empty(),
         };
-        let events = take(st, flight, &content.commands);
-        let tx = TxPlan { bytes, rx1_delay: windows.rx1_delay, rx1, rx2, priority };
+        let superseded = st.hot.conf_f_cnt_down.filter(|_| confirmed && st.hot.ack_pending);
+        let events = take(st, flight, &content.commands, class_a);
+        st.hot.note_downlink(windows.last_opens_at(now));
+        let tx = TxPlan {
+            bytes,
+            class: windows.class,
+            rx1_delay: windows.rx1_delay,
+            rx1,
+            rx2,
+            absolute_time: windows.absolute_time,
+            priority,
+        };
         Ok(DataPlan {
             tx,
             f_cnt,
@@ -215,6 +266,7 @@ impl Engine<'_> {
             reasons,
             takes_queue_f_cnt: !separate_counters && content.item.is_none(),
             events,
+            queue_result: superseded.map(|f_cnt| QueueResult { f_cnt, acknowledged: false }),
         })
     }
 }
@@ -295,8 +347,8 @@ fn reasons(st: &MacState, commands: &Commands, queue: bool) -> Vec<DownlinkReaso
     .collect()
 }
 
-/// Moves the state: from here on the frame counts as sent.
-fn take(st: &mut MacState, flight: InFlight, commands: &Commands) -> Vec<MacEvent> {
+/// Moves the state: from here on the frame counts as sent. Requests keep waiting for the next uplink if the network begins.
+fn take(st: &mut MacState, flight: InFlight, commands: &Commands, class_a: bool) -> Vec<MacEvent> {
     let hot = &mut st.hot;
     let counter =
         if flight.application_counter { &mut hot.a_f_cnt_down } else { &mut hot.n_f_cnt_down };
@@ -306,6 +358,9 @@ fn take(st: &mut MacState, flight: InFlight, commands: &Commands) -> Vec<MacEven
         hot.ack_pending = true;
     }
     hot.in_flight = Some(flight);
+    if !class_a {
+        return Vec::new();
+    }
     st.answers.clear();
     st.slow.pending_requests.clone_from(&commands.requests);
     commands.requests.iter().cloned().map(MacEvent::RequestQueued).collect()

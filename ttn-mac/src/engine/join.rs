@@ -34,7 +34,7 @@ impl Engine<'_> {
         let desired = &st.slow.desired;
         let windows = self.join_windows(channel, Timestamp::UNIX_EPOCH);
         let cf_list = cf_list(self.band, &desired.channels)
-            .filter(|_| windows.max_mac_payload() >= JOIN_ACCEPT_CF_LIST_LENGTH);
+            .filter(|_| windows.max_mac_payload() >= JOIN_ACCEPT_CF_LIST_LENGTH.into());
         JoinParameters {
             rx_delay: desired.rx1_delay.clamp(1, 15),
             dl_settings: DlSettings {
@@ -71,9 +71,11 @@ impl Engine<'_> {
         let (rx1, rx2) = windows.open(now, size)?;
         Ok(TxPlan {
             bytes: phy,
+            class: windows.class,
             rx1_delay: windows.rx1_delay,
             rx1,
             rx2,
+            absolute_time: None,
             priority: Priority::Highest,
         })
     }

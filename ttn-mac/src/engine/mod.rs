@@ -9,6 +9,9 @@
 //!    counters of the state have moved by then: store the state before the frame goes out.
 //! 4. [`Engine::on_tx_report`] when it is known whether the frame was sent.
 //!
+//! A device of class B or C, or a multicast group, is reached at other times as well: [`Engine::next_downlink`] with
+//! [`Slot::Network`] gives the frame and its time, or says when to ask again.
+//!
 //! The life of a join: [`Engine::join_channel`], [`Engine::join_parameters`], the Join Server, [`Engine::on_join`].
 //!
 //! ```
@@ -30,6 +33,7 @@ mod event;
 mod handle;
 mod join;
 mod matching;
+mod network;
 mod reject;
 mod requests;
 mod setup;
@@ -43,6 +47,7 @@ mod tests;
 
 pub use class::{Classes, NoClassB};
 pub use event::MacEvent;
+pub use network::{NetworkTiming, Wait};
 pub use reject::Reject;
 pub use types::{
     DataPlan, DownlinkDecision, DownlinkReason, Dropped, JoinAccepted, MatchKind, MatchedUplink,

@@ -1,7 +1,5 @@
 //! What became of a downlink.
 
-use ttn_core::time::Timestamp;
-
 use super::{Engine, TxOutcome, TxReport};
 use crate::state::MacState;
 
@@ -33,12 +31,5 @@ impl Engine<'_> {
             }
         }
         TxOutcome { known: true, queue_item: flight.queue_item, slow_changed }
-    }
-
-    /// The next moment at which [`Self::next_downlink`] could find a window by itself: never for class A, where only an
-    /// uplink opens windows.
-    #[must_use]
-    pub const fn next_wakeup(&self, _st: &MacState, _now: Timestamp) -> Option<Timestamp> {
-        None
     }
 }

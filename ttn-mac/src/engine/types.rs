@@ -15,11 +15,11 @@ use ttn_core::{
     time::{GpsTime, Timestamp},
 };
 
-use super::MacEvent;
+use super::{MacEvent, NetworkTiming, NoClassB, Wait};
 use crate::{
     command::Command,
     frame::BuildError,
-    state::{Candidate, JoinParameters, Session},
+    state::{Candidate, DeviceClass, JoinParameters, Session},
 };
 
 /// How an uplink was sent.
@@ -150,6 +150,17 @@ pub enum Slot {
         /// The channel and data rate of the uplink.
         channel: UplinkChannel,
     },
+    /// Whenever the device listens by itself: the next ping slot in class B, at once in class C, or at the time of the
+    /// item (NS-78). [`NoDownlink::NotYet`] says when to ask again.
+    Network(NetworkTiming),
+}
+
+impl Slot {
+    /// RX1 and RX2 after an uplink.
+    #[must_use]
+    pub const fn class_a(received_at: Timestamp, channel: UplinkChannel) -> Self {
+        Self::ClassA { received_at, channel }
+    }
 }
 
 /// An item of the application's queue. Pass on only items that may be sent in the slot: those bound to class B or C, to
@@ -170,6 +181,8 @@ pub struct QueuedDownlink<'a> {
     pub priority: Priority,
     /// When it becomes useless.
     pub expires_at: Option<Timestamp>,
+    /// When it is to be sent, in class B or C: in class B the first ping slot from then on. Not looked at in class A.
+    pub absolute_time: Option<Timestamp>,
 }
 
 /// Who is served first when air time is short.
@@ -216,6 +229,15 @@ pub struct Dropped {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum QueueDrop {
+    /// The time that the application has chosen is over, or too near.
+    AbsoluteTimeMissed {
+        /// The time.
+        at: Timestamp,
+        /// The first that could be met.
+        earliest: Timestamp,
+    },
+    /// A multicast group acknowledges nothing (NS-100).
+    ConfirmedMulticast,
     /// Its time is over.
     Expired {
         /// When it ended.
@@ -244,6 +266,8 @@ impl QueueDrop {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::AbsoluteTimeMissed { .. } => "invalid_absolute_time",
+            Self::ConfirmedMulticast => "confirmed_multicast_downlink",
             Self::Expired { .. } => "expired",
             Self::FCntTooLow { .. } => "f_cnt_too_low",
             Self::TooLong { .. } => "application_downlink_too_long",
@@ -258,12 +282,16 @@ impl QueueDrop {
 pub struct TxPlan {
     /// The PHYPayload, encrypted, with its integrity code.
     pub bytes: Vec<u8>,
-    /// From the end of the uplink to RX1. RX2 follows a second later.
+    /// In which class the device listens.
+    pub class: DeviceClass,
+    /// From the end of the uplink to RX1. RX2 follows a second later. Zero for classes B and C.
     pub rx1_delay: Duration,
-    /// RX1, unless it is over or too small.
+    /// RX1, unless it is over or too small. None for classes B and C.
     pub rx1: Option<RxWindow>,
-    /// RX2, unless it is over or too small.
+    /// RX2, unless it is over or too small; for classes B and C the window.
     pub rx2: Option<RxWindow>,
+    /// When exactly it is sent: a ping slot, or the time that the application wants. `None` in class C is: at once.
+    pub absolute_time: Option<Timestamp>,
     /// Who is served first.
     pub priority: Priority,
 }
@@ -307,6 +335,8 @@ pub struct DataPlan {
     pub takes_queue_f_cnt: bool,
     /// What happened while it was made.
     pub events: Vec<MacEvent>,
+    /// A confirmed downlink whose acknowledgement is not waited for any more (NS-86): this one takes its place.
+    pub queue_result: Option<QueueResult>,
     /// Whether the slow part of the state has changed and must be stored. The hot part always has.
     pub slow_changed: bool,
 }
@@ -333,18 +363,29 @@ pub enum DownlinkReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NoDownlink {
+    /// The device listens after its uplinks only.
+    ClassA,
     /// The frame cannot be built from the state: a corrupted state.
     Build(BuildError),
     /// The counter has reached its end.
     FCntExhausted,
     /// `schedule_downlinks` is off (NS-94).
     Disabled,
+    /// The device is in class B, but its ping slots are not known.
+    NoClassB(NoClassB),
     /// The device has no session.
     NoSession,
     /// The parameters of the device give no receive window: a corrupted state (NS-79).
     NoWindow,
     /// There is nothing to send.
     NothingToSend,
+    /// The network begins later.
+    NotYet {
+        /// When to ask again.
+        at: Timestamp,
+        /// What it waits for.
+        wait: Wait,
+    },
     /// Both windows are over.
     WindowsClosed {
         /// When the last one opened.
@@ -358,11 +399,14 @@ impl NoDownlink {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Build(_) => "build",
+            Self::ClassA => "device_in_class_a",
             Self::Disabled => "downlinks_disabled",
             Self::FCntExhausted => "f_cnt_exhausted",
+            Self::NoClassB(missing) => missing.name(),
             Self::NoSession => "no_session",
             Self::NoWindow => "no_receive_window",
             Self::NothingToSend => "nothing_to_send",
+            Self::NotYet { wait, .. } => wait.name(),
             Self::WindowsClosed { .. } => "receive_windows_closed",
         }
     }

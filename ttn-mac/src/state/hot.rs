@@ -35,6 +35,9 @@ pub struct Hot {
     pub sticky: u8,
     /// Whether a LinkADRReq was not answered since the last LinkADRAns, so that what the device does is not known.
     pub link_adr_unsure: bool,
+    /// When the last downlink was to be sent, of any class (NS-85, NS-86); in steps of 1/256 s, see
+    /// [`Self::note_downlink`].
+    pub last_downlink_at: Option<Timestamp>,
     /// The last uplinks, for ADR and the packet error rate.
     pub adr_ring: AdrRing,
 }
@@ -57,7 +60,7 @@ pub struct InFlight {
 /// The most uplinks that are remembered (NS-17, NS-69).
 pub const ADR_RING_LENGTH: usize = 20;
 /// The octets of an encoded [`Hot`].
-pub const HOT_LENGTH: usize = 122;
+pub const HOT_LENGTH: usize = 127;
 /// The octets that a session record may have (DESIGN 4).
 pub const HOT_LENGTH_MAX: usize = 128;
 
@@ -172,6 +175,11 @@ impl fmt::Display for HotDecodeError {
 impl core::error::Error for HotDecodeError {}
 
 impl Hot {
+    /// Notes when a downlink is sent, rounded up to what the layout can hold.
+    pub fn note_downlink(&mut self, at: Timestamp) {
+        self.last_downlink_at = from_steps(to_steps(Some(at)));
+    }
+
     /// Writes the fixed layout: version, flags, numbers in little-endian order, ring.
     #[must_use]
     pub fn encode(&self) -> [u8; HOT_LENGTH] {
@@ -187,6 +195,8 @@ impl Hot {
         out.put(&self.conf_f_cnt_down.unwrap_or_default().to_le_bytes());
         out.put(&self.last_adr_change_f_cnt.unwrap_or_default().to_le_bytes());
         out.put(&self.in_flight.map_or(0, |flight| flight.f_cnt).to_le_bytes());
+        let [a, b, c, d, e, ..] = to_steps(self.last_downlink_at).to_le_bytes();
+        out.put(&[a, b, c, d, e]);
         out.put(&[self.adr_ring.length]);
         for sample in self.adr_ring.samples {
             out.put(&sample.0.to_le_bytes());
@@ -230,6 +240,8 @@ impl Hot {
             confirmed: has(FLIGHT_CONFIRMED),
             requests: has(FLIGHT_REQUESTS),
         };
+        let [a, b, c, d, e] = read.take()?;
+        let last_downlink_at = from_steps(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]));
         let [length] = read.take()?;
         let mut adr_ring = AdrRing { length, ..AdrRing::default() };
         if usize::from(length) > ADR_RING_LENGTH {
@@ -253,6 +265,7 @@ impl Hot {
             in_flight: has(IN_FLIGHT).then_some(in_flight),
             sticky,
             link_adr_unsure: has(LINK_ADR_UNSURE),
+            last_downlink_at,
             adr_ring,
         }))
     }
@@ -310,6 +323,20 @@ impl Reader<'_> {
     }
 }
 
+/// Time since 1970 in 1/256 s, rounded up, in 40 bits: until 2106. Zero stands for none.
+fn to_steps(at: Option<Timestamp>) -> u64 {
+    let nanos = at.map_or(0, |at| u64::try_from(at.unix_nanos()).unwrap_or(0));
+    nanos.div_ceil(STEP_NANOS).min((1 << 40) - 1)
+}
+
+fn from_steps(steps: u64) -> Option<Timestamp> {
+    let nanos = i64::try_from(steps.saturating_mul(STEP_NANOS)).unwrap_or(i64::MAX);
+    (steps > 0).then(|| Timestamp::from_unix_nanos(nanos))
+}
+
+/// 1/256 s.
+const STEP_NANOS: u64 = 3_906_250;
+
 const LAYOUT: u8 = 1;
 
 const F_CNT_UP: u16 = 1;
@@ -334,6 +361,16 @@ mod tests {
 
     use super::*;
 
+    // NS-85: what a restart remembers is never earlier than what was.
+    #[test]
+    fn the_time_of_a_downlink_is_rounded_up() {
+        let mut hot = Hot::default();
+        hot.note_downlink(Timestamp::from_unix_nanos(1_790_000_000_000_000_001));
+        let kept = hot.last_downlink_at.unwrap();
+        assert_eq!(kept.unix_nanos(), 1_790_000_000_003_906_250);
+        assert_eq!(Hot::decode(&hot.encode()), Ok(hot));
+    }
+
     fn any_hot() -> impl Strategy<Value = Hot> {
         let flight = any::<(u32, bool, bool, bool, bool)>().prop_map(
             |(f_cnt, application_counter, queue_item, confirmed, requests)| InFlight {
@@ -346,7 +383,7 @@ mod tests {
         );
         let numbers = any::<[Option<u32>; 5]>();
         let ring = proptest::collection::vec((any::<u32>(), -30_f32..30.0, 0_u8..16), 0..30);
-        let rest = any::<(bool, bool, [u8; 4], u8, u8, Option<i64>, bool, bool)>();
+        let rest = any::<(bool, bool, [u8; 4], u8, u8, Option<i64>, bool, bool, u32)>();
         (numbers, rest, proptest::option::of(flight), ring).prop_map(
             |(numbers, rest, in_flight, samples)| {
                 let mut adr_ring = AdrRing::default();
@@ -368,6 +405,7 @@ mod tests {
                     in_flight,
                     sticky: rest.4,
                     link_adr_unsure: rest.7,
+                    last_downlink_at: from_steps(rest.8.into()),
                     adr_ring,
                 }
             },

@@ -573,6 +573,7 @@ fn queued(item: &Downlink) -> QueuedDownlink<'_> {
             TxPriority::Highest => Priority::Highest,
         },
         expires_at: None,
+        absolute_time: None,
     }
 }
 

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::rig::{Rig, item};
 use crate::{
     engine::{DownlinkReason, NoDownlink, Priority, QueueDrop, QueuedDownlink, TxReport},
-    state::{Candidate, MacSettings},
+    state::MacSettings,
     version::{MacVersion, PhyVersion},
 };
 
@@ -185,11 +185,4 @@ fn a_confirmed_downlink_without_acknowledgement_is_a_nack() {
     let tx = rig.send(b"y", false);
     let result = rig.receive(&tx).unwrap().queue_result.unwrap();
     assert_eq!((result.f_cnt, result.acknowledged), (f_cnt, false));
-}
-
-#[test]
-fn the_wake_up_of_a_class_a_device_is_its_uplink() {
-    let rig = settled();
-    assert_eq!(rig.engine().next_wakeup(&rig.st, rig.now), None);
-    assert!(rig.st.session(Candidate::Current).is_some());
 }

@@ -8,4 +8,5 @@ mod join;
 mod lossy;
 mod matching;
 mod matrix;
+mod network;
 mod rig;

@@ -48,6 +48,7 @@ impl Entropy for Zero {
 pub(super) const APP_S_KEY: Aes128Key = Aes128Key::new([9; 16]);
 
 /// One device on both sides of the air.
+#[derive(Clone)]
 pub(super) struct Rig {
     pub(super) band: &'static band::Band,
     pub(super) plan: &'static FrequencyPlan,
@@ -300,6 +301,7 @@ pub(super) fn item<'a>(
         confirmed: false,
         priority: Priority::Normal,
         expires_at: None,
+        absolute_time: None,
     }
 }
 
