@@ -116,7 +116,20 @@ fn slot_in_period(
 /// The frequency of the beacon of a beacon period; `None` where the band has none.
 #[must_use]
 pub fn beacon_frequency(band: &Band, time: GpsTime) -> Option<Frequency> {
-    hop(band.beacon.frequencies, period_of(time))
+    band.beacon.frequencies.get(usize::from(beacon_channel(band, time)?)).copied()
+}
+
+/// The first beacon after `time`.
+#[must_use]
+pub const fn next_beacon(time: GpsTime) -> GpsTime {
+    GpsTime::from_nanos(beacon_time(time).nanos().saturating_add(BEACON_PERIOD_NANOS))
+}
+
+/// Which of the band's beacon frequencies a beacon period uses; `None` where the band has none.
+#[must_use]
+pub fn beacon_channel(band: &Band, time: GpsTime) -> Option<u8> {
+    let count = u32::try_from(band.beacon.frequencies.len()).ok()?;
+    u8::try_from(period_of(time)?.checked_rem(count)?).ok()
 }
 
 /// The frequency of a device's ping slots in a beacon period; `None` where the band has none.
@@ -127,11 +140,6 @@ pub fn ping_slot_frequency(band: &Band, time: GpsTime, dev_addr: DevAddr) -> Opt
     let count = u64::try_from(band.ping_slot_frequencies.len()).ok()?;
     let index = usize::try_from(number.checked_rem(count)?).ok()?;
     band.ping_slot_frequencies.get(index).copied()
-}
-
-fn hop(frequencies: &[Frequency], period: Option<u32>) -> Option<Frequency> {
-    let count = u32::try_from(frequencies.len()).ok()?;
-    frequencies.get(usize::try_from(period?.checked_rem(count)?).ok()?).copied()
 }
 
 /// The number of the beacon period, by the seconds that the beacon carries.

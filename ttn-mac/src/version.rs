@@ -47,6 +47,10 @@ rules! {
     uses_tx_param_setup_req = V1_0_2;
     /// ADRParamSetupReq is defined.
     uses_adr_param_setup_req = V1_1;
+    /// ForceRejoinReq and rejoin-requests are defined.
+    rejoins = V1_1;
+    /// BeaconTimingReq is answered; later versions ask with DeviceTimeReq (NS-61).
+    answers_beacon_timing_req = V1_0 .. V1_0_3;
     /// RejoinParamSetupReq is defined.
     uses_rejoin_param_setup_req = V1_1;
     /// DeviceModeInd is defined.

@@ -58,7 +58,13 @@ mac_events! {
     "link_check.answer" "link_check.request" "new_channel.answer.accept"
     "new_channel.answer.reject" "new_channel.request" "ping_slot_channel.answer.accept"
     "ping_slot_channel.answer.reject" "ping_slot_channel.request" "ping_slot_info.answer"
-    "ping_slot_info.request" "rejoin_param_setup.answer"
+    "ping_slot_info.request" "rejoin_param_setup.answer" "relay_conf.answer.accept"
+    "relay_conf.answer.reject" "relay_conf.request" "relay_configure_fwd_limit.answer"
+    "relay_configure_fwd_limit.request" "relay_ctrl_uplink_list.answer.accept"
+    "relay_ctrl_uplink_list.answer.reject" "relay_ctrl_uplink_list.request"
+    "relay_end_device_conf.answer.accept" "relay_end_device_conf.answer.reject"
+    "relay_end_device_conf.request" "relay_notify_new_end_device.indication"
+    "relay_update_uplink_list.answer" "relay_update_uplink_list.request"
     "rejoin_param_setup.request" "rekey.confirmation" "rekey.indication" "reset.confirmation"
     "reset.indication" "rx_param_setup.answer.accept" "rx_param_setup.answer.reject"
     "rx_param_setup.request" "rx_timing_setup.answer" "rx_timing_setup.request"
@@ -123,6 +129,20 @@ const fn family(command: &Command) -> &'static str {
             "rejoin_param_setup"
         }
         Command::RekeyInd { .. } | Command::RekeyConf { .. } => "rekey",
+        Command::RelayConfReq { .. } | Command::RelayConfAns { .. } => "relay_conf",
+        Command::RelayConfigureFwdLimitReq(_) | Command::RelayConfigureFwdLimitAns => {
+            "relay_configure_fwd_limit"
+        }
+        Command::RelayCtrlUplinkListReq { .. } | Command::RelayCtrlUplinkListAns { .. } => {
+            "relay_ctrl_uplink_list"
+        }
+        Command::RelayEndDeviceConfReq { .. } | Command::RelayEndDeviceConfAns { .. } => {
+            "relay_end_device_conf"
+        }
+        Command::RelayNotifyNewEndDeviceReq { .. } => "relay_notify_new_end_device",
+        Command::RelayUpdateUplinkListReq { .. } | Command::RelayUpdateUplinkListAns => {
+            "relay_update_uplink_list"
+        }
         Command::ResetInd { .. } | Command::ResetConf { .. } => "reset",
         Command::RxParamSetupReq { .. } | Command::RxParamSetupAns { .. } => "rx_param_setup",
         Command::RxTimingSetupReq { .. } | Command::RxTimingSetupAns => "rx_timing_setup",

@@ -2,16 +2,22 @@
 
 use alloc::vec::Vec;
 
-use ttn_core::{frame::FCtrl, time::Timestamp};
+use ttn_core::{
+    frame::FCtrl,
+    radio::time_on_air,
+    time::{GpsTime, Timestamp},
+};
 
 use super::{
     DataPlan, DownlinkDecision, DownlinkReason, Dropped, Engine, MacEvent, NetworkTiming,
-    NoDownlink, Priority, QueueDrop, QueueResult, QueuedDownlink, Slot, TxPlan, matching::low_bits,
-    requests::Block, slot::Windows,
+    NoDownlink, Priority, QueueDrop, QueueResult, QueuedDownlink, RxWindow, Slot, TxPlan,
+    matching::low_bits, relay::mac_payload_of, requests::Block, slot::Windows,
 };
 use crate::{
-    command::Command,
-    frame::{DataFrame, F_OPTS_LENGTH_MAX},
+    class_b::{PING_SLOT_NANOS, beacon_channel, next_beacon},
+    command::{Command, Direction, RootWorSKey},
+    crypto::payload::encrypt_frm_payload,
+    frame::{DataFrame, F_OPTS_LENGTH_MAX, RELAY_F_PORT},
     session::{DownlinkContext, seal_downlink},
     state::{AdrMode, DeviceClass, InFlight, MacState, PENDING_REQUESTS_MAX, Session},
     version::MacRules as _,
@@ -48,23 +54,36 @@ impl Engine<'_> {
             return Err(NoDownlink::Disabled);
         }
         let session = st.slow.session.clone().ok_or(NoDownlink::NoSession)?;
-        let (received_at, channel) = match *slot {
-            Slot::ClassA { .. } if self.classes.multicast => return Err(NoDownlink::NoWindow),
-            Slot::ClassA { received_at, channel } => (received_at, channel),
+        let windows = match *slot {
+            Slot::ClassA { .. } | Slot::Relayed { .. } if self.classes.multicast => {
+                return Err(NoDownlink::NoWindow);
+            }
+            Slot::ClassA { received_at, channel } => {
+                self.data_windows(&st.slow.current, channel, received_at)
+            }
             Slot::Network(timing) => {
                 return self.begin(st, &session, &timing, queue, now, dropped);
             }
+            Slot::Relayed { phy_payload_max, until } => {
+                Windows::relay(until, mac_payload_of(phy_payload_max))
+            }
         };
-        let windows = self.data_windows(&st.slow.current, channel, received_at);
         let max = windows.max_mac_payload();
         let head = self.queue_head(st, queue, max, now, |_| None, dropped);
         let max = windows.max_mac_payload_open(now)?;
-        let (commands, cut) = self.fitting_commands(st, max);
-        let reasons = reasons(st, &commands, head.is_some());
+        let room = max.saturating_sub(HEADER_LENGTH);
+        let relayed = st.relayed.take().filter(|frame| frame.len() <= room);
+        let room_for_commands = match &relayed {
+            // They share the frame, which then has commands in FOpts only.
+            Some(frame) => room.saturating_sub(frame.len()).min(F_OPTS_LENGTH_MAX),
+            None => room,
+        };
+        let (commands, cut) = self.fitting_commands(st, room_for_commands);
+        let reasons = reasons(st, &commands, relayed.is_some(), head.is_some());
         if reasons.is_empty() {
             return Err(NoDownlink::NothingToSend);
         }
-        let content = content(commands, cut, head, queue, max);
+        let content = content(commands, cut, relayed, head, queue, room);
         self.seal(st, &session, &windows, content, reasons, now)
     }
 
@@ -88,6 +107,7 @@ impl Engine<'_> {
         let content = Content {
             commands: Commands::default(),
             item: Some((index, item)),
+            relayed: None,
             // NS-92: a device of class C listens all the same.
             f_pending: windows.class == DeviceClass::B && index.saturating_add(1) < queue.len(),
         };
@@ -137,8 +157,7 @@ impl Engine<'_> {
     }
 
     /// Answers, then requests, as far as they fit; the second value says that some did not (NS-67).
-    fn fitting_commands(&self, st: &MacState, max_mac_payload: usize) -> (Commands, bool) {
-        let mut room = max_mac_payload.saturating_sub(HEADER_LENGTH);
+    fn fitting_commands(&self, st: &MacState, mut room: usize) -> (Commands, bool) {
         let mut answer_room = self.answer_room(st);
         let mut commands = Commands::default();
         let mut cut = false;
@@ -181,63 +200,36 @@ impl Engine<'_> {
         st: &mut MacState,
         session: &Session,
         windows: &Windows,
-        content: Content<'_>,
+        mut content: Content<'_>,
         reasons: Vec<DownlinkReason>,
         now: Timestamp,
     ) -> Result<DataPlan, NoDownlink> {
-        let version = st.slow.version;
-        let separate_counters = !version.shares_f_cnt_down();
-        let application_counter = separate_counters && content.item.is_some();
-        let f_cnt = match content.item {
-            Some((_, item)) => item.f_cnt,
-            None => next(st.hot.n_f_cnt_down)?,
-        };
+        let f_cnt = content.f_cnt(st)?;
         // What the network begins answers nothing.
         let class_a = windows.class == DeviceClass::A;
         let ack = class_a && st.hot.confirmed_up;
-        let confirmed = content.item.is_some_and(|(_, item)| item.confirmed);
-        let encode = |commands: &Commands| commands.encode(self);
-        let mut frame = DataFrame {
-            uplink: false,
-            confirmed,
-            dev_addr: session.dev_addr,
-            f_ctrl: FCtrl {
-                adr: !matches!(self.adr_mode(), AdrMode::Disabled),
-                ack,
-                f_pending: content.f_pending,
-                ..FCtrl::default()
-            },
-            f_cnt: low_bits(f_cnt),
-            f_opts: Vec::new(),
-            f_port: None,
-            frm_payload: Vec::new(),
-        };
-        let octets = encode(&content.commands).map_err(NoDownlink::Build)?;
-        if octets.len() > F_OPTS_LENGTH_MAX {
-            frame.f_port = Some(0);
-            frame.frm_payload = octets;
-        } else {
-            frame.f_opts = octets;
-        }
-        if let Some((_, item)) = content.item {
-            frame.f_port = Some(item.f_port);
-            frame.frm_payload = item.frm_payload.to_vec();
-        }
+        let frame = self.frame(session, f_cnt, ack, &content)?;
         // Without MHDR and MIC.
         let size = frame.encoded_length().saturating_sub(5);
-        let (rx1, rx2) = windows.open(now, size)?;
-        let conf_f_cnt = low_bits(st.hot.f_cnt_up.unwrap_or(0));
-        let bytes =
-            seal_downlink(&session.keys, version, frame, &DownlinkContext { f_cnt, conf_f_cnt })
-                .map_err(NoDownlink::Build)?;
-
-        let priority = match content.item {
-            Some((_, item)) if content.commands.is_empty() => item.priority.min(Priority::High),
-            _ => Priority::Highest,
+        let (rx1, mut rx2) = windows.open(now, size)?;
+        let frame = match (content.commands.beacon_timing(), rx1.or(rx2)) {
+            (Some(answer), Some(window)) => {
+                // The answer is right for one of the windows only.
+                rx2 = rx2.filter(|_| rx1.is_none());
+                *answer = self.beacon_timing(&window, size.saturating_add(5));
+                self.frame(session, f_cnt, ack, &content)?
+            }
+            _ => frame,
         };
+        let conf_f_cnt = low_bits(st.hot.f_cnt_up.unwrap_or(0));
+        let context = DownlinkContext { f_cnt, conf_f_cnt };
+        let bytes = seal_downlink(&session.keys, st.slow.version, frame, &context)
+            .map_err(NoDownlink::Build)?;
+
+        let confirmed = content.confirmed();
         let flight = InFlight {
             f_cnt,
-            application_counter,
+            application_counter: content.takes_application_counter(st),
             queue_item: content.item.is_some(),
             confirmed,
             requests: !content.commands.requests.is_empty(),
@@ -252,8 +244,9 @@ impl Engine<'_> {
             rx1,
             rx2,
             absolute_time: windows.absolute_time,
-            priority,
+            priority: content.priority(),
         };
+        let own_counter = flight.application_counter || st.slow.version.shares_f_cnt_down();
         Ok(DataPlan {
             tx,
             f_cnt,
@@ -262,12 +255,63 @@ impl Engine<'_> {
             ack,
             f_pending: content.f_pending,
             slow_changed: flight.requests,
+            relayed: content.relayed.is_some(),
+            takes_queue_f_cnt: own_counter && content.item.is_none(),
             commands: content.commands.into_all(),
             reasons,
-            takes_queue_f_cnt: !separate_counters && content.item.is_none(),
             events,
             queue_result: superseded.map(|f_cnt| QueueResult { f_cnt, acknowledged: false }),
         })
+    }
+
+    fn frame(
+        &self,
+        session: &Session,
+        f_cnt: u32,
+        ack: bool,
+        content: &Content<'_>,
+    ) -> Result<DataFrame, NoDownlink> {
+        let adr = !matches!(self.adr_mode(), AdrMode::Disabled);
+        let mut frame = DataFrame {
+            uplink: false,
+            confirmed: content.confirmed(),
+            dev_addr: session.dev_addr,
+            f_ctrl: FCtrl { adr, ack, f_pending: content.f_pending, ..FCtrl::default() },
+            f_cnt: low_bits(f_cnt),
+            f_opts: Vec::new(),
+            f_port: None,
+            frm_payload: Vec::new(),
+        };
+        let octets = content.commands.encode(self).map_err(NoDownlink::Build)?;
+        if octets.len() > F_OPTS_LENGTH_MAX {
+            frame.f_port = Some(0);
+            frame.frm_payload = octets;
+        } else {
+            frame.f_opts = octets;
+        }
+        if let Some(relayed) = &content.relayed {
+            frame.f_port = Some(RELAY_F_PORT);
+            frame.frm_payload = relayed.clone();
+            let (key, addr) = (&session.keys.nwk_s_enc_key, session.dev_addr);
+            let payload = &mut frame.frm_payload;
+            encrypt_frm_payload(key, Direction::Downlink, addr, f_cnt, payload);
+        } else if let Some((_, item)) = content.item {
+            frame.f_port = Some(item.f_port);
+            frame.frm_payload = item.frm_payload.to_vec();
+        }
+        Ok(frame)
+    }
+
+    /// NS-61: from the end of a downlink of `size` octets in this window to the next beacon.
+    fn beacon_timing(&self, window: &RxWindow, size: usize) -> Command {
+        let on_air = time_on_air(size, window.frequency, &window.data_rate).unwrap_or_default();
+        let end = GpsTime::from_utc(window.opens_at.plus(on_air));
+        let beacon = next_beacon(end);
+        let left = beacon.nanos().saturating_sub(end.nanos());
+        Command::BeaconTimingAns {
+            delay: u16::try_from(left.div_euclid(PING_SLOT_NANOS)).unwrap_or(u16::MAX),
+            channel_index: beacon_channel(self.band, beacon).unwrap_or(0),
+        }
     }
 }
 
@@ -295,6 +339,10 @@ impl Commands {
         Ok(octets)
     }
 
+    fn beacon_timing(&mut self) -> Option<&mut Command> {
+        self.answers.iter_mut().find(|answer| matches!(answer, Command::BeaconTimingAns { .. }))
+    }
+
     fn into_all(self) -> Vec<Command> {
         let mut all = self.answers;
         all.extend(self.requests);
@@ -306,21 +354,53 @@ impl Commands {
 struct Content<'q> {
     commands: Commands,
     item: Option<(usize, QueuedDownlink<'q>)>,
+    /// A frame for a device behind this one (NS-110).
+    relayed: Option<Vec<u8>>,
     f_pending: bool,
 }
 
+impl Content<'_> {
+    fn confirmed(&self) -> bool {
+        self.item.is_some_and(|(_, item)| item.confirmed)
+    }
+
+    /// In LoRaWAN 1.1 every port but 0 has the counter of the application.
+    fn takes_application_counter(&self, st: &MacState) -> bool {
+        let other_port = self.item.is_some() || self.relayed.is_some();
+        !st.slow.version.shares_f_cnt_down() && other_port
+    }
+
+    fn f_cnt(&self, st: &MacState) -> Result<u32, NoDownlink> {
+        match self.item {
+            Some((_, item)) => Ok(item.f_cnt),
+            None if self.takes_application_counter(st) => next(st.hot.a_f_cnt_down),
+            None => next(st.hot.n_f_cnt_down),
+        }
+    }
+
+    /// NS-91.
+    fn priority(&self) -> Priority {
+        match self.item {
+            Some((_, item)) if self.commands.is_empty() => item.priority.min(Priority::High),
+            _ => Priority::Highest,
+        }
+    }
+}
+
 /// Commands of up to 15 octets leave room for an item; more fill the payload themselves (NS-67). What is left over is
-/// announced (NS-92).
+/// announced (NS-92). A frame for a device behind this one goes before the item (NS-110).
 fn content<'q>(
     commands: Commands,
     cut: bool,
+    relayed: Option<Vec<u8>>,
     head: Option<usize>,
     queue: &[QueuedDownlink<'q>],
-    max_mac_payload: usize,
+    room: usize,
 ) -> Content<'q> {
     let length = commands.length();
-    let room = max_mac_payload.saturating_sub(HEADER_LENGTH).saturating_sub(length);
+    let room = room.saturating_sub(length);
     let item = head
+        .filter(|_| relayed.is_none())
         .and_then(|index| queue.get(index).map(|item| (index, *item)))
         .filter(|(_, item)| length <= F_OPTS_LENGTH_MAX && item.frm_payload.len() <= room);
     let behind = match (item, head) {
@@ -328,15 +408,16 @@ fn content<'q>(
         (None, Some(index)) => index,
         (None, None) => queue.len(),
     };
-    Content { commands, item, f_pending: cut || behind < queue.len() }
+    Content { commands, item, relayed, f_pending: cut || behind < queue.len() }
 }
 
 /// Why a downlink is due (NS-78).
-fn reasons(st: &MacState, commands: &Commands, queue: bool) -> Vec<DownlinkReason> {
+fn reasons(st: &MacState, commands: &Commands, relayed: bool, queue: bool) -> Vec<DownlinkReason> {
     [
         (st.hot.confirmed_up, DownlinkReason::Ack),
         (!commands.answers.is_empty(), DownlinkReason::Answers),
         (!commands.requests.is_empty(), DownlinkReason::Requests),
+        (relayed, DownlinkReason::Relay),
         (queue, DownlinkReason::Queue),
         (st.hot.adr_ack_req, DownlinkReason::AdrAckReq),
         (st.hot.sticky != 0, DownlinkReason::StickyAnswers),
@@ -362,8 +443,25 @@ fn take(st: &mut MacState, flight: InFlight, commands: &Commands, class_a: bool)
         return Vec::new();
     }
     st.answers.clear();
-    st.slow.pending_requests.clone_from(&commands.requests);
+    st.slow.pending_requests = commands.requests.iter().map(without_key).collect();
     commands.requests.iter().cloned().map(MacEvent::RequestQueued).collect()
+}
+
+/// A request as it waits for its answer: keys are not kept.
+fn without_key(request: &Command) -> Command {
+    match *request {
+        Command::RelayUpdateUplinkListReq { rule_index, limit, dev_addr, w_f_cnt, .. } => {
+            let root_wor_s_key = RootWorSKey::new([0; 16]);
+            Command::RelayUpdateUplinkListReq {
+                rule_index,
+                limit,
+                dev_addr,
+                w_f_cnt,
+                root_wor_s_key,
+            }
+        }
+        request => request,
+    }
 }
 
 /// The octets of the answers to a block.
@@ -375,6 +473,9 @@ fn answer_length(block: &Block) -> usize {
             Command::NewChannelReq { .. } | Command::DlChannelReq { .. } => 2,
             Command::PingSlotChannelReq { .. } | Command::BeaconFreqReq { .. } => 2,
             Command::RejoinParamSetupReq { .. } => 2,
+            Command::RelayConfReq { .. } | Command::RelayEndDeviceConfReq { .. } => 2,
+            Command::ForceRejoinReq { .. } => 0,
+            Command::RelayCtrlUplinkListReq { .. } => 6,
             Command::DevStatusReq => 3,
             _ => 1,
         })

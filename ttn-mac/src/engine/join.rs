@@ -12,7 +12,7 @@ use super::{
 use crate::{
     band::{Band, CfListType, ChannelMask},
     frame::{CfList, DlSettings},
-    state::{Channel, Channels, JoinParameters, MacState, PendingSession},
+    state::{Channel, Channels, JoinParameters, MacState, Parameters, PendingSession},
 };
 
 /// The MACPayload of a join-accept with CFList, in octets.
@@ -59,15 +59,29 @@ impl Engine<'_> {
         join: JoinAccepted,
         now: Timestamp,
     ) -> Result<TxPlan, NoDownlink> {
-        let JoinAccepted { session, parameters, phy, channel, received_at } = join;
-        let channels = self.channels_after_join(&parameters);
-        st.slow.pending_session = Some(PendingSession { session, parameters, channels });
+        let channels = self.channels_after_join(&join.parameters);
+        let windows = self.join_windows(join.channel, join.received_at);
+        self.pend(st, join, channels, false, windows, now)
+    }
+
+    /// Notes the pending session of an accepted join or rejoin.
+    pub(super) fn pend(
+        &self,
+        st: &mut MacState,
+        join: JoinAccepted,
+        channels: Channels,
+        keeps_parameters: bool,
+        windows: Windows,
+        now: Timestamp,
+    ) -> Result<TxPlan, NoDownlink> {
+        let JoinAccepted { session, parameters, phy, .. } = join;
+        let pending = PendingSession { session, parameters, channels, keeps_parameters };
+        st.slow.pending_session = Some(pending);
         if !self.schedules_downlinks() {
             return Err(NoDownlink::Disabled);
         }
         // Without MHDR and MIC.
         let size = phy.len().saturating_sub(5);
-        let windows = self.join_windows(channel, received_at);
         let (rx1, rx2) = windows.open(now, size)?;
         Ok(TxPlan {
             bytes: phy,
@@ -84,10 +98,19 @@ impl Engine<'_> {
         self.setting(|set| set.schedule_downlinks).unwrap_or(true)
     }
 
-    fn join_windows(&self, channel: UplinkChannel, received_at: Timestamp) -> Windows {
-        let boot = self.boot_parameters();
+    pub(super) fn join_windows(&self, channel: UplinkChannel, received_at: Timestamp) -> Windows {
+        self.accept_windows(&self.boot_parameters(), channel, received_at)
+    }
+
+    /// The windows for a join-accept of a device with these parameters.
+    pub(super) fn accept_windows(
+        &self,
+        parameters: &Parameters,
+        channel: UplinkChannel,
+        received_at: Timestamp,
+    ) -> Windows {
         self.windows(
-            &boot,
+            parameters,
             channel,
             WindowParameters {
                 received_at,
@@ -102,7 +125,7 @@ impl Engine<'_> {
     }
 
     /// The channels of a device that has read the join-accept.
-    fn channels_after_join(&self, parameters: &JoinParameters) -> Channels {
+    pub(super) fn channels_after_join(&self, parameters: &JoinParameters) -> Channels {
         let mut channels = self.boot_parameters().channels;
         apply_cf_list(self.band, &mut channels, parameters.cf_list.as_ref());
         channels

@@ -12,7 +12,12 @@
 //! A device of class B or C, or a multicast group, is reached at other times as well: [`Engine::next_downlink`] with
 //! [`Slot::Network`] gives the frame and its time, or says when to ask again.
 //!
-//! The life of a join: [`Engine::join_channel`], [`Engine::join_parameters`], the Join Server, [`Engine::on_join`].
+//! The life of a join: [`Engine::join_channel`], [`Engine::join_parameters`], the Join Server, [`Engine::on_join`]. That
+//! of a rejoin: [`Engine::on_rejoin`], [`Engine::rejoin_parameters`], the Join Server, [`Engine::on_rejoin_accept`].
+//!
+//! What a relay forwards comes out of its uplink as [`Outcome::relayed`]: match it with the device that sent it. The
+//! answer is made for [`Slot::Relayed`] of [`Engine::relay_slot`] and put into [`crate::state::MacState::relayed`] of the
+//! relay, whose own downlink takes it along.
 //!
 //! ```
 //! use ttn_mac::{adr::DefaultAdr, band, engine::Engine, plan, state::MacSettings};
@@ -35,6 +40,8 @@ mod join;
 mod matching;
 mod network;
 mod reject;
+mod rejoin;
+mod relay;
 mod requests;
 mod setup;
 mod slot;
@@ -49,6 +56,8 @@ pub use class::{Classes, NoClassB};
 pub use event::MacEvent;
 pub use network::{NetworkTiming, Wait};
 pub use reject::Reject;
+pub use rejoin::{ForceRejoinError, Rejoin, check_rejoin_1};
+pub use relay::{RelayReject, RelayedUplink, ServedDevice};
 pub use types::{
     DataPlan, DownlinkDecision, DownlinkReason, Dropped, JoinAccepted, MatchKind, MatchedUplink,
     NoDownlink, Outcome, Priority, QueueDrop, QueueResult, QueuedDownlink, RxInfo, RxWindow, Slot,
@@ -68,6 +77,7 @@ pub struct Engine<'a> {
     defaults: &'a MacSettings,
     adr: &'a dyn AdrAlgorithm,
     classes: Classes,
+    served: &'a [ServedDevice],
 }
 
 impl<'a> Engine<'a> {
@@ -81,13 +91,19 @@ impl<'a> Engine<'a> {
         adr: &'a dyn AdrAlgorithm,
     ) -> Self {
         let classes = Classes { b: false, c: false, multicast: false };
-        Self { band, plan, settings, defaults, adr, classes }
+        Self { band, plan, settings, defaults, adr, classes, served: &[] }
     }
 
     /// The same for a device that can do more than class A.
     #[must_use]
     pub const fn with_classes(self, classes: Classes) -> Self {
         Self { classes, ..self }
+    }
+
+    /// The same for a relay that serves these devices (NS-111).
+    #[must_use]
+    pub const fn with_served(self, served: &'a [ServedDevice]) -> Self {
+        Self { served, ..self }
     }
 
     /// The band.

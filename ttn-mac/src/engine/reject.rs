@@ -2,7 +2,10 @@
 
 use core::{fmt, time::Duration};
 
-use ttn_core::radio::{DataRate, Frequency};
+use ttn_core::{
+    addr::NetId,
+    radio::{DataRate, Frequency},
+};
 
 use crate::state::Candidate;
 
@@ -47,6 +50,11 @@ pub enum Reject {
         /// The counter that was tried.
         f_cnt: u32,
     },
+    /// A rejoin-request to another network.
+    NetIdMismatch {
+        /// Which.
+        got: NetId,
+    },
     /// The device has no such session.
     NoSession {
         /// Which.
@@ -54,6 +62,19 @@ pub enum Reject {
     },
     /// Not a data uplink.
     NotADataUplink,
+    /// Not a rejoin-request.
+    NotARejoinRequest,
+    /// The counter of a rejoin-request was used before.
+    RejoinCountReplayed {
+        /// The last one.
+        last: u16,
+        /// The one that came.
+        got: u16,
+    },
+    /// The integrity code of a rejoin-request is wrong.
+    RejoinMicMismatch,
+    /// A rejoin-request of a device whose version of LoRaWAN has none.
+    RejoinNotDefined,
     /// The first frame of a LoRaWAN 1.1 session does not say so (NS-30).
     RekeyIndMissing {
         /// The full frame counter.
@@ -113,8 +134,13 @@ impl Reject {
             Self::FCntReplayed { .. } => "f_cnt_replayed",
             Self::MicMismatch { .. } => "mic_mismatch",
             Self::MulticastUplink => "multicast_uplink",
+            Self::NetIdMismatch { .. } => "net_id_mismatch",
             Self::NoSession { .. } => "no_session",
             Self::NotADataUplink => "not_a_data_uplink",
+            Self::NotARejoinRequest => "not_a_rejoin_request",
+            Self::RejoinCountReplayed { .. } => "rejoin_count_replayed",
+            Self::RejoinMicMismatch => "rejoin_mic_mismatch",
+            Self::RejoinNotDefined => "rejoin_not_defined",
             Self::RekeyIndMissing { .. } => "rekey_ind_missing",
             Self::RetransmissionDiffers { .. } => "retransmission_differs",
             Self::RetransmissionTooLate { .. } => "retransmission_too_late",
@@ -145,7 +171,16 @@ impl fmt::Display for Reject {
             Self::MicMismatch { f_cnt } => write!(f, "wrong integrity code for counter {f_cnt}"),
             Self::MulticastUplink => f.write_str("a multicast group never sends"),
             Self::NoSession { candidate } => write!(f, "the device has no {candidate:?} session"),
+            Self::NetIdMismatch { got } => write!(f, "a rejoin-request to network {got}"),
             Self::NotADataUplink => f.write_str("not a data uplink"),
+            Self::NotARejoinRequest => f.write_str("not a rejoin-request"),
+            Self::RejoinCountReplayed { last, got } => {
+                write!(f, "rejoin counter {got} after {last} was used before")
+            }
+            Self::RejoinMicMismatch => {
+                f.write_str("the integrity code of the rejoin-request is wrong")
+            }
+            Self::RejoinNotDefined => f.write_str("rejoins come with LoRaWAN 1.1"),
             Self::RekeyIndMissing { f_cnt } => {
                 write!(f, "uplink {f_cnt} starts a LoRaWAN 1.1 session without RekeyInd")
             }

@@ -49,8 +49,10 @@ impl Engine<'_> {
                 adr_ack_delay_exponent: desired.adr_ack_delay_exponent.min(15),
             }]));
         }
+        blocks.extend(force_rejoin(st).map(|command| Block::from([command])));
         blocks.extend(rejoin_param_setup(st).map(|command| Block::from([command])));
         blocks.extend(self.dev_status(st).map(|command| Block::from([command])));
+        blocks.extend(self.relay_requests(st).into_iter().map(|command| Block::from([command])));
         blocks
     }
 
@@ -239,6 +241,18 @@ fn beacon_freq(st: &MacState) -> Option<Command> {
     let refused = st.slow.rejected.frequencies.contains(&frequency);
     (st.slow.current.beacon_frequency != frequency && !refused)
         .then_some(Command::BeaconFreqReq { frequency })
+}
+
+/// NS-57: once; no MAC command answers it.
+fn force_rejoin(st: &MacState) -> Option<Command> {
+    st.slow.force_rejoin.filter(|_| st.slow.version.rejoins()).map(|wanted| {
+        Command::ForceRejoinReq {
+            period_exponent: wanted.period_exponent,
+            max_retries: wanted.max_retries,
+            rejoin_type: wanted.rejoin_type,
+            data_rate_index: wanted.data_rate,
+        }
+    })
 }
 
 /// NS-58.

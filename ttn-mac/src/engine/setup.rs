@@ -60,8 +60,8 @@ impl Engine<'_> {
         supports_join: bool,
         session: Option<Session>,
     ) -> MacState {
-        MacState {
-            slow: SlowState {
+        MacState::new(
+            SlowState {
                 version,
                 supports_join,
                 session,
@@ -73,10 +73,11 @@ impl Engine<'_> {
                 status: None,
                 class: self.start_class(version),
                 ping_slot_periodicity: self.setting(|set| set.ping_slot_periodicity),
+                force_rejoin: None,
+                rejoin_count_0: None,
             },
-            hot: Hot::default(),
-            answers: Vec::new(),
-        }
+            Hot::default(),
+        )
     }
 
     /// What the device does after it has started.
@@ -116,6 +117,7 @@ impl Engine<'_> {
             beacon_frequency: self.setting(|set| set.beacon_frequency).unwrap_or_default(),
             rejoin_time_exponent: 0,
             rejoin_count_exponent: 0,
+            relay: self.setting(|set| set.relay.clone()),
         }
     }
 
@@ -182,6 +184,7 @@ impl Engine<'_> {
             rejoin_count_exponent: self
                 .setting(|set| set.desired_rejoin_count_exponent)
                 .unwrap_or(boot.rejoin_count_exponent),
+            relay: self.setting(|set| set.desired_relay.clone()).or_else(|| boot.relay.clone()),
             ..boot
         }
     }

@@ -15,7 +15,7 @@ use ttn_core::{
     time::{GpsTime, Timestamp},
 };
 
-use super::{MacEvent, NetworkTiming, NoClassB, Wait};
+use super::{MacEvent, NetworkTiming, NoClassB, RelayReject, RelayedUplink, Wait};
 use crate::{
     command::Command,
     frame::BuildError,
@@ -99,9 +99,11 @@ pub struct Outcome {
     pub f_cnt: u32,
     /// Channel and data rate.
     pub channel: UplinkChannel,
-    /// Whether the application gets it: always, unless it is a retransmission (NS-12). A frame on port 0 is delivered
-    /// without payload (NS-18).
+    /// Whether the application gets it: always, unless it is a retransmission (NS-12) or the payload of a relay. A frame
+    /// on port 0 is delivered without payload (NS-18).
     pub deliver: bool,
+    /// The frame of a served device that a relay has forwarded, or why there is none (NS-109).
+    pub relayed: Option<Result<RelayedUplink, RelayReject>>,
     /// What happened, in order.
     pub events: Vec<MacEvent>,
     /// How the confirmed downlink that waited for an acknowledgement ended (NS-87).
@@ -153,6 +155,13 @@ pub enum Slot {
     /// Whenever the device listens by itself: the next ping slot in class B, at once in class C, or at the time of the
     /// item (NS-78). [`NoDownlink::NotYet`] says when to ask again.
     Network(NetworkTiming),
+    /// Behind a relay, made by [`super::Engine::relay_slot`]: the plan has no windows of its own (NS-110).
+    Relayed {
+        /// The largest PHYPayload that the relay takes.
+        phy_payload_max: usize,
+        /// When its last receive window opens.
+        until: Timestamp,
+    },
 }
 
 impl Slot {
@@ -335,6 +344,8 @@ pub struct DataPlan {
     pub takes_queue_f_cnt: bool,
     /// What happened while it was made.
     pub events: Vec<MacEvent>,
+    /// Whether it carries [`crate::state::MacState::relayed`]. If not, that frame was not sent.
+    pub relayed: bool,
     /// A confirmed downlink whose acknowledgement is not waited for any more (NS-86): this one takes its place.
     pub queue_result: Option<QueueResult>,
     /// Whether the slow part of the state has changed and must be stored. The hot part always has.
@@ -353,6 +364,8 @@ pub enum DownlinkReason {
     Answers,
     /// The application has something to send.
     Queue,
+    /// A device that this one serves as a relay is answered (NS-110).
+    Relay,
     /// The network wants something changed.
     Requests,
     /// The device repeats answers until it hears a downlink (NS-40).

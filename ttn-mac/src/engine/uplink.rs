@@ -58,12 +58,15 @@ impl Engine<'_> {
         handling.run_adr(data.f_ctrl.adr);
         let (events, changed) = handling.finish();
         slow_changed |= changed;
+        let relayed = self.relayed_uplink(st, uplink, rx.received_at);
         Ok(Outcome {
             kind,
             f_cnt: matched.f_cnt,
             channel: matched.channel,
-            deliver: true,
+            // NS-18
+            deliver: relayed.is_none(),
             events,
+            relayed,
             queue_result,
             reply_due: self.reply_due(st, data),
             slot: Slot::ClassA { received_at: rx.received_at, channel: matched.channel },
@@ -94,6 +97,7 @@ impl Engine<'_> {
             channel: matched.channel,
             deliver: false,
             events,
+            relayed: None,
             queue_result: None,
             reply_due: self.reply_due(st, data),
             slot: Slot::ClassA { received_at: rx.received_at, channel: matched.channel },
@@ -135,12 +139,18 @@ impl Engine<'_> {
             let mut session = pending.session;
             session.started_at = rx.received_at;
             st.slow.session = Some(session);
+            st.slow.force_rejoin = None;
+            st.slow.rejoin_count_0 = None;
+            st.hot = Hot::default();
+            if pending.keeps_parameters {
+                st.slow.pending_requests.clear();
+                return (UplinkKind::SessionStarted, true);
+            }
             self.restart(st);
             st.slow.current.rx1_delay = pending.parameters.rx_delay;
             st.slow.current.rx1_dr_offset = settings.rx1_dr_offset;
             st.slow.current.rx2_data_rate = settings.rx2_dr;
             st.slow.current.channels = pending.channels;
-            st.hot = Hot::default();
             return (UplinkKind::SessionStarted, true);
         }
         if uplink.matched.kind == MatchKind::Reset {

@@ -9,6 +9,7 @@
 
 mod channels;
 mod hot;
+mod relay;
 mod settings;
 
 use alloc::vec::Vec;
@@ -34,6 +35,7 @@ pub use channels::{Channel, Channels};
 pub use hot::{
     ADR_RING_LENGTH, AdrRing, AdrSample, HOT_LENGTH, HOT_LENGTH_MAX, Hot, HotDecodeError, InFlight,
 };
+pub use relay::{RELAY_RULES_MAX, Relay, RelayRule, RuleSession, ServedRelay, ServingRelay};
 pub use settings::{
     AdrDynamic, AdrMode, AdrStatic, FACTORY_PRESETS_MAX, MacSettings, STATUS_COUNT_DEFAULT,
     STATUS_TIME_DEFAULT,
@@ -48,6 +50,17 @@ pub struct MacState {
     pub hot: Hot,
     /// Answers to the commands of the last uplink. They live as long as its receive windows and are never stored.
     pub answers: Vec<Command>,
+    /// A frame for a device that this one serves as a relay: the next downlink after an uplink carries it (NS-110). It
+    /// lives as long as the receive windows and is never stored.
+    pub relayed: Option<Vec<u8>>,
+}
+
+impl MacState {
+    /// A state as it comes from a store.
+    #[must_use]
+    pub const fn new(slow: SlowState, hot: Hot) -> Self {
+        Self { slow, hot, answers: Vec::new(), relayed: None }
+    }
 }
 
 /// The part that changes rarely; stored with the registration whenever an outcome says so.
@@ -75,6 +88,23 @@ pub struct SlowState {
     pub class: DeviceClass,
     /// How often the device listens in class B: every 2 to this power seconds, 0 to 7; `None` while it is not known (NS-36).
     pub ping_slot_periodicity: Option<u8>,
+    /// What is asked of the device with the next ForceRejoinReq (NS-57).
+    pub force_rejoin: Option<ForceRejoin>,
+    /// RJcount0 of the last rejoin-request of type 0 or 2 in this session; `None` before the first.
+    pub rejoin_count_0: Option<u16>,
+}
+
+/// A rejoin that the network asks for (NS-57).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForceRejoin {
+    /// The delay between attempts is 32 s × 2 to this power, plus a random time; 0 to 7.
+    pub period_exponent: u8,
+    /// How often the device tries again, 0 to 7.
+    pub max_retries: u8,
+    /// The type of the rejoin-request, 0 to 2; with 1 the device sends type 0.
+    pub rejoin_type: u8,
+    /// The data rate of the rejoin-request.
+    pub data_rate: DataRateIndex,
 }
 
 /// The most requests that one downlink carries; each has at least two octets.
@@ -102,6 +132,8 @@ pub struct PendingSession {
     pub parameters: JoinParameters,
     /// The channels that the join-accept leaves the device with.
     pub channels: Channels,
+    /// The device keeps its radio parameters: the session answers a rejoin-request of type 2.
+    pub keeps_parameters: bool,
 }
 
 /// What the network puts into a join-accept (NS-24, NS-25).
@@ -156,6 +188,8 @@ pub struct Parameters {
     pub rejoin_time_exponent: u8,
     /// A rejoin-request of type 0 after 2 to this power + 4 uplinks, 0 to 15 (LoRaWAN 1.1).
     pub rejoin_count_exponent: u8,
+    /// What the device has to do with relays; `None` if nothing.
+    pub relay: Option<Relay>,
 }
 
 /// What a device has refused; it is not asked again (NS-41).
@@ -177,7 +211,12 @@ pub struct Rejected {
     pub rx2_data_rates: u16,
     /// Data rates of PingSlotChannelReq, bit i for index i.
     pub ping_slot_data_rates: u16,
+    /// Requests about relays that were refused as a whole; at most [`REJECTED_REQUESTS_MAX`], the oldest falls out.
+    pub requests: Vec<Command>,
 }
+
+/// The most refused requests that are remembered.
+pub const REJECTED_REQUESTS_MAX: usize = 4;
 
 /// The most refused frequencies that are remembered; more are asked again.
 pub const REJECTED_FREQUENCIES_MAX: usize = 32;
@@ -190,6 +229,17 @@ impl Rejected {
         {
             self.frequencies.push(frequency);
         }
+    }
+
+    /// Remembers a request that is not made again in the same form.
+    pub fn push_request(&mut self, request: Command) {
+        if self.requests.contains(&request) {
+            return;
+        }
+        if self.requests.len() >= REJECTED_REQUESTS_MAX {
+            self.requests.remove(0);
+        }
+        self.requests.push(request);
     }
 }
 

@@ -5,6 +5,8 @@ use core::time::Duration;
 
 use ttn_core::radio::{DataRateIndex, Frequency};
 
+use super::Relay;
+
 /// Overrides of MAC parameters. The same type holds a device's settings and the network's defaults.
 ///
 /// Where more than one source has a value, the order is: device, network defaults, frequency plan, band (NS-38).
@@ -69,6 +71,10 @@ pub struct MacSettings {
     pub desired_rejoin_time_exponent: Option<u8>,
     /// MaxCountN that the network wants: a rejoin-request after 2 to this power + 4 uplinks, 0 to 15 (NS-58).
     pub desired_rejoin_count_exponent: Option<u8>,
+    /// What the device has to do with relays from the factory (NS-108). Sessions in rules do not count.
+    pub relay: Option<Relay>,
+    /// What it shall have to do with relays.
+    pub desired_relay: Option<Relay>,
     /// How the data rate is controlled; dynamic unless set.
     pub adr: Option<AdrMode>,
     /// Whether anything is sent to the device; `true` unless set (NS-94).

@@ -138,6 +138,7 @@ pub(crate) fn pending_from_api(
             Some(of) => channels_from_api(&of.channels, band)?,
             None => Channels::at_boot(band),
         },
+        keeps_parameters: false,
     })
 }
 
@@ -232,6 +233,7 @@ fn parameters_from_api(
         beacon_frequency: frequency(of.beacon_frequency, before.beacon_frequency),
         rejoin_time_exponent: small("rejoin_time_periodicity", of.rejoin_time_periodicity, 15)?,
         rejoin_count_exponent: small("rejoin_count_periodicity", of.rejoin_count_periodicity, 15)?,
+        relay: before.relay.clone(),
         channels: if of.channels.is_empty() {
             before.channels.clone()
         } else {

@@ -124,7 +124,7 @@ impl Entry {
     ) -> Result<Self, Error> {
         let (band, plan) = rules(&device)?;
         let mac = match device.state.take() {
-            Some(slow) => MacState { slow, hot: hot.unwrap_or_default(), answers: Vec::new() },
+            Some(slow) => MacState::new(slow, hot.unwrap_or_default()),
             None => engine(band, plan, &device, defaults).new_otaa(device.mac_version),
         };
         Ok(Self {

@@ -148,7 +148,7 @@ impl Shard {
             match device.state.take() {
                 Some(slow) => {
                     let hot = hot.unwrap_or(entry.mac.hot);
-                    entry.mac = MacState { slow, hot, answers: Vec::new() };
+                    entry.mac = MacState::new(slow, hot);
                     rules.refresh_desired(&mut entry.mac);
                 }
                 None => entry.mac = rules.new_otaa(device.mac_version),

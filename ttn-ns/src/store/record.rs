@@ -22,6 +22,7 @@ use crate::device::{ClassSettings, Device};
 
 mod class;
 mod parameters;
+mod relay;
 
 /// Wraps keys before they are stored and unwraps them when they are loaded (NS-28).
 #[derive(Clone, Debug, Default)]

@@ -117,6 +117,10 @@ pub(super) struct Settings {
     pub(super) desired_rejoin_time_exponent: Option<u32>,
     #[prost(uint32, optional, tag = "33")]
     pub(super) desired_rejoin_count_exponent: Option<u32>,
+    #[prost(message, optional, tag = "34")]
+    pub(super) relay: Option<Relay>,
+    #[prost(message, optional, tag = "35")]
+    pub(super) desired_relay: Option<Relay>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -176,6 +180,10 @@ pub(super) struct State {
     pub(super) class: u32,
     #[prost(uint32, optional, tag = "12")]
     pub(super) ping_slot_periodicity: Option<u32>,
+    #[prost(message, optional, tag = "13")]
+    pub(super) force_rejoin: Option<ForceRejoin>,
+    #[prost(uint32, optional, tag = "14")]
+    pub(super) rejoin_count_0: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -228,6 +236,8 @@ pub(super) struct PendingSession {
     pub(super) cf_list_masks: Vec<u32>,
     #[prost(message, optional, tag = "8")]
     pub(super) channels: Option<Channels>,
+    #[prost(bool, tag = "9")]
+    pub(super) keeps_parameters: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -270,6 +280,8 @@ pub(super) struct Parameters {
     pub(super) rejoin_time_exponent: u32,
     #[prost(uint32, tag = "19")]
     pub(super) rejoin_count_exponent: u32,
+    #[prost(message, optional, tag = "20")]
+    pub(super) relay: Option<Relay>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -297,6 +309,111 @@ pub(super) struct Channel {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub(super) struct ForceRejoin {
+    #[prost(uint32, tag = "1")]
+    pub(super) period_exponent: u32,
+    #[prost(uint32, tag = "2")]
+    pub(super) max_retries: u32,
+    #[prost(uint32, tag = "3")]
+    pub(super) rejoin_type: u32,
+    #[prost(uint32, tag = "4")]
+    pub(super) data_rate: u32,
+}
+
+/// One of both.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Relay {
+    #[prost(message, optional, tag = "1")]
+    pub(super) served: Option<ServedRelay>,
+    #[prost(message, optional, tag = "2")]
+    pub(super) serving: Option<ServingRelay>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ServedRelay {
+    #[prost(uint32, tag = "1")]
+    pub(super) activation: u32,
+    #[prost(uint32, tag = "2")]
+    pub(super) smart_enable_level: u32,
+    #[prost(uint32, tag = "3")]
+    pub(super) backoff: u32,
+    #[prost(message, optional, tag = "4")]
+    pub(super) second_channel: Option<RelayChannel>,
+    #[prost(string, optional, tag = "5")]
+    pub(super) serving_device_id: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ServingRelay {
+    #[prost(message, optional, tag = "1")]
+    pub(super) second_channel: Option<RelayChannel>,
+    #[prost(uint32, tag = "2")]
+    pub(super) default_channel_index: u32,
+    #[prost(uint32, tag = "3")]
+    pub(super) cad_periodicity: u32,
+    #[prost(message, repeated, tag = "4")]
+    pub(super) rules: Vec<RelayRule>,
+    #[prost(message, optional, tag = "5")]
+    pub(super) limits: Option<RelayLimits>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RelayChannel {
+    #[prost(uint32, tag = "1")]
+    pub(super) index: u32,
+    #[prost(uint32, tag = "2")]
+    pub(super) data_rate: u32,
+    #[prost(uint32, tag = "3")]
+    pub(super) ack_offset: u32,
+    #[prost(uint64, tag = "4")]
+    pub(super) frequency: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RelayRule {
+    #[prost(uint32, tag = "1")]
+    pub(super) index: u32,
+    #[prost(string, tag = "2")]
+    pub(super) device_id: String,
+    #[prost(message, optional, tag = "3")]
+    pub(super) limit: Option<RelayLimit>,
+    #[prost(message, optional, tag = "4")]
+    pub(super) session: Option<RuleSession>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RuleSession {
+    #[prost(fixed32, tag = "1")]
+    pub(super) dev_addr: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) session_key_id: Vec<u8>,
+    #[prost(uint32, tag = "3")]
+    pub(super) w_f_cnt: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RelayLimit {
+    #[prost(uint32, tag = "1")]
+    pub(super) reload_rate: u32,
+    #[prost(uint32, tag = "2")]
+    pub(super) bucket_size: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RelayLimits {
+    #[prost(uint32, tag = "1")]
+    pub(super) reset_limit_counter: u32,
+    #[prost(message, optional, tag = "2")]
+    pub(super) join_request: Option<RelayLimit>,
+    #[prost(message, optional, tag = "3")]
+    pub(super) notify: Option<RelayLimit>,
+    #[prost(message, optional, tag = "4")]
+    pub(super) global_uplink: Option<RelayLimit>,
+    #[prost(message, optional, tag = "5")]
+    pub(super) overall: Option<RelayLimit>,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(super) struct Rejected {
     #[prost(uint32, tag = "1")]
     pub(super) adr_data_rates: u32,
@@ -315,6 +432,11 @@ pub(super) struct Rejected {
     pub(super) channel_mask: Option<Vec<u8>>,
     #[prost(uint32, tag = "8")]
     pub(super) ping_slot_data_rates: u32,
+    /// Downlink commands with frequencies in steps of `requests_frequency_step` hertz.
+    #[prost(bytes = "vec", tag = "9")]
+    pub(super) requests: Vec<u8>,
+    #[prost(uint32, tag = "10")]
+    pub(super) requests_frequency_step: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -39,6 +39,11 @@ impl Handling<'_> {
             Command::RejoinParamSetupAns { .. }
             | Command::PingSlotChannelAns { .. }
             | Command::BeaconFreqAns { .. } => self.class_b_or_rejoin(answer),
+            Command::RelayConfAns { .. }
+            | Command::RelayEndDeviceConfAns { .. }
+            | Command::RelayUpdateUplinkListAns
+            | Command::RelayCtrlUplinkListAns { .. }
+            | Command::RelayConfigureFwdLimitAns => self.relay(answer),
             _ => self.events.push(MacEvent::Unsupported(answer)),
         }
     }

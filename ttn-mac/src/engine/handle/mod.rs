@@ -4,6 +4,7 @@ mod answer;
 mod class_b;
 mod link_adr;
 mod observe;
+mod relay;
 mod request;
 
 use alloc::vec::Vec;
@@ -37,6 +38,7 @@ impl<'h> Handling<'h> {
     ) -> Self {
         // NS-39: answers live as long as the windows of the uplink that asked.
         st.answers.clear();
+        st.relayed = None;
         let sticky_before = st.hot.sticky;
         Self { engine, st, matched, rx, events: Vec::new(), slow_changed: false, sticky_before }
     }
@@ -76,7 +78,14 @@ impl<'h> Handling<'h> {
         self.slow_changed |= !left.is_empty();
         self.st.hot.link_adr_unsure |=
             left.iter().any(|request| matches!(request, Command::LinkAdrReq { .. }));
-        self.events.extend(left.into_iter().map(MacEvent::Unanswered));
+        for request in left {
+            // A device that is forced to rejoin answers with a rejoin-request, if it has heard (NS-57).
+            if matches!(request, Command::ForceRejoinReq { .. }) {
+                self.st.slow.force_rejoin = None;
+            } else {
+                self.events.push(MacEvent::Unanswered(request));
+            }
+        }
     }
 
     /// Takes the first pending request that `is` describes.

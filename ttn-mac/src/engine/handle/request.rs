@@ -1,5 +1,5 @@
 //! What the device asks for or announces: LinkCheckReq, DeviceTimeReq, RekeyInd, ResetInd, PingSlotInfoReq,
-//! BeaconTimingReq, DeviceModeInd.
+//! BeaconTimingReq, DeviceModeInd, RelayNotifyNewEndDeviceReq.
 
 use ttn_core::time::GpsTime;
 
@@ -27,8 +27,9 @@ impl Handling<'_> {
             Command::ResetInd { minor_version } => self.reset(*minor_version, retransmission),
             Command::PingSlotInfoReq { period } => self.ping_slot_info(*period),
             Command::DeviceModeInd { class } => self.device_mode(*class),
-            // NS-61: deprecated; DeviceTimeReq says what it asks for.
-            Command::BeaconTimingReq => {
+            Command::BeaconTimingReq => self.beacon_timing(),
+            // NS-112: told, not answered.
+            Command::RelayNotifyNewEndDeviceReq { .. } => {
                 self.events.push(MacEvent::Received(*command));
                 return true;
             }
@@ -85,6 +86,13 @@ impl Handling<'_> {
         self.slow_changed |= slow.ping_slot_periodicity != Some(period);
         slow.ping_slot_periodicity = Some(period);
         Some(Command::PingSlotInfoAns)
+    }
+
+    /// NS-61: not from LoRaWAN 1.0.3 on. The times are put in when the downlink is made.
+    fn beacon_timing(&self) -> Option<Command> {
+        let has_beacon = !self.engine.band.beacon.frequencies.is_empty();
+        (has_beacon && self.st.slow.version.answers_beacon_timing_req())
+            .then_some(Command::BeaconTimingAns { delay: 0, channel_index: 0 })
     }
 
     /// NS-63. The answer names the class that holds from now on: class A for a device that was not registered for C.

@@ -13,12 +13,12 @@ use ttn_mac::{
     command::{self, Command, Direction},
     frame::{CfList, DlSettings, FrequencyStep},
     state::{
-        AdrDynamic, AdrMode, AdrStatic, Channel, Channels, DeviceClass, DeviceStatus,
+        AdrDynamic, AdrMode, AdrStatic, Channel, Channels, DeviceClass, DeviceStatus, ForceRejoin,
         JoinParameters, MacSettings, Parameters, PendingSession, Rejected, SlowState,
     },
 };
 
-use super::{RecordError, Sealer, session_from_wire, session_to_wire, wire};
+use super::{RecordError, Sealer, relay, session_from_wire, session_to_wire, wire};
 
 pub(super) fn mac_version(name: &str) -> Result<MacVersion, RecordError> {
     MacVersion::ALL
@@ -71,6 +71,8 @@ pub(super) fn settings_to_wire(of: &MacSettings) -> wire::Settings {
         desired_beacon_frequency: of.desired_beacon_frequency.map(Frequency::hz),
         desired_rejoin_time_exponent: of.desired_rejoin_time_exponent.map(Into::into),
         desired_rejoin_count_exponent: of.desired_rejoin_count_exponent.map(Into::into),
+        relay: of.relay.as_ref().map(relay::to_wire),
+        desired_relay: of.desired_relay.as_ref().map(relay::to_wire),
     }
 }
 
@@ -109,6 +111,8 @@ pub(super) fn settings_from_wire(of: &wire::Settings) -> Result<MacSettings, Rec
         desired_beacon_frequency: of.desired_beacon_frequency.map(Frequency::from_hz),
         desired_rejoin_time_exponent: octet_opt(of.desired_rejoin_time_exponent)?,
         desired_rejoin_count_exponent: octet_opt(of.desired_rejoin_count_exponent)?,
+        relay: of.relay.as_ref().map(relay::from_wire).transpose()?,
+        desired_relay: of.desired_relay.as_ref().map(relay::from_wire).transpose()?,
     })
 }
 
@@ -161,6 +165,7 @@ fn adr_from_wire(adr: &wire::Adr) -> Result<AdrMode, RecordError> {
 
 pub(super) fn state_to_wire(of: &SlowState, sealer: &Sealer) -> Result<wire::State, VaultError> {
     let (step, pending_requests) = commands_to_wire(&of.pending_requests);
+    let (requests_step, requests) = commands_to_wire(&of.rejected.requests);
     Ok(wire::State {
         version: of.version.to_string(),
         supports_join: of.supports_join,
@@ -185,6 +190,8 @@ pub(super) fn state_to_wire(of: &SlowState, sealer: &Sealer) -> Result<wire::Sta
             channel_data_rates: of.rejected.channel_data_rates.into(),
             channel_mask: of.rejected.channel_mask.map(|mask| mask.bits().to_le_bytes().to_vec()),
             ping_slot_data_rates: of.rejected.ping_slot_data_rates.into(),
+            requests,
+            requests_frequency_step: requests_step.hz(),
         }),
         status: of.status.map(|status| wire::Status {
             battery: status.battery.into(),
@@ -198,6 +205,13 @@ pub(super) fn state_to_wire(of: &SlowState, sealer: &Sealer) -> Result<wire::Sta
             DeviceClass::C => 2,
         },
         ping_slot_periodicity: of.ping_slot_periodicity.map(Into::into),
+        force_rejoin: of.force_rejoin.map(|wanted| wire::ForceRejoin {
+            period_exponent: wanted.period_exponent.into(),
+            max_retries: wanted.max_retries.into(),
+            rejoin_type: wanted.rejoin_type.into(),
+            data_rate: wanted.data_rate.get().into(),
+        }),
+        rejoin_count_0: of.rejoin_count_0.map(Into::into),
     })
 }
 
@@ -229,6 +243,7 @@ pub(super) fn state_from_wire(of: &wire::State, sealer: &Sealer) -> Result<SlowS
             channel_data_rates: short(rejected.channel_data_rates)?,
             channel_mask: rejected.channel_mask.as_deref().map(channel_mask).transpose()?,
             ping_slot_data_rates: short(rejected.ping_slot_data_rates)?,
+            requests: commands_from_wire(rejected.requests_frequency_step, &rejected.requests)?,
         },
         status: of.status.as_ref().map(status_from_wire).transpose()?,
         class: match of.class {
@@ -238,6 +253,17 @@ pub(super) fn state_from_wire(of: &wire::State, sealer: &Sealer) -> Result<SlowS
             _ => return Err(RecordError::Field { field: "class" }),
         },
         ping_slot_periodicity: octet_opt(of.ping_slot_periodicity)?,
+        force_rejoin: of.force_rejoin.as_ref().map(force_rejoin_from_wire).transpose()?,
+        rejoin_count_0: of.rejoin_count_0.map(short).transpose()?,
+    })
+}
+
+fn force_rejoin_from_wire(of: &wire::ForceRejoin) -> Result<ForceRejoin, RecordError> {
+    Ok(ForceRejoin {
+        period_exponent: octet(of.period_exponent)?,
+        max_retries: octet(of.max_retries)?,
+        rejoin_type: octet(of.rejoin_type)?,
+        data_rate: data_rate(of.data_rate)?,
     })
 }
 
@@ -295,6 +321,7 @@ fn pending_to_wire(
         cf_list_frequencies,
         cf_list_masks,
         channels: Some(channels_to_wire(&pending.channels)),
+        keeps_parameters: pending.keeps_parameters,
     })
 }
 
@@ -336,6 +363,7 @@ fn pending_from_wire(
             cf_list,
         },
         channels: channels_from_wire(pending.channels.as_ref())?,
+        keeps_parameters: pending.keeps_parameters,
     })
 }
 
@@ -360,6 +388,7 @@ fn parameters_to_wire(of: &Parameters) -> wire::Parameters {
         beacon_frequency: of.beacon_frequency.hz(),
         rejoin_time_exponent: of.rejoin_time_exponent.into(),
         rejoin_count_exponent: of.rejoin_count_exponent.into(),
+        relay: of.relay.as_ref().map(relay::to_wire),
     }
 }
 
@@ -384,6 +413,7 @@ fn parameters_from_wire(of: &wire::Parameters) -> Result<Parameters, RecordError
         beacon_frequency: Frequency::from_hz(of.beacon_frequency),
         rejoin_time_exponent: octet(of.rejoin_time_exponent)?,
         rejoin_count_exponent: octet(of.rejoin_count_exponent)?,
+        relay: of.relay.as_ref().map(relay::from_wire).transpose()?,
     })
 }
 
@@ -440,7 +470,7 @@ fn frequencies(hertz: &[u64]) -> Vec<Frequency> {
     hertz.iter().map(|hz| Frequency::from_hz(*hz)).collect()
 }
 
-fn octet(number: u32) -> Result<u8, RecordError> {
+pub(super) fn octet(number: u32) -> Result<u8, RecordError> {
     u8::try_from(number).map_err(|_| RecordError::Field { field: "small number" })
 }
 
@@ -452,7 +482,7 @@ fn octet_opt(number: Option<u32>) -> Result<Option<u8>, RecordError> {
     number.map(octet).transpose()
 }
 
-fn data_rate(number: u32) -> Result<DataRateIndex, RecordError> {
+pub(super) fn data_rate(number: u32) -> Result<DataRateIndex, RecordError> {
     u8::try_from(number)
         .ok()
         .and_then(DataRateIndex::new)
