@@ -27,7 +27,8 @@ use crate::{
 const HEADER_LENGTH: usize = 8;
 
 impl Engine<'_> {
-    /// Builds what should be sent in a slot, if anything. Call it once per slot.
+    /// Builds what should be sent in a slot, if anything. Call it once per slot, and for [`Slot::Network`] whenever there is
+    /// something in the queue and [`NoDownlink::NotYet`] does not say otherwise.
     ///
     /// On success the state has moved: the counter is taken, requests are pending. Store it, then send the frame.
     pub fn next_downlink(
@@ -98,7 +99,8 @@ impl Engine<'_> {
         dropped: &mut Vec<Dropped>,
     ) -> Result<DataPlan, NoDownlink> {
         let max = usize::from(self.network_window(st, session, now)?.max_mac_payload);
-        let missed = |item: &QueuedDownlink<'_>| Self::missed(item, timing, now);
+        let class = st.slow.class;
+        let missed = |item: &QueuedDownlink<'_>| Self::missed(class, item, timing, now);
         let head = self
             .queue_head(st, queue, max, now, missed, dropped)
             .and_then(|index| queue.get(index).map(|item| (index, *item)));

@@ -9,7 +9,7 @@ use super::{
     slot::{SizedWindow, Windows},
 };
 use crate::{
-    class_b::{next_ping_slot, ping_slot_frequency},
+    class_b::{BEACON_PERIOD_NANOS, next_ping_slot, ping_slot_frequency},
     state::{DeviceClass, MacState, Session},
 };
 
@@ -68,6 +68,9 @@ impl Wait {
     }
 }
 
+/// From beacon to beacon.
+const PERIOD: Duration = Duration::from_nanos(BEACON_PERIOD_NANOS.unsigned_abs());
+
 impl Engine<'_> {
     /// Where a device of class B or C listens at a time; with any time, how much it takes.
     pub(super) fn network_window(
@@ -91,14 +94,16 @@ impl Engine<'_> {
         self.sized(current, frequency, data_rate, at).ok_or(NoDownlink::NoWindow)
     }
 
-    /// An item whose time is over, or too near.
+    /// An item whose time is over, or too near. In class B it waits for a ping slot, which every beacon period has.
     pub(super) fn missed(
+        class: DeviceClass,
         item: &QueuedDownlink<'_>,
         timing: &NetworkTiming,
         now: Timestamp,
     ) -> Option<QueueDrop> {
         let (at, earliest) = (item.absolute_time?, now.plus(timing.lead));
-        (at < earliest).then_some(QueueDrop::AbsoluteTimeMissed { at, earliest })
+        let patience = if class == DeviceClass::B { PERIOD } else { Duration::ZERO };
+        (at.plus(patience) < earliest).then_some(QueueDrop::AbsoluteTimeMissed { at, earliest })
     }
 
     /// When `item` is sent.

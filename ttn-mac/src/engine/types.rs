@@ -164,14 +164,6 @@ pub enum Slot {
     },
 }
 
-impl Slot {
-    /// RX1 and RX2 after an uplink.
-    #[must_use]
-    pub const fn class_a(received_at: Timestamp, channel: UplinkChannel) -> Self {
-        Self::ClassA { received_at, channel }
-    }
-}
-
 /// An item of the application's queue. Pass on only items that may be sent in the slot: those bound to class B or C, to
 /// gateways or to a time are not for class A.
 #[derive(Clone, Copy, Debug)]

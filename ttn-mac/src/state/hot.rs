@@ -337,7 +337,7 @@ fn from_steps(steps: u64) -> Option<Timestamp> {
 /// 1/256 s.
 const STEP_NANOS: u64 = 3_906_250;
 
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 const F_CNT_UP: u16 = 1;
 const CONFIRMED_UP: u16 = 1 << 1;

@@ -69,6 +69,8 @@ pub(super) fn default_settings(
         desired_beacon_frequency: Some(desired.beacon_frequency),
         desired_rejoin_time_exponent: Some(desired.rejoin_time_exponent),
         desired_rejoin_count_exponent: Some(desired.rejoin_count_exponent),
+        relay: current.relay.clone(),
+        desired_relay: desired.relay.clone(),
     }
 }
 

@@ -144,8 +144,9 @@ impl Shard {
         DeviceRecord::seal(&device, &self.sealer)?;
         self.forget_addresses(handle);
         if let Some(entry) = self.devices.get_mut(&handle) {
+            let state = device.state.take();
             let rules = engine(band, plan, &device, &self.defaults);
-            match device.state.take() {
+            match state {
                 Some(slow) => {
                     let hot = hot.unwrap_or(entry.mac.hot);
                     entry.mac = MacState::new(slow, hot);

@@ -99,6 +99,15 @@ pub(crate) fn session_id() -> SessionKeyId {
     SessionKeyId::new(b"abp-session").unwrap()
 }
 
+/// Settings of a network that asks no device for its status: what is sent is what the test wants.
+pub(crate) fn quiet() -> MacSettings {
+    MacSettings {
+        status_count_periodicity: Some(0),
+        status_time_periodicity: Some(std::time::Duration::ZERO),
+        ..MacSettings::default()
+    }
+}
+
 /// A registration of an EU868 device that joins.
 pub(crate) fn otaa(version: MacVersion) -> Device {
     let (join_eui, dev_eui) = euis();
@@ -414,7 +423,7 @@ fn new_shard() -> Shard {
         dev_addr_prefixes: vec!["26000000/7".parse().unwrap()],
         ..Config::default()
     };
-    let defaults = Defaults::new(MacSettings::default());
+    let defaults = Defaults::new(quiet());
     Shard::new(config, defaults, LaneId(0), Sealer::clear(), Arc::new(Seeded::default()))
 }
 

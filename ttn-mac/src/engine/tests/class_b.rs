@@ -1,19 +1,17 @@
 //! Class B, class changes, device status, rejoin parameters.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use ttn_core::{
-    frame::FCtrl,
-    radio::{DataRateIndex, Frequency},
+    radio::{DataRateIndex, Frequency, time_on_air},
+    time::GpsTime,
 };
 
 use super::rig::Rig;
 use crate::{
+    class_b::{BEACON_PERIOD_NANOS, PING_SLOT_NANOS, beacon_time},
     command::{Command, DeviceModeClass},
     engine::{Classes, MacEvent, NoClassB, Outcome},
-    frame::DataFrame,
-    session::{UplinkContext, seal_uplink},
     state::{DeviceClass, MacSettings},
     version::{MacVersion, PhyVersion},
 };
@@ -84,22 +82,45 @@ fn ping_slot_info_is_not_taken_in_class_b() {
     assert_eq!(plan.commands, [Command::PingSlotInfoAns]);
     assert_eq!(rig.st.slow.ping_slot_periodicity, Some(3));
 
+    rig.classes.b = true;
     rig.st.slow.class = DeviceClass::B;
-    rig.device.request(Command::PingSlotInfoReq { period: 4 });
-    let (outcome, answer) = rig.exchange(b"x");
-    assert_eq!(answer, None);
+    let outcome = rig.uplink(true, &[Command::PingSlotInfoReq { period: 4 }]);
+    assert!(rig.st.answers.is_empty());
     assert!(outcome.events.iter().any(|event| matches!(event, MacEvent::Unsupported(_))));
     assert_eq!(rig.st.slow.ping_slot_periodicity, Some(3));
 }
 
 // NS-61
 #[test]
-fn beacon_timing_is_not_answered() {
-    let mut rig = settled(MacVersion::V1_0_3);
+fn beacon_timing_is_not_answered_where_device_time_is_defined() {
+    for version in [MacVersion::V1_0_3, MacVersion::V1_1] {
+        let mut rig = settled(version);
+        rig.device.request(Command::BeaconTimingReq);
+        let (outcome, answer) = rig.exchange(b"x");
+        assert_eq!(answer, None);
+        let asked = Command::BeaconTimingReq;
+        assert_eq!(outcome.events, [MacEvent::Received(asked), MacEvent::Unsupported(asked)]);
+    }
+}
+
+// NS-61
+#[test]
+fn beacon_timing_tells_the_time_from_the_end_of_the_only_window() {
+    let mut rig = Rig::otaa("EU_863_870_TTN", MacVersion::V1_0_2, PhyVersion::RP001_V1_0_2);
+    rig.join();
+    rig.settle();
     rig.device.request(Command::BeaconTimingReq);
-    let (outcome, answer) = rig.exchange(b"x");
-    assert_eq!(answer, None);
-    assert_eq!(outcome.events, [MacEvent::Received(Command::BeaconTimingReq)]);
+    let (plan, _) = rig.exchange(b"x").1.unwrap();
+    let [Command::BeaconTimingAns { delay, channel_index }] = plan.commands[..] else {
+        panic!("{:?}", plan.commands)
+    };
+    let window = plan.tx.rx1.unwrap();
+    assert_eq!((channel_index, plan.tx.rx2), (0, None));
+    let on_air = time_on_air(plan.tx.bytes.len(), window.frequency, &window.data_rate).unwrap();
+    let end = GpsTime::from_utc(window.opens_at.plus(on_air));
+    let left = beacon_time(end).nanos() + BEACON_PERIOD_NANOS - end.nanos();
+    let slots = i64::from(delay) * PING_SLOT_NANOS;
+    assert!((slots..slots + PING_SLOT_NANOS).contains(&left), "{slots} {left}");
 }
 
 // NS-35, NS-63
@@ -173,34 +194,6 @@ fn a_class_that_the_registration_loses_is_given_up() {
     assert_eq!(st.slow.class, DeviceClass::A);
 }
 
-/// An uplink of the device with or without the class B bit, as the network sees it.
-fn uplink(rig: &mut Rig, class_b: bool, f_opts: &[Command]) -> Outcome {
-    let mut octets = Vec::new();
-    for command in f_opts {
-        command.encode(rig.band.frequency_step, &mut octets).unwrap();
-    }
-    let mut tx = rig.send(b"x", false);
-    let session = rig.st.slow.session.clone().unwrap();
-    let frame = DataFrame {
-        uplink: true,
-        confirmed: false,
-        dev_addr: session.dev_addr,
-        f_ctrl: FCtrl { class_b, ..FCtrl::default() },
-        f_cnt: 0,
-        f_opts: octets,
-        f_port: Some(1),
-        frm_payload: [1].into(),
-    };
-    let context = UplinkContext {
-        f_cnt: rig.st.hot.f_cnt_up.map_or(0, |last| last + 1),
-        conf_f_cnt: 0,
-        data_rate: tx.data_rate_index,
-        channel: tx.channel,
-    };
-    tx.bytes = seal_uplink(&session.keys, rig.st.slow.version, frame, &context).unwrap();
-    rig.receive(&tx).unwrap()
-}
-
 // NS-35, NS-36
 #[test]
 fn the_class_b_bit_needs_all_that_class_b_needs() {
@@ -211,15 +204,15 @@ fn the_class_b_bit_needs_all_that_class_b_needs() {
             _ => None,
         })
     };
-    assert_eq!(missing(uplink(&mut rig, true, &[])), Some(NoClassB::NotSupported));
+    assert_eq!(missing(rig.uplink(true, &[])), Some(NoClassB::NotSupported));
     rig.classes.b = true;
-    assert_eq!(missing(uplink(&mut rig, true, &[])), Some(NoClassB::Periodicity));
+    assert_eq!(missing(rig.uplink(true, &[])), Some(NoClassB::Periodicity));
     assert_eq!(rig.st.slow.class, DeviceClass::A);
 
-    let outcome = uplink(&mut rig, true, &[Command::PingSlotInfoReq { period: 5 }]);
+    let outcome = rig.uplink(true, &[Command::PingSlotInfoReq { period: 5 }]);
     assert_eq!(outcome.events.last(), Some(&MacEvent::ClassSwitched(DeviceClass::B)));
     assert_eq!((rig.st.slow.class, outcome.slow_changed), (DeviceClass::B, true));
-    let outcome = uplink(&mut rig, true, &[]);
+    let outcome = rig.uplink(true, &[]);
     assert_eq!(outcome.events, [], "nothing has changed");
 }
 
@@ -230,10 +223,10 @@ fn class_b_ends_when_the_bit_clears() {
         let mut rig = settled(MacVersion::V1_0_3);
         rig.classes = Classes { b: true, c, multicast: false };
         rig.st.slow.ping_slot_periodicity = Some(0);
-        uplink(&mut rig, true, &[]);
+        rig.uplink(true, &[]);
         assert_eq!(rig.st.slow.class, DeviceClass::B);
         let slower = Command::PingSlotInfoReq { period: 7 };
-        let outcome = uplink(&mut rig, false, &[slower]);
+        let outcome = rig.uplink(false, &[slower]);
         assert_eq!(outcome.events.first(), Some(&MacEvent::ClassSwitched(back)));
         assert_eq!(rig.st.slow.class, back);
         assert_eq!(rig.st.slow.ping_slot_periodicity, Some(7));
@@ -246,7 +239,7 @@ fn a_new_session_starts_in_its_first_class() {
     let mut rig = settled(MacVersion::V1_0_3);
     rig.classes.b = true;
     rig.st.slow.ping_slot_periodicity = Some(0);
-    uplink(&mut rig, true, &[]);
+    rig.uplink(true, &[]);
     rig.join();
     let tx = rig.send(b"first", false);
     let outcome = rig.receive(&tx).unwrap();
@@ -292,7 +285,7 @@ fn the_status_is_asked_where_nobody_says_otherwise() {
     };
     assert!(asks(&mut rig), "nothing is known");
     let rounds = (0..300).find(|_| asks(&mut rig)).unwrap();
-    assert_eq!(rounds, 199, "200 uplinks after the one that told it");
+    assert_eq!(rounds, 200, "200 uplinks after the one that told it");
     assert!(!asks(&mut rig));
     rig.now = rig.now.plus(Duration::from_secs(86_400));
     assert!(asks(&mut rig), "a day has passed");

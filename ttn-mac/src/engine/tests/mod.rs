@@ -9,4 +9,6 @@ mod lossy;
 mod matching;
 mod matrix;
 mod network;
+mod rejoin;
+mod relay;
 mod rig;

@@ -344,7 +344,7 @@ fn a_group_never_sends_and_has_no_receive_windows() {
     let refused = rig.engine().try_match(&st, Candidate::Current, &phy, &radio, rig.now);
     assert_eq!(refused, Err(Reject::MulticastUplink));
     let channel = rig.engine().join_channel(&radio).unwrap();
-    let slot = Slot::class_a(rig.now, channel);
+    let slot = Slot::ClassA { received_at: rig.now, channel };
     let id = rig.session_key_id();
     let mut st = rig.st.clone();
     let decision = rig.engine().next_downlink(&mut st, &slot, &[item(&id, 0, b"x")], rig.now);

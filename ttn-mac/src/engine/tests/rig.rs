@@ -6,7 +6,7 @@ use core::time::Duration;
 use ttn_core::{
     addr::{DevAddr, NetId},
     eui::{DevEui, JoinEui},
-    frame::{Form, JoinRequestForm},
+    frame::{FCtrl, Form, JoinRequestForm, PhyPayload},
     key::{Aes128Key, SessionKeyId},
     rand::Entropy,
     time::Timestamp,
@@ -15,7 +15,7 @@ use ttn_core::{
 use crate::{
     adr::DefaultAdr,
     band::{self, BandId},
-    command::Direction,
+    command::{Command, Direction},
     crypto::{
         derive::{join_server_keys, session_keys_1_0, session_keys_1_1},
         join::{JoinAcceptMic, JoinReqType, seal_join_accept},
@@ -26,11 +26,11 @@ use crate::{
     },
     engine::{
         Classes, DataPlan, DownlinkDecision, Engine, JoinAccepted, Outcome, Priority,
-        QueuedDownlink, Reject, RxInfo, TxPlan, UplinkFrame, UplinkRadio,
+        QueuedDownlink, Reject, RxInfo, ServedDevice, TxPlan, UplinkFrame, UplinkRadio,
     },
-    frame::{self, JoinAccept},
+    frame::{self, DataFrame, JoinAccept},
     plan::{self, FrequencyPlan},
-    session::NetworkKeys,
+    session::{NetworkKeys, UplinkContext, seal_uplink},
     state::{Candidate, MacSettings, MacState, Session},
     version::{MacVersion, PhyVersion},
 };
@@ -60,6 +60,7 @@ pub(super) struct Rig {
     pub(super) app_s_key: Aes128Key,
     pub(super) snr: f32,
     pub(super) classes: Classes,
+    pub(super) served: Vec<ServedDevice>,
     joins: u32,
 }
 
@@ -67,6 +68,7 @@ impl Rig {
     pub(super) fn engine(&self) -> Engine<'_> {
         Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr)
             .with_classes(self.classes)
+            .with_served(&self.served)
     }
 
     pub(super) fn otaa(plan: &str, version: MacVersion, phy_version: PhyVersion) -> Self {
@@ -125,6 +127,7 @@ impl Rig {
             app_s_key: APP_S_KEY,
             snr: -5.0,
             classes: Classes::default(),
+            served: Vec::new(),
             joins: 0,
         }
     }
@@ -152,7 +155,8 @@ impl Rig {
         self.joins += 1;
         let dev_addr = DevAddr::from_u32(0x2600_0100 + self.joins);
         let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr)
-            .with_classes(self.classes);
+            .with_classes(self.classes)
+            .with_served(&self.served);
         let channel = engine.join_channel(&radio(tx)).unwrap();
         let parameters = engine.join_parameters(&self.st, channel);
         let accept = JoinAccept {
@@ -196,28 +200,78 @@ impl Rig {
         self.device.uplink(1, payload, confirmed, &Zero).unwrap()
     }
 
+    /// An uplink with commands, class B bit and payload of the test's choice in place of the device's own; the payload
+    /// is sent as it is.
+    pub(super) fn send_frame(
+        &mut self,
+        f_ctrl: FCtrl,
+        commands: &[Command],
+        f_port: u8,
+        frm_payload: Vec<u8>,
+    ) -> DeviceTx {
+        let mut f_opts = Vec::new();
+        for command in commands {
+            command.encode(self.band.frequency_step, &mut f_opts).unwrap();
+        }
+        let mut tx = self.send(b"x", false);
+        let session = self.st.slow.session.clone().unwrap();
+        let frame = DataFrame {
+            uplink: true,
+            confirmed: false,
+            dev_addr: session.dev_addr,
+            f_ctrl,
+            f_cnt: 0,
+            f_opts,
+            f_port: Some(f_port),
+            frm_payload,
+        };
+        let context = UplinkContext {
+            f_cnt: self.next_f_cnt_up(),
+            conf_f_cnt: 0,
+            data_rate: tx.data_rate_index,
+            channel: tx.channel,
+        };
+        tx.bytes = seal_uplink(&session.keys, self.st.slow.version, frame, &context).unwrap();
+        tx
+    }
+
+    /// The same, received.
+    pub(super) fn uplink(&mut self, class_b: bool, commands: &[Command]) -> Outcome {
+        let f_ctrl = FCtrl { class_b, ..FCtrl::default() };
+        let tx = self.send_frame(f_ctrl, commands, 1, [1].into());
+        self.receive(&tx).unwrap()
+    }
+
+    pub(super) fn next_f_cnt_up(&self) -> u32 {
+        self.st.hot.f_cnt_up.map_or(0, |last| last + 1)
+    }
+
     /// What the network makes of a transmission.
     pub(super) fn receive(&mut self, tx: &DeviceTx) -> Result<Outcome, Reject> {
         let phy = frame::parse(tx.bytes.clone()).unwrap();
+        self.receive_phy(&phy, &radio(tx), self.now)
+    }
+
+    pub(super) fn receive_phy(
+        &mut self,
+        phy: &PhyPayload,
+        radio: &UplinkRadio,
+        received_at: Timestamp,
+    ) -> Result<Outcome, Reject> {
         let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr)
-            .with_classes(self.classes);
-        let current = engine.try_match(&self.st, Candidate::Current, &phy, &radio(tx), self.now);
+            .with_classes(self.classes)
+            .with_served(&self.served);
+        let current = engine.try_match(&self.st, Candidate::Current, phy, radio, received_at);
         let matched = current.or_else(|refused| {
-            engine.try_match(&self.st, Candidate::Pending, &phy, &radio(tx), self.now).map_err(
+            engine.try_match(&self.st, Candidate::Pending, phy, radio, received_at).map_err(
                 |pending| match pending {
                     Reject::NoSession { .. } | Reject::DevAddrMismatch => refused,
                     pending => pending,
                 },
             )
         })?;
-        let rx = RxInfo {
-            received_at: self.now,
-            max_snr: Some(self.snr),
-            gateway_count: 2,
-            gps_time: None,
-        };
-        let uplink = UplinkFrame { phy: &phy, matched };
-        engine.on_uplink(&mut self.st, &uplink, &rx, self.now)
+        let rx = RxInfo { received_at, max_snr: Some(self.snr), gateway_count: 2, gps_time: None };
+        engine.on_uplink(&mut self.st, &UplinkFrame { phy, matched }, &rx, received_at)
     }
 
     pub(super) fn decide(
@@ -227,7 +281,8 @@ impl Rig {
     ) -> DownlinkDecision {
         let now = self.now.plus(Duration::from_millis(200));
         let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr)
-            .with_classes(self.classes);
+            .with_classes(self.classes)
+            .with_served(&self.served);
         engine.next_downlink(&mut self.st, &outcome.slot, queue, now)
     }
 
