@@ -24,6 +24,7 @@ pub(crate) fn data(event: &MacEvent, definition: &EventDefinition) -> EventData 
         MacEvent::Unsupported(command) => {
             return failure("unsupported", "this command does nothing here", command);
         }
+        MacEvent::ClassBIgnored(missing) => return json!({ "reason": missing.name() }).into(),
         MacEvent::Unreadable(CommandError::Unknown { cid, .. }) => Some(json!({ "cid": cid })),
         MacEvent::Unreadable(error) => {
             return json!({ "reason": "mac_command", "detail": error.to_string() }).into();
