@@ -103,7 +103,7 @@ pub(crate) fn session_id() -> SessionKeyId {
 pub(crate) fn quiet() -> MacSettings {
     MacSettings {
         status_count_periodicity: Some(0),
-        status_time_periodicity: Some(std::time::Duration::ZERO),
+        status_time_periodicity: Some(Duration::ZERO),
         ..MacSettings::default()
     }
 }

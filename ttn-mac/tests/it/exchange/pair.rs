@@ -308,6 +308,7 @@ impl Pair {
             confirmed: self.chance.flip(),
             priority: Priority::Normal,
             expires_at: None,
+            absolute_time: None,
         };
         let queue = if queued && self.chance.percent(40) { &[item][..] } else { &[] };
         let decision = engine.next_downlink(&mut self.st, &outcome.slot, queue, now);
