@@ -93,7 +93,12 @@ impl Pair {
             },
             first_f_cnt_up: 0,
         };
-        let defaults = MacSettings::default();
+        // Asked for its status only where the settings want it.
+        let defaults = MacSettings {
+            status_count_periodicity: Some(0),
+            status_time_periodicity: Some(Duration::ZERO),
+            ..MacSettings::default()
+        };
         let st = Engine::new(band, plan, &settings, &defaults, &DefaultAdr).new_otaa(version);
         Self {
             band,
