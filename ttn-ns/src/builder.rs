@@ -11,7 +11,7 @@ use ttn_core::{
     store::{LaneId, OwnerId},
     vault::{KeyVault, VaultError},
 };
-use ttn_mac::state::MacSettings;
+use ttn_mac::{plan::Plans, state::MacSettings};
 
 use crate::{
     NetworkServer,
@@ -101,6 +101,13 @@ impl Builder {
     #[must_use]
     pub fn defaults(mut self, defaults: Defaults) -> Self {
         self.defaults = defaults;
+        self
+    }
+
+    /// The frequency plans that there are; those built in unless set.
+    #[must_use]
+    pub fn plans(mut self, plans: Arc<Plans>) -> Self {
+        self.defaults.plans = plans;
         self
     }
 

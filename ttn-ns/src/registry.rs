@@ -7,7 +7,7 @@ use ttn_core::{
 };
 use ttn_mac::{
     band::{self, Band},
-    plan,
+    plan::Plans,
     state::{AdrMode, FACTORY_PRESETS_MAX, Hot, MacSettings, MacState, Session},
     version::MacRules as _,
 };
@@ -131,8 +131,8 @@ impl NetworkServer {
     ///
     /// The plan or the band is not known.
     pub fn session_state(&self, device: &Device, session: Session) -> Result<MacState, Error> {
-        let (band, plan) = crate::shard::rules(device)?;
-        let engine = crate::shard::engine(band, plan, device, &self.defaults);
+        let (band, plan) = crate::shard::rules(device, &self.defaults.plans)?;
+        let engine = crate::shard::engine(band, &plan, device, &self.defaults);
         Ok(engine.new_abp(device.mac_version, session))
     }
 
@@ -142,8 +142,8 @@ impl NetworkServer {
     ///
     /// The plan or the band is not known.
     pub fn fresh_state(&self, device: &Device) -> Result<MacState, Error> {
-        let (band, plan) = crate::shard::rules(device)?;
-        let engine = crate::shard::engine(band, plan, device, &self.defaults);
+        let (band, plan) = crate::shard::rules(device, &self.defaults.plans)?;
+        let engine = crate::shard::engine(band, &plan, device, &self.defaults);
         Ok(engine.new_otaa(device.mac_version))
     }
 
@@ -176,8 +176,9 @@ impl NetworkServer {
 /// # Errors
 ///
 /// [`Error::FieldMissing`] and [`Error::FieldValue`] name the field.
-pub fn validate(device: &Device) -> Result<(), Error> {
-    let plan = plan::get(device.frequency_plan_id.as_str())
+pub fn validate(device: &Device, plans: &Plans) -> Result<(), Error> {
+    let plan = plans
+        .get(device.frequency_plan_id.as_str())
         .map_err(|error| value("frequency_plan_id", error.to_string()))?;
     let band = band::get(plan.band_id, device.phy_version)
         .map_err(|error| value("lorawan_phy_version", error.to_string()))?;

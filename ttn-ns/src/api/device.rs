@@ -162,7 +162,7 @@ impl Api {
         hot: &mut Hot,
         message: &v3::EndDevice,
     ) -> Result<(), Status> {
-        let (band, _) = crate::shard::rules(device).map_err(component)?;
+        let (band, _) = crate::shard::rules(device, &self.0.defaults.plans).map_err(component)?;
         let session = device.state.as_ref().and_then(|state| state.session.clone());
         let Some(session) = session else {
             if message.mac_state.is_none() {
@@ -201,7 +201,7 @@ impl Api {
             return half
                 .map_or(Ok(()), |field| Err(component(Error::FieldMissing { field, reason })));
         };
-        let (band, _) = crate::shard::rules(device).map_err(component)?;
+        let (band, _) = crate::shard::rules(device, &self.0.defaults.plans).map_err(component)?;
         let (v1_1, now) = (device.mac_version.is_1_1(), self.0.clock.utc());
         let (session, _) =
             session_from_api(session, v1_1, now, &self.0.sealer).map_err(malformed)?;

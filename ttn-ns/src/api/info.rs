@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use tonic::{Request, Response, Status};
 use ttn_core::addr::DevAddr;
-use ttn_mac::{
-    band::{self, Band},
-    plan,
-};
+use ttn_mac::band::{self, Band};
 use ttn_proto::{
     convert::{phy_version, to_phy_version},
     service::{Configuration, Ns},
@@ -48,7 +45,7 @@ impl Ns for Api {
         request: Request<v3::GetDefaultMacSettingsRequest>,
     ) -> Result<Response<v3::MacSettings>, Status> {
         let request = request.into_inner();
-        let plan = plan::get(&request.frequency_plan_id).map_err(|error| {
+        let plan = self.0.defaults.plans.get(&request.frequency_plan_id).map_err(|error| {
             let reason = error.to_string();
             component(Error::FieldValue { field: "frequency_plan_id", reason })
         })?;
@@ -87,7 +84,10 @@ impl Configuration for Api {
         request: Request<v3::ListFrequencyPlansRequest>,
     ) -> Result<Response<v3::ListFrequencyPlansResponse>, Status> {
         let filter = request.into_inner();
-        let frequency_plans = plan::ALL
+        let frequency_plans = self
+            .0
+            .defaults
+            .plans
             .iter()
             .filter(|plan| {
                 filter.base_frequency == 0

@@ -86,12 +86,8 @@ impl Shard {
             .filter(|(seq, _)| seqs.binary_search(seq).is_ok())
             .map(|(_, item)| queued(item))
             .collect();
-        let decision = engine(entry.band, entry.plan, &entry.device, &self.defaults).next_downlink(
-            &mut entry.mac,
-            &open.slot,
-            &queued,
-            now.utc,
-        );
+        let decision = engine(entry.band, &entry.plan, &entry.device, &self.defaults)
+            .next_downlink(&mut entry.mac, &open.slot, &queued, now.utc);
         drop(queued);
         self.carry_out(now, handle, open, &seqs, decision, out)
     }
@@ -350,7 +346,7 @@ impl Shard {
 
     fn report(&mut self, handle: Handle, report: TxReport, out: &mut Effects) {
         let Some(entry) = self.devices.get_mut(&handle) else { return };
-        let outcome = engine(entry.band, entry.plan, &entry.device, &self.defaults)
+        let outcome = engine(entry.band, &entry.plan, &entry.device, &self.defaults)
             .on_tx_report(&mut entry.mac, report);
         if outcome.slow_changed {
             self.store_device(handle, out);

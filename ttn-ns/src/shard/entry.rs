@@ -14,7 +14,7 @@ use ttn_mac::{
     adr::{AdrAlgorithm, DefaultAdr},
     band::{self, Band},
     engine::{Engine, Slot, TxReport},
-    plan::{self, FrequencyPlan},
+    plan::{FrequencyPlan, Plans},
     state::{Candidate, Hot, MacSettings, MacState},
 };
 
@@ -31,7 +31,7 @@ pub(super) struct Entry {
     /// The registration; its `state` is in `mac`.
     pub(super) device: Device,
     pub(super) band: &'static Band,
-    pub(super) plan: &'static FrequencyPlan,
+    pub(super) plan: Arc<FrequencyPlan>,
     pub(super) mac: MacState,
     /// What the application wants to send, with the numbers in the store.
     pub(super) queue: VecDeque<(u64, Downlink)>,
@@ -73,7 +73,7 @@ pub(super) struct OpenSlot {
     pub(super) correlation_ids: CorrelationIds,
 }
 
-/// What holds for all devices of a network: settings where a device has none, and the ADR policy.
+/// What holds for all devices of a network: settings where a device has none, the ADR policy, the frequency plans.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "built by other crates")]
 pub struct Defaults {
@@ -81,13 +81,15 @@ pub struct Defaults {
     pub settings: MacSettings,
     /// The ADR policy.
     pub adr: Arc<dyn AdrAlgorithm>,
+    /// The frequency plans that there are (NS-107).
+    pub plans: Arc<Plans>,
 }
 
 impl Defaults {
-    /// The default policy with these settings.
+    /// The default policy and the plans that are built in, with these settings.
     #[must_use]
     pub fn new(settings: MacSettings) -> Self {
-        Self { settings, adr: Arc::<DefaultAdr>::default() }
+        Self { settings, adr: Arc::<DefaultAdr>::default(), plans: Arc::default() }
     }
 }
 
@@ -103,8 +105,11 @@ pub(crate) fn engine<'a>(
 }
 
 /// The band and the plan of a device.
-pub(crate) fn rules(device: &Device) -> Result<(&'static Band, &'static FrequencyPlan), Error> {
-    let plan = plan::get(device.frequency_plan_id.as_str()).map_err(|error| Error::FieldValue {
+pub(crate) fn rules(
+    device: &Device,
+    plans: &Plans,
+) -> Result<(&'static Band, Arc<FrequencyPlan>), Error> {
+    let plan = plans.get(device.frequency_plan_id.as_str()).map_err(|error| Error::FieldValue {
         field: "frequency_plan_id",
         reason: error.to_string(),
     })?;
@@ -112,7 +117,7 @@ pub(crate) fn rules(device: &Device) -> Result<(&'static Band, &'static Frequenc
         field: "lorawan_phy_version",
         reason: error.to_string(),
     })?;
-    Ok((band, plan))
+    Ok((band, plan.clone()))
 }
 
 impl Entry {
@@ -122,10 +127,10 @@ impl Entry {
         hot: Option<Hot>,
         defaults: &Defaults,
     ) -> Result<Self, Error> {
-        let (band, plan) = rules(&device)?;
+        let (band, plan) = rules(&device, &defaults.plans)?;
         let mac = match device.state.take() {
             Some(slow) => MacState::new(slow, hot.unwrap_or_default()),
-            None => engine(band, plan, &device, defaults).new_otaa(device.mac_version),
+            None => engine(band, &plan, &device, defaults).new_otaa(device.mac_version),
         };
         Ok(Self {
             revision,
@@ -262,7 +267,7 @@ impl Shard {
         };
         let item = if flight.queue_item { take(entry, flight.f_cnt) } else { None };
         let report = TxReport::Unknown { f_cnt: flight.f_cnt };
-        let outcome = engine(entry.band, entry.plan, &entry.device, &defaults)
+        let outcome = engine(entry.band, &entry.plan, &entry.device, &defaults)
             .on_tx_report(&mut entry.mac, report);
         if outcome.slow_changed {
             self.store_device(handle, out);

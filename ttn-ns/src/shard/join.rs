@@ -71,7 +71,7 @@ impl Shard {
             let detail = "the device is registered with activation by personalisation";
             return Err(Drop::new("abp_join_request", detail).of(handle));
         }
-        let rules = engine(entry.band, entry.plan, &entry.device, &self.defaults);
+        let rules = engine(entry.band, &entry.plan, &entry.device, &self.defaults);
         let channel = rules
             .join_channel(&radio(uplink))
             .map_err(|reject| Drop::new(reject.name(), reject.to_string()).of(handle))?;
@@ -208,7 +208,7 @@ impl Shard {
         };
         self.forget_addresses(handle);
         let plan = self.devices.get_mut(&handle).map(|entry| {
-            engine(entry.band, entry.plan, &entry.device, &self.defaults).on_join(
+            engine(entry.band, &entry.plan, &entry.device, &self.defaults).on_join(
                 &mut entry.mac,
                 accepted,
                 now.utc,

@@ -58,7 +58,7 @@ impl Shard {
     ) -> Result<MatchedUplink, Reject> {
         let entry = self.devices.get(&handle).ok_or(Reject::NoSession { candidate })?;
         let defaults = &self.defaults;
-        engine(entry.band, entry.plan, &entry.device, defaults).try_match(
+        engine(entry.band, &entry.plan, &entry.device, defaults).try_match(
             &entry.mac,
             candidate,
             &uplink.phy,

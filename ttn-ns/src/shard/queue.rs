@@ -132,7 +132,7 @@ impl Shard {
             let unused = match candidate {
                 Candidate::Current => {
                     let defaults = &self.defaults;
-                    engine(entry.band, entry.plan, &entry.device, defaults)
+                    engine(entry.band, &entry.plan, &entry.device, defaults)
                         .next_app_f_cnt(&entry.mac)
                 }
                 Candidate::Pending => 0,

@@ -66,7 +66,7 @@ impl Shard {
         replaces: Replaces,
         out: &mut Effects,
     ) -> Result<(), Error> {
-        registry::validate(&device)?;
+        registry::validate(&device, &self.defaults.plans)?;
         let key = device.ids.key.clone();
         let existing = self.by_key.get(&key).copied();
         let revision = existing.and_then(|h| self.devices.get(&h)).map(|entry| entry.revision);
@@ -129,7 +129,7 @@ impl Shard {
         hot: Option<Hot>,
         out: &mut Effects,
     ) -> Result<(), Error> {
-        let (band, plan) = rules(&device)?;
+        let (band, plan) = rules(&device, &self.defaults.plans)?;
         let Some(entry) = self.devices.get(&handle) else { return Ok(()) };
         let (was, is) = (&entry.device.ids, &device.ids);
         if (was.dev_eui, was.join_eui) != (is.dev_eui, is.join_eui) {
@@ -145,7 +145,7 @@ impl Shard {
         self.forget_addresses(handle);
         if let Some(entry) = self.devices.get_mut(&handle) {
             let state = device.state.take();
-            let rules = engine(band, plan, &device, &self.defaults);
+            let rules = engine(band, &plan, &device, &self.defaults);
             match state {
                 Some(slow) => {
                     let hot = hot.unwrap_or(entry.mac.hot);

@@ -76,7 +76,7 @@ impl Shard {
             self.forget_addresses(handle);
         }
         let result = self.devices.get_mut(&handle).map(|entry| {
-            engine(entry.band, entry.plan, &entry.device, &self.defaults).on_uplink(
+            engine(entry.band, &entry.plan, &entry.device, &self.defaults).on_uplink(
                 &mut entry.mac,
                 &UplinkFrame { phy: &uplink.phy, matched },
                 &rx_info(uplink),

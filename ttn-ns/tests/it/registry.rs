@@ -1,6 +1,7 @@
 //! The device registry.
 
 use ttn_core::{store::Replaces, version::MacVersion};
+use ttn_mac::plan::Plans;
 use ttn_ns::{error::Error, registry::validate, shard::Command};
 
 use crate::harness::{World, abp, key, otaa};
@@ -47,7 +48,7 @@ fn registrations_that_cannot_work_are_refused_by_field() {
     let field = |change: &dyn Fn(&mut ttn_ns::device::Device)| {
         let mut device = abp();
         change(&mut device);
-        match validate(&device) {
+        match validate(&device, &Plans::default()) {
             Err(Error::FieldMissing { field, .. } | Error::FieldValue { field, .. }) => field,
             Ok(()) => "",
             Err(error) => panic!("{error}"),
