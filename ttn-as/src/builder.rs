@@ -24,7 +24,7 @@ use crate::integration::webhook;
 use crate::{
     Config, Error,
     directory::Errands,
-    format::{Formatter, Formatters},
+    format::{CodecRepository, Formatter, Formatters},
     integration::mqtt::Mqtt,
     integration::packages::Packages,
     integrations::Integrations,
@@ -129,7 +129,7 @@ impl ApplicationServer {
     ///
     /// # Errors
     ///
-    /// The store cannot be read.
+    /// The store cannot be read, or the vault lacks the key that settings of integrations are sealed with.
     pub async fn load(&self) -> Result<(), Error> {
         let mut sessions = Map::default();
         let mut loaded = self.store.load();
@@ -146,7 +146,8 @@ impl ApplicationServer {
                             let id = link.application_id.clone();
                             state.links.insert(id, (record.revision, Arc::new(link)));
                         }
-                        RegistryRecord::Integration(integration) => {
+                        RegistryRecord::Integration(mut integration) => {
+                            integration.settings = self.settings_in_clear(integration.settings)?;
                             self.integrations.load(integration, record.revision);
                         }
                     }
@@ -339,7 +340,7 @@ impl Builder {
         self
     }
 
-    /// Wraps and unwraps keys with it.
+    /// Wraps and unwraps keys with it, and seals the settings of integrations (AS-06).
     #[must_use]
     pub fn vault(mut self, vault: Arc<dyn KeyVault>) -> Self {
         self.vault = Some(vault);
@@ -350,6 +351,14 @@ impl Builder {
     #[must_use]
     pub fn formatter(mut self, kind: FormatterKind, formatter: Arc<dyn Formatter>) -> Self {
         self.formatters.set(kind, formatter);
+        self
+    }
+
+    /// Finds the codecs of devices there, for the formatter of the device repository (AS-12). Without one it answers
+    /// `formatter_not_configured`.
+    #[must_use]
+    pub fn codec_repository(mut self, repository: Arc<dyn CodecRepository>) -> Self {
+        self.formatters.set_repository(repository);
         self
     }
 

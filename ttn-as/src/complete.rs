@@ -13,7 +13,7 @@ use ttn_core::{
     id::{ApplicationId, DeviceIds, DeviceKey},
     key::{KeyEnvelope, SessionKeyId},
     msg::{ApplicationUp, ConfirmedRetry, Downlink, Location, LocationSolved, Up, UplinkUp},
-    peer::{DeviceInfo, PeerError},
+    peer::{DeviceInfo, DeviceVersionIds, PeerError},
     store::{Refusal, durable},
 };
 
@@ -132,7 +132,9 @@ impl ApplicationServer {
                 let formatters = settings.formatters.as_ref();
                 let formatters = formatters.filter(|f| f.up != FormatterKind::None);
                 if let Some(formatters) = formatters {
-                    record.decoded = self.decode(&record.up, uplink, formatters).await;
+                    let info = record.context.device.as_ref();
+                    let version = info.and_then(|info| info.version_ids.as_ref());
+                    record.decoded = self.decode(&record.up, uplink, version, formatters).await;
                 }
             }
             Up::DownlinkNack(downlink) => self.send_again(&record.up, downlink, attempt).await?,
@@ -157,7 +159,7 @@ impl ApplicationServer {
     }
 
     /// What is registered about a device, from memory if it is there.
-    async fn known_info(&self, key: &DeviceKey) -> Option<Arc<DeviceInfo>> {
+    pub(crate) async fn known_info(&self, key: &DeviceKey) -> Option<Arc<DeviceInfo>> {
         let now = self.clock.monotonic();
         let known = {
             let state = self.state.lock();
@@ -296,10 +298,12 @@ impl ApplicationServer {
         &self,
         up: &ApplicationUp,
         uplink: &UplinkUp,
+        version: Option<&DeviceVersionIds>,
         formatters: &Formatters,
     ) -> Option<Decoded> {
         let payload = Payload {
             ids: &up.ids,
+            version,
             f_port: uplink.f_port.filter(|port| *port != 0)?,
             octets: &uplink.frm_payload,
             received_at: Some(up.received_at),

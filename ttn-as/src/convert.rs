@@ -10,6 +10,7 @@ use ttn_core::{
     id::DeviceIds,
     key::{Aes128Key, KeyEnvelope, SessionKeyId},
     msg::{ApplicationUp, LocationSolved, RxMetadata, ServiceData, TxSettings, Up, UplinkUp},
+    peer::DeviceVersionIds,
     radio::{DataRate, DataRateIndex, Frequency},
     time::Timestamp,
 };
@@ -205,6 +206,17 @@ fn uplink_from_api(message: &v3::ApplicationUplink, now: Timestamp) -> Result<Up
         packet_error_rate: (message.packet_error_rate > 0.0).then_some(message.packet_error_rate),
         net_id: NetId::default(),
     })
+}
+
+/// The model and version of a device.
+pub(crate) fn version_ids_from_api(of: &v3::EndDeviceVersionIdentifiers) -> DeviceVersionIds {
+    DeviceVersionIds {
+        brand_id: of.brand_id.clone(),
+        model_id: of.model_id.clone(),
+        hardware_version: of.hardware_version.clone(),
+        firmware_version: of.firmware_version.clone(),
+        band_id: of.band_id.clone(),
+    }
 }
 
 /// An object of the API as JSON.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use ttn_core::{
     error::ApiError,
     event::EventDefinition,
-    id::{DeviceIds, DeviceKey, EntityId},
+    id::{DeviceIds, DeviceKey},
     key::SessionKeyId,
     msg::{
         ApplicationUp, ClassBC, ConfirmedRetry, CorrelationIds, Downlink, TxPriority, Up,
@@ -95,7 +95,6 @@ impl ApplicationServer {
         let ids = self.ids_of(device)?;
         let now = self.clock.utc();
         let cause = correlation_id("as:downlink", now, &*self.entropy);
-        let entity = EntityId::Device(device.clone());
         let mut told = items.first().map(|it| it.correlation_ids.clone()).unwrap_or_default();
         told.push(cause.clone());
         let cause = vec![cause];
@@ -103,7 +102,7 @@ impl ApplicationServer {
             &self.events,
             &event::DOWN_RECEIVE,
             now,
-            entity,
+            &ids,
             &told,
             || json!({ "downlinks": items.len() }),
         );
@@ -126,8 +125,7 @@ impl ApplicationServer {
             }
             Err(error) => {
                 let error: Error = error;
-                let entity = EntityId::Device(device.clone());
-                event::publish(&self.events, &event::DOWN_DROP, now, entity, &told, || {
+                event::publish(&self.events, &event::DOWN_DROP, now, &ids, &told, || {
                     event::error_json(&error.to_body())
                 });
                 Err(error)
@@ -214,6 +212,11 @@ impl ApplicationServer {
             let formatters = entry.and_then(|entry| state.formatters(entry));
             formatters.map(|f| (f.down, f.down_parameter)).unwrap_or_default()
         };
+        let info = match kind {
+            FormatterKind::Repository => self.known_info(&ids.key).await,
+            _ => None,
+        };
+        let version = info.as_ref().and_then(|info| info.version_ids.as_ref());
         let mut f_port = u8::try_from(item.f_port).unwrap_or_default();
         let mut octets = item.frm_payload;
         let mut decoded = None;
@@ -224,6 +227,7 @@ impl ApplicationServer {
                 }
                 let structure = Structure {
                     ids,
+                    version,
                     f_port: (f_port != 0).then_some(f_port),
                     payload: &payload,
                     parameter: &parameter,
@@ -248,20 +252,15 @@ impl ApplicationServer {
             return Err(Error::TooLarge { field, size, max: PAYLOAD_MAX });
         }
         if decoded.is_none() && kind != FormatterKind::None {
-            let payload =
-                Payload { ids, f_port, octets: &octets, received_at: None, parameter: &parameter };
-            match self.formatters.decode_downlink(kind, &payload).await {
-                Ok(structure) => {
-                    self.report_warnings(
-                        ids,
-                        cause,
-                        &event::DOWN_DECODE_WARNING,
-                        &structure.warnings,
-                    );
-                    decoded = Some(structure);
-                }
-                Err(error) => self.report_format(ids, cause, &error, false),
-            }
+            let payload = Payload {
+                ids,
+                version,
+                f_port,
+                octets: &octets,
+                received_at: None,
+                parameter: &parameter,
+            };
+            decoded = self.decoded(kind, &payload, cause).await;
         }
         let confirmed_retry = self.retry(item.confirmed, item.retries_max)?;
         let mut correlation_ids = item.correlation_ids;
@@ -278,6 +277,21 @@ impl ApplicationServer {
             confirmed_retry,
         };
         Ok((downlink, decoded))
+    }
+
+    /// What a downlink says, for information.
+    async fn decoded(
+        &self,
+        kind: FormatterKind,
+        payload: &Payload<'_>,
+        cause: &CorrelationIds,
+    ) -> Option<Decoded> {
+        let (ids, definition) = (payload.ids, &event::DOWN_DECODE_WARNING);
+        let decoded = self.formatters.decode_downlink(kind, payload).await;
+        let decoded = decoded.inspect_err(|error| self.report_format(ids, cause, error, false));
+        let decoded = decoded.ok()?;
+        self.report_warnings(ids, cause, definition, &decoded.warnings);
+        Some(decoded)
     }
 
     /// How often a downlink is sent again (AS-26).
@@ -368,9 +382,8 @@ impl ApplicationServer {
         if warnings.is_empty() {
             return;
         }
-        let (id, now) = (EntityId::Device(ids.key.clone()), self.clock.utc());
         let data = || json!({ "warnings": warnings });
-        event::publish(&self.events, definition, now, id, cause, data);
+        event::publish(&self.events, definition, self.clock.utc(), ids, cause, data);
     }
 
     fn report_format(
@@ -381,12 +394,11 @@ impl ApplicationServer {
         encode: bool,
     ) {
         let definition = if encode { &event::DOWN_ENCODE_FAIL } else { &event::DOWN_DECODE_FAIL };
-        let entity = EntityId::Device(ids.key.clone());
         event::publish(
             &self.events,
             definition,
             self.clock.utc(),
-            entity,
+            ids,
             cause,
             || json!({ "reason": error.name(), "message": error.to_string() }),
         );

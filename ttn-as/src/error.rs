@@ -6,6 +6,7 @@ use ttn_core::{
     id::DeviceKey,
     peer::PeerError,
     store::{Refusal, StoreError, StoreErrorKind},
+    vault::VaultError,
 };
 
 use crate::format::FormatError;
@@ -107,6 +108,9 @@ pub enum Error {
     /// The store failed.
     #[error("{0}")]
     Store(#[source] StoreError),
+    /// The settings of an integration cannot be sealed, or not be opened.
+    #[error("the settings of an integration: {0}")]
+    Vault(#[source] VaultError),
 }
 
 impl From<StoreError> for Error {
@@ -159,6 +163,7 @@ impl ApiError for Error {
             Self::NotSimulated | Self::TooLarge { .. } => "field_value",
             Self::TooManyMessages => "too_many_messages",
             Self::UnknownSession => "unknown_session",
+            Self::Vault(_) => "vault",
         }
     }
 
@@ -186,7 +191,7 @@ impl ApiError for Error {
             | Self::NotSimulated
             | Self::TooLarge { .. } => ErrorKind::InvalidArgument,
             Self::Peer(error) => error.kind(),
-            Self::Store(_) => ErrorKind::Internal,
+            Self::Store(_) | Self::Vault(_) => ErrorKind::Internal,
             Self::TooManyMessages => ErrorKind::ResourceExhausted,
         }
     }

@@ -2,8 +2,8 @@
 
 use ttn_core::{
     error::ErrorBody,
-    event::{Event, EventData, EventDefinition, Events, named},
-    id::EntityId,
+    event::{Event, EventData, EventDefinition, Events, RadioIds, named},
+    id::{DeviceIds, EntityId},
     msg::CorrelationIds,
     time::Timestamp,
 };
@@ -55,19 +55,39 @@ pub(crate) fn publish<D: Into<EventData>>(
     events: &Events,
     definition: &'static EventDefinition,
     time: Timestamp,
-    identifiers: EntityId,
+    about: impl Into<About>,
     correlation_ids: &CorrelationIds,
     data: impl FnOnce() -> D,
 ) {
     if events.is_enabled() {
+        let About { entity, radio_ids } = about.into();
         events.publish(Event {
             definition,
             time,
-            identifiers: vec![identifiers],
+            identifiers: vec![entity],
+            radio_ids,
             correlation_ids: correlation_ids.clone(),
             caller: None,
             data: data().into(),
         });
+    }
+}
+
+/// To whom it happened.
+pub(crate) struct About {
+    entity: EntityId,
+    radio_ids: RadioIds,
+}
+
+impl From<EntityId> for About {
+    fn from(entity: EntityId) -> Self {
+        Self { entity, radio_ids: RadioIds::default() }
+    }
+}
+
+impl From<&DeviceIds> for About {
+    fn from(ids: &DeviceIds) -> Self {
+        Self { entity: EntityId::Device(ids.key.clone()), radio_ids: ids.into() }
     }
 }
 

@@ -86,11 +86,11 @@ impl ApplicationServer {
         changes.map_or_else(|| watch::channel(0).1, watch::Sender::subscribe)
     }
 
-    /// Creates or changes an integration; it is durable when this returns.
+    /// Creates or changes an integration; it is durable when this returns. With a vault its settings are sealed at rest.
     ///
     /// # Errors
     ///
-    /// The name is too long, another revision is stored, or the store failed.
+    /// The name is too long, the vault does not seal, another revision is stored, or the store failed.
     pub async fn set_integration(
         &self,
         key: IntegrationKey,
@@ -101,9 +101,9 @@ impl ApplicationServer {
         if size > max {
             return Err(Error::TooLarge { field: "id", size, max });
         }
+        let at_rest = Integration { key: key.clone(), settings: self.settings_at_rest(&settings)? };
+        let revision = self.store.put(&RegistryRecord::Integration(at_rest), replaces).await?;
         let integration = Integration { key, settings };
-        let record = RegistryRecord::Integration(integration.clone());
-        let revision = self.store.put(&record, replaces).await?;
         let kind = integration.key.kind;
         self.integrations.load(integration, revision);
         self.integrations.changed(kind);

@@ -399,14 +399,15 @@ fn class_b_c(w: &mut Writer, of: &ClassBC) {
     if !of.gateways.is_empty() {
         w.name("gateways");
         w.open_list();
-        for (id, antenna) in &of.gateways {
+        for gateway in &of.gateways {
             w.item();
             w.open();
             w.name("gateway_ids");
             w.open();
-            w.text("gateway_id", id.as_str());
+            w.text("gateway_id", gateway.gateway_id.as_str());
             w.close();
-            w.number("antenna_index", u64::from(*antenna));
+            w.number("antenna_index", u64::from(gateway.antenna_index));
+            w.number("group_index", u64::from(gateway.group_index));
             w.close();
         }
         w.close_list();

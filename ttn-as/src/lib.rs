@@ -60,6 +60,7 @@ mod peer;
 mod ready;
 mod registry;
 mod retention;
+mod secret;
 mod simulate;
 mod state;
 mod stats;

@@ -7,8 +7,9 @@ use ttn_core::{
     id::DeviceIds,
     key::{KeyEnvelope, SessionKeyId},
     msg::{
-        ApplicationUp, ClassBC, ConfirmedRetry, Downlink, Location, LocationSolved, LocationSource,
-        PathConstraint, RxMetadata, ServiceData, TxPriority, TxSettings, Up, UplinkUp,
+        ApplicationUp, ClassBC, ClassBCGateway, ConfirmedRetry, Downlink, Location, LocationSolved,
+        LocationSource, PathConstraint, RxMetadata, ServiceData, TxPriority, TxSettings, Up,
+        UplinkUp,
     },
     peer::{DeviceInfo, DeviceVersionIds},
     radio::{DataRate, DataRateIndex, Frequency},
@@ -161,7 +162,11 @@ pub fn downlink(f_cnt: u32) -> Downlink {
         confirmed: true,
         priority: TxPriority::High,
         class_b_c: Some(ClassBC {
-            gateways: vec![("gtw-1".parse().unwrap_or_else(|_| unreachable!("a valid id")), 1)],
+            gateways: vec![ClassBCGateway {
+                gateway_id: "gtw-1".parse().unwrap_or_else(|_| unreachable!("a valid id")),
+                antenna_index: 1,
+                group_index: 2,
+            }],
             absolute_time: Some(Timestamp::from_unix_secs(1_795_000_500)),
         }),
         correlation_ids: vec![Arc::from("my:1")],

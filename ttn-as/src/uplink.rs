@@ -7,7 +7,7 @@ use ttn_core::{
     addr::DevAddr,
     error::{ErrorBody, ErrorKind},
     event::EventData,
-    id::{DeviceIds, EntityId},
+    id::DeviceIds,
     key::{Aes128Key, SessionKeyId},
     map::Map,
     msg::{ApplicationBatch, ApplicationUp, Downlink, JoinAcceptUp, Up, UplinkUp, correlation_id},
@@ -311,9 +311,8 @@ impl ApplicationServer {
         up: &ApplicationUp,
         data: impl FnOnce() -> D,
     ) {
-        let id = EntityId::Device(up.ids.key.clone());
         let time = self.clock.utc();
-        event::publish(&self.events, definition, time, id, &up.correlation_ids, data);
+        event::publish(&self.events, definition, time, &up.ids, &up.correlation_ids, data);
     }
 }
 

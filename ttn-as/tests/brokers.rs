@@ -22,6 +22,7 @@ use std::{
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use libtest_mimic::{Arguments, Failed, Trial};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, PublishOptions, QoS};
 use tokio::{net::TcpStream, sync::mpsc, task::JoinSet};
 use ttn_as::{
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
             "mqtt_carries_messages_and_downlinks_at_qos_2",
             || run(mqtt(2)),
         ),
+        trial(MOSQUITTO, "mosquitto-server", "mqtt_over_tls_and_websockets", || run(secured())),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -264,6 +266,7 @@ impl World {
         Self { server, downlinks, events, _peers: (peers, ns), _tasks: tasks }
     }
 
+    /// Sets the pub/sub, anew or once more.
     async fn set(&self, provider: Provider) {
         let kinds = [("uplink_message", "up"), ("downlink_push", "push")];
         let topics = kinds.map(|(kind, topic)| (kind.to_owned(), topic.to_owned()));
@@ -275,7 +278,7 @@ impl World {
             ..PubSub::default()
         };
         let application = "my-app".parse().unwrap();
-        let set = self.server.set_pubsub(&application, "my-pubsub", &pubsub, Replaces::Nothing);
+        let set = self.server.set_pubsub(&application, "my-pubsub", &pubsub, Replaces::Any);
         set.await.unwrap();
     }
 
@@ -414,4 +417,121 @@ async fn mqtt(qos: u32) {
     way.mend().await;
     assert_eq!(next(&mut events).await, up(2));
     assert_eq!(next(&mut events).await, up(3));
+}
+
+/// A certificate authority, and certificates of it with their keys, all PEM.
+struct Certificates {
+    authority: String,
+    server: (String, String),
+    client: (String, String),
+}
+
+impl Certificates {
+    fn new() -> Self {
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = authority.self_signed(&key).unwrap().pem();
+        let issuer = Issuer::new(authority, key);
+        let issue = |name: &str| {
+            let key = KeyPair::generate().unwrap();
+            let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap();
+            let certificate = certificate.signed_by(&key, &issuer).unwrap();
+            (certificate.pem(), key.serialize_pem())
+        };
+        Self { authority: pem, server: issue("127.0.0.1"), client: issue("client") }
+    }
+}
+
+/// A broker with listeners that are plain, with TLS and client certificates, with WebSockets, with both.
+async fn secure_broker(
+    certificates: &Certificates,
+    directory: &std::path::Path,
+) -> (Broker, [u16; 3]) {
+    let write = |name: &str, text: &str| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let authority = write("ca.pem", &certificates.authority);
+    let certificate = write("server.pem", &certificates.server.0);
+    let key = write("server.key", &certificates.server.1);
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let ports = [free(), free(), free(), free()].map(|it| it.local_addr().unwrap().port());
+    let [plain, tls, ws, wss] = ports;
+    let files = format!("cafile {authority}\ncertfile {certificate}\nkeyfile {key}\n");
+    let file = write(
+        "mosquitto.conf",
+        &format!(
+            "user root\nallow_anonymous true\nlistener {plain} 127.0.0.1\n\
+             listener {tls} 127.0.0.1\n{files}require_certificate true\n\
+             listener {ws} 127.0.0.1\nprotocol websockets\n\
+             listener {wss} 127.0.0.1\nprotocol websockets\n{files}"
+        ),
+    );
+    let mut command = Command::new(path(MOSQUITTO).unwrap());
+    command.args(["-c", &file]).stdout(Stdio::null()).stderr(Stdio::null());
+    let broker = Broker { port: plain, child: command.spawn().unwrap() };
+    broker.ready().await;
+    (broker, [tls, ws, wss])
+}
+
+// AS-48
+async fn secured() {
+    let certificates = Certificates::new();
+    let directory = tempfile::tempdir().unwrap();
+    let (broker, [tls, ws, wss]) = secure_broker(&certificates, directory.path()).await;
+    let mut world = World::new(Reach::Private).await;
+    let (client, mut events) = subscribe(broker.port).await;
+    let settings = |server_url: String| MqttSettings {
+        server_url,
+        publish_qos: 1,
+        subscribe_qos: 1,
+        ..MqttSettings::default()
+    };
+    let trusting = |server_url| {
+        let tls_ca = certificates.authority.clone().into_bytes();
+        MqttSettings { tls_ca, ..settings(server_url) }
+    };
+    let with_certificate = MqttSettings {
+        tls_client_cert: certificates.client.0.clone().into_bytes(),
+        tls_client_key: certificates.client.1.clone().into_bytes(),
+        ..trusting(format!("mqtts://127.0.0.1:{tls}"))
+    };
+    let mut with_headers = settings(format!("ws://127.0.0.1:{ws}/mqtt"));
+    with_headers.headers.insert("X-Test".to_owned(), "yes".to_owned());
+    let reach = [with_certificate, with_headers, trusting(format!("wss://127.0.0.1:{wss}/mqtt"))];
+    for (settings, number) in reach.into_iter().zip(1..) {
+        let url = settings.server_url.clone();
+        world.set(Provider::Mqtt(settings)).await;
+        world.event("as.pubsub.start").await;
+        world.uplink(number);
+        let expected = ("my-base/up".to_owned(), u64::from(number));
+        assert_eq!(next(&mut events).await, expected, "{url}");
+        let options = PublishOptions::new(QoS::AtLeastOnce);
+        client.publish("my-base/push", REQUEST.as_bytes(), options).await.unwrap();
+        let polled = async {
+            loop {
+                events.poll().await.unwrap();
+            }
+        };
+        tokio::select! {
+            downlink = world.downlink() => assert_eq!(downlink.f_port, 5, "{url}"),
+            () = polled => {}
+        }
+    }
+    let mut replaced = settings(format!("ws://127.0.0.1:{ws}/mqtt"));
+    replaced.headers.insert("Sec-WebSocket-Key".to_owned(), "x".to_owned());
+    let without = trusting(format!("mqtts://127.0.0.1:{tls}"));
+    let mut distrusted = settings(format!("wss://127.0.0.1:{wss}/mqtt"));
+    distrusted.tls_ca = Certificates::new().authority.into_bytes();
+    for (settings, reason) in [
+        (replaced, "Sec-WebSocket-Key"),
+        (distrusted, "invalid peer certificate"),
+        (without, "CertificateRequired"),
+    ] {
+        world.set(Provider::Mqtt(settings)).await;
+        // One of the settings before may fail once more.
+        while !world.event("as.pubsub.fail").await.contains(reason) {}
+    }
 }

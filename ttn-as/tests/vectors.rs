@@ -32,7 +32,14 @@ fn main() -> ExitCode {
     let directory = std::env::var_os("TTN_VECTORS").map(PathBuf::from);
     let required = std::env::var("TTN_REQUIRE").unwrap_or_default();
     let trials = match directory {
-        Some(directory) => trials(&directory.join("payload_formatters.json")),
+        Some(directory) => {
+            let mut trials = trials(&directory.join("payload_formatters.json"));
+            #[cfg(feature = "webhook")]
+            trials.push(Trial::test("crypto hmac_sha256", move || {
+                hmac_sha256(&directory.join("crypto.json"))
+            }));
+            trials
+        }
         None if required.split(',').any(|word| word == "vectors") => {
             vec![Trial::test(name, || Err("TTN_VECTORS is not set, but required".into()))]
         }
@@ -61,6 +68,24 @@ fn trials(path: &std::path::Path) -> Vec<Trial> {
             trial.with_ignored_flag(is_later)
         })
         .collect()
+}
+
+#[cfg(feature = "webhook")]
+fn hmac_sha256(path: &std::path::Path) -> Result<(), Failed> {
+    let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+    let cases = vectors["cases"].as_array().ok_or("no cases")?;
+    let cases: Vec<_> = cases.iter().filter(|case| case["kind"] == "hmac_sha256").collect();
+    assert!(!cases.is_empty(), "there is no case");
+    for case in cases {
+        let octets = |section: &str, name: &str| {
+            let text = case[section][name].as_str().unwrap();
+            data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).unwrap()
+        };
+        let (key, message) = (octets("input", "key"), octets("input", "message"));
+        let mac = ttn_as::integration::webhook::hmac_sha256(&key, &[&message]);
+        assert_eq!(mac, *octets("expected", "mac"), "{}", case["id"]);
+    }
+    Ok(())
 }
 
 fn check_all(kind: &str, cases: &[Value]) -> Result<(), Failed> {
@@ -124,8 +149,14 @@ fn decode(input: &Value, down: bool) -> Result<Decoded, String> {
     let hex = input["frm_payload"].as_str().expect("hex");
     let octets = data_encoding::HEXLOWER.decode(hex.as_bytes()).expect("hex");
     let ids = ids();
-    let payload =
-        Payload { ids: &ids, f_port: 1, octets: &octets, received_at: None, parameter: "" };
+    let payload = Payload {
+        ids: &ids,
+        version: None,
+        f_port: 1,
+        octets: &octets,
+        received_at: None,
+        parameter: "",
+    };
     let formatter = CayenneLpp::default();
     let decoded = if down {
         futures::executor::block_on(formatter.decode_downlink(&payload))
@@ -137,7 +168,7 @@ fn decode(input: &Value, down: bool) -> Result<Decoded, String> {
 
 fn encode(payload: &Map<String, Value>) -> Result<Vec<u8>, String> {
     let ids = ids();
-    let structure = Structure { ids: &ids, f_port: Some(1), payload, parameter: "" };
+    let structure = Structure { ids: &ids, version: None, f_port: Some(1), payload, parameter: "" };
     let encoded = futures::executor::block_on(CayenneLpp::default().encode_downlink(&structure));
     encoded.map(|encoded| encoded.octets).map_err(|error| error.to_string())
 }
@@ -206,7 +237,14 @@ mod javascript {
         let f_port = input["f_port"].as_u64().expect("a port") as u8;
         let octets = input["bytes"].as_str().unwrap_or_default();
         let octets = data_encoding::HEXLOWER.decode(octets.as_bytes()).expect("hex");
-        let payload = Payload { ids: &ids, f_port, octets: &octets, received_at: None, parameter };
+        let payload = Payload {
+            ids: &ids,
+            version: None,
+            f_port,
+            octets: &octets,
+            received_at: None,
+            parameter,
+        };
         let got = match input["function"].as_str().expect("a function") {
             "decode_uplink" => futures::executor::block_on(formatter.decode_uplink(&payload))
                 .map(|decoded| shown(decoded, true)),
@@ -215,7 +253,8 @@ mod javascript {
             "encode_downlink" => {
                 let data = input["data"].as_object().expect("an object");
                 let port = Some(f_port).filter(|port| *port != 0);
-                let structure = Structure { ids: &ids, f_port: port, payload: data, parameter };
+                let structure =
+                    Structure { ids: &ids, version: None, f_port: port, payload: data, parameter };
                 futures::executor::block_on(formatter.encode_downlink(&structure)).map(|encoded| {
                     json!({
                         "bytes": data_encoding::HEXLOWER.encode(&encoded.octets),

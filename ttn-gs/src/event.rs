@@ -2,7 +2,7 @@
 
 use ttn_core::{
     error::ErrorBody,
-    event::{Event, EventData, EventDefinition, Events, named},
+    event::{Event, EventData, EventDefinition, Events, RadioIds, named},
     id::GatewayId,
     msg::CorrelationIds,
     time::Timestamp,
@@ -64,6 +64,7 @@ impl Publisher {
             definition,
             time,
             identifiers: vec![gateway.clone().into()],
+            radio_ids: RadioIds::default(),
             correlation_ids: correlation_ids.clone(),
             caller: None,
             data: data().into(),

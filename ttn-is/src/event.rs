@@ -2,7 +2,7 @@
 
 use ttn_core::{
     auth::Principal,
-    event::{Event, EventDefinition, named},
+    event::{Event, EventDefinition, RadioIds, named},
     id::EntityId,
 };
 
@@ -90,6 +90,7 @@ impl IdentityServer {
                 definition,
                 time: self.clock.utc(),
                 identifiers: vec![entity.clone()],
+                radio_ids: RadioIds::default(),
                 correlation_ids: call
                     .and_then(|call| call.correlation_id.clone())
                     .into_iter()

@@ -133,6 +133,7 @@ impl Builder {
         Ok(Arc::new(NetworkServer {
             ready: Arc::default(),
             draining: Arc::default(),
+            stats: Arc::default(),
             owner: OwnerId(self.entropy.next_u64()),
             config: self.config,
             defaults: self.defaults,

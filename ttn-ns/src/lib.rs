@@ -37,6 +37,7 @@ mod peer;
 pub mod registry;
 mod runner;
 pub mod shard;
+pub mod stats;
 pub mod store;
 
 use std::{
@@ -61,6 +62,7 @@ use builder::Builder;
 use config::Config;
 use runner::Message;
 use shard::Defaults;
+use stats::NetworkStats;
 use store::{NetworkStore, Sealer};
 
 /// A Network Server.
@@ -77,6 +79,7 @@ pub struct NetworkServer {
     owner: OwnerId,
     inputs: mpsc::Sender<Message>,
     receiver: Mutex<Option<mpsc::Receiver<Message>>>,
+    stats: Arc<NetworkStats>,
     ready: Arc<AtomicBool>,
     draining: Arc<AtomicBool>,
 }
@@ -96,6 +99,12 @@ impl NetworkServer {
     /// Whether it is about to end and takes nothing new.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// What it counted since its start.
+    #[must_use]
+    pub fn stats(&self) -> &NetworkStats {
+        &self.stats
     }
 
     /// Its configuration.

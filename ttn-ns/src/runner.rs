@@ -127,13 +127,14 @@ impl Runner {
         receiver: mpsc::Receiver<Message>,
         stopping: BoxFuture<'static, ()>,
     ) -> Self {
-        let shard = Shard::new(
+        let mut shard = Shard::new(
             ns.config.clone(),
             ns.defaults.clone(),
             ns.lane,
             ns.sealer.clone(),
             ns.entropy.clone(),
         );
+        shard.count_in(ns.stats.clone());
         Self {
             parts: Parts {
                 clock: ns.clock.clone(),

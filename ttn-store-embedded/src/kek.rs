@@ -9,10 +9,11 @@ use std::{
 };
 
 use aes_kw::{KeyInit as _, KwAes128, KwAes192, KwAes256};
+use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ttn_core::{
     key::{Aes128Key, KeyEnvelope},
     rand::Entropy,
-    vault::{KeyVault, VaultError},
+    vault::{KeyVault, NONCE_LENGTH, VaultError},
 };
 use zeroize::Zeroizing;
 
@@ -174,6 +175,40 @@ impl KeyVault for LocalVault {
         }
     }
 
+    fn seal(
+        &self,
+        secret: &[u8],
+        nonce: [u8; NONCE_LENGTH],
+        kek_label: &str,
+    ) -> Result<Vec<u8>, VaultError> {
+        let refused = || VaultError::Seal { label: kek_label.into() };
+        let kek = sealing_key(self.kek(kek_label)?).ok_or_else(refused)?;
+        let mut sealed = Vec::with_capacity(nonce.len() + secret.len() + kek.algorithm().tag_len());
+        sealed.extend(nonce);
+        sealed.extend(secret);
+        let tag = match sealed.split_at_mut_checked(nonce.len()) {
+            Some((_, secret)) => kek.seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::empty(),
+                secret,
+            ),
+            None => return Err(refused()),
+        };
+        sealed.extend(tag.map_err(|_| refused())?.as_ref());
+        Ok(sealed)
+    }
+
+    fn open(&self, sealed: &[u8], kek_label: &str) -> Result<Vec<u8>, VaultError> {
+        let refused = || VaultError::Open { label: kek_label.into() };
+        let kek = sealing_key(self.kek(kek_label)?).ok_or_else(refused)?;
+        let (nonce, secret) = sealed.split_first_chunk().ok_or_else(refused)?;
+        let (nonce, mut secret) = (Nonce::assume_unique_for_key(*nonce), secret.to_vec());
+        let length = kek.open_in_place(nonce, Aad::empty(), &mut secret);
+        let length = length.map_err(|_| refused())?.len();
+        secret.truncate(length);
+        Ok(secret)
+    }
+
     fn has(&self, kek_label: &str) -> bool {
         self.keks.contains_key(kek_label)
     }
@@ -183,6 +218,15 @@ impl fmt::Debug for LocalVault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalVault").field("labels", &self.keks.keys()).finish_non_exhaustive()
     }
+}
+
+fn sealing_key(kek: &[u8]) -> Option<LessSafeKey> {
+    let algorithm = match kek.len() {
+        16 => &AES_128_GCM,
+        32 => &AES_256_GCM,
+        _ => return None,
+    };
+    UnboundKey::new(algorithm, kek).ok().map(LessSafeKey::new)
 }
 
 fn create(path: &Path, kek: &[u8]) -> io::Result<()> {
@@ -256,6 +300,27 @@ mod tests {
             assert_eq!(*encrypted_key, unhex(wrapped).unwrap());
             assert_eq!(vault.unwrap(&envelope).unwrap(), key);
         }
+    }
+
+    #[test]
+    fn a_sealed_secret_opens_with_its_key_only_and_as_a_whole() {
+        let vault = |octet: u8, length| LocalVault::new().with("k", &vec![octet; length]).unwrap();
+        for length in [16, 32] {
+            let sealed = vault(1, length).seal(b"hunter2", [7; 12], "k").unwrap();
+            assert_eq!(vault(1, length).open(&sealed, "k").unwrap(), b"hunter2");
+            assert!(!sealed.windows(7).any(|window| window == b"hunter2"));
+            let other = vault(2, length).open(&sealed, "k");
+            assert!(matches!(other, Err(VaultError::Open { .. })));
+            for at in 0..sealed.len() {
+                let mut changed = sealed.clone();
+                changed[at] ^= 1;
+                vault(1, length).open(&changed, "k").expect_err("it was changed");
+                vault(1, length).open(&sealed[..at], "k").expect_err("it was cut");
+            }
+        }
+        let refused = vault(1, 24).seal(b"hunter2", [7; 12], "k");
+        assert!(matches!(refused, Err(VaultError::Seal { .. })));
+        assert!(matches!(vault(1, 16).open(&[], "x"), Err(VaultError::KekNotFound { .. })));
     }
 
     // DESIGN 8, promise 7

@@ -7,7 +7,7 @@ use ttn_proto::{convert, v3};
 use super::{Api, device, status};
 use crate::{
     Error,
-    convert::{object, structure, wrong},
+    convert::{object, structure, version_ids_from_api, wrong},
     format::{FormatError, Payload, Structure, check_parameter},
     log::Decoded,
     store::FormatterKind,
@@ -21,10 +21,12 @@ impl Api {
         let ids = self.may_try(&request, request.get_ref().end_device_ids.as_ref()).await?;
         let request = request.into_inner();
         let kind = chosen(request.formatter, &request.parameter)?;
+        let version = request.version_ids.as_ref().map(version_ids_from_api);
         let mut downlink = request.downlink.unwrap_or_default();
         let payload = downlink.decoded_payload.as_ref().map(object).unwrap_or_default();
         let input = Structure {
             ids: &ids,
+            version: version.as_ref(),
             f_port: Some(port(downlink.f_port)?).filter(|port| *port != 0),
             payload: &payload,
             parameter: &request.parameter,
@@ -43,10 +45,12 @@ impl Api {
         let ids = self.may_try(&request, request.get_ref().end_device_ids.as_ref()).await?;
         let request = request.into_inner();
         let kind = chosen(request.formatter, &request.parameter)?;
+        let version = request.version_ids.as_ref().map(version_ids_from_api);
         let mut uplink = request.uplink.unwrap_or_default();
         let received_at = uplink.received_at.as_ref().map(convert::to_timestamp);
         let payload = Payload {
             ids: &ids,
+            version: version.as_ref(),
             f_port: port(uplink.f_port)?,
             octets: &uplink.frm_payload,
             received_at: Some(received_at.unwrap_or_else(|| self.0.clock.utc())),
@@ -70,9 +74,11 @@ impl Api {
         let ids = self.may_try(&request, request.get_ref().end_device_ids.as_ref()).await?;
         let request = request.into_inner();
         let kind = chosen(request.formatter, &request.parameter)?;
+        let version = request.version_ids.as_ref().map(version_ids_from_api);
         let mut downlink = request.downlink.unwrap_or_default();
         let payload = Payload {
             ids: &ids,
+            version: version.as_ref(),
             f_port: port(downlink.f_port)?,
             octets: &downlink.frm_payload,
             received_at: None,

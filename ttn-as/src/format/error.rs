@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ttn_core::error::{ApiError, Attributes, ErrorKind};
 
-use super::NormalizeError;
+use super::{CodecError, NormalizeError};
 
 /// Why a payload was not formatted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,9 @@ pub enum FormatError {
         /// The formatter.
         formatter: &'static str,
     },
+    /// The device repository has no codec.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
     /// The octets do not decode.
     #[error("the payload does not decode with {formatter}: {reason}")]
     Decode {
@@ -50,6 +53,9 @@ pub enum FormatError {
         /// The name.
         entrypoint: String,
     },
+    /// The device repository is to be asked about a device whose model is not known.
+    #[error("the device has no `version_ids`: set them, or choose another formatter")]
+    NoVersionIds,
     /// The formatter is not there.
     #[error("the formatter {formatter} is not built into this server; choose another one")]
     NotConfigured {
@@ -109,6 +115,8 @@ impl ApiError for FormatError {
                 "pkg/messageprocessors/javascript"
             }
             Self::Decode { .. } | Self::Encode { .. } => "pkg/messageprocessors/cayennelpp",
+            Self::Codec(error) => error.namespace(),
+            Self::NoVersionIds => "pkg/messageprocessors/devicerepository",
             Self::NotConfigured { .. } => "pkg/messageprocessors",
             Self::ScriptTooLarge { .. } => "pkg/applicationserver",
             Self::Busy { .. }
@@ -123,10 +131,12 @@ impl ApiError for FormatError {
         match self {
             Self::Aborted { .. } => "output_errors",
             Self::Busy { .. } => "script_interrupt",
+            Self::Codec(error) => error.name(),
             Self::Decode { .. } | Self::Output { .. } => "output",
             Self::Encode { .. } => "input",
             Self::Encoding { .. } => "output_encoding",
             Self::EntrypointNotFound { .. } => "entrypoint_not_found",
+            Self::NoVersionIds => "no_version_identifiers",
             Self::NotConfigured { .. } => "formatter_not_configured",
             Self::Runtime { .. } => "runtime",
             Self::Script { .. } => "script",
@@ -141,9 +151,11 @@ impl ApiError for FormatError {
             | Self::Busy { .. }
             | Self::Runtime { .. }
             | Self::Script { .. } => ErrorKind::Aborted,
+            Self::Codec(error) => error.kind(),
             Self::Decode { .. }
             | Self::Encode { .. }
             | Self::Encoding { .. }
+            | Self::NoVersionIds
             | Self::ScriptTooLarge { .. } => ErrorKind::InvalidArgument,
             Self::EntrypointNotFound { .. } => ErrorKind::NotFound,
             Self::NotConfigured { .. } => ErrorKind::FailedPrecondition,
@@ -155,6 +167,7 @@ impl ApiError for FormatError {
     fn attributes(&self) -> Attributes {
         match self {
             Self::Aborted { errors } => Attributes::from([("errors", errors.join(", ").into())]),
+            Self::Codec(error) => error.attributes(),
             Self::Encoding { path } => Attributes::from([("errors", path.as_str().into())]),
             Self::EntrypointNotFound { entrypoint } => {
                 Attributes::from([("entrypoint", entrypoint.as_str().into())])

@@ -1,24 +1,29 @@
 //! Payload formatters: from octets to what applications read, and back (AS-11, AS-12).
 //!
 //! A formatter runs after the message is in the log, bounded in time; what it decodes follows as a second record. An
-//! error never stops a message. Scripts run by `javascript` (feature `javascript`).
+//! error never stops a message. Scripts run by `javascript` (feature `javascript`); those of the device repository are
+//! found by a [`CodecRepository`].
 
 mod cayenne;
 mod error;
 #[cfg(feature = "javascript")]
 pub mod javascript;
 pub mod normalized;
+mod repository;
 
 pub use cayenne::{CayenneLpp, NameError, channel_name};
 pub use error::FormatError;
 pub use normalized::{NormalizeError, Normalized};
+pub use repository::{Codec, CodecError, CodecRepository, CodecScript};
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::future::{Either, select};
 use serde_json::{Map, Value};
-use ttn_core::{clock::Clock, id::DeviceIds, time::Timestamp};
+use ttn_core::{clock::Clock, id::DeviceIds, peer::DeviceVersionIds, time::Timestamp};
+
+use repository::{Codecs, Part};
 
 use crate::{log::Decoded, store::FormatterKind};
 
@@ -59,6 +64,8 @@ pub trait Formatter: fmt::Debug + Send + Sync + 'static {
 pub struct Payload<'a> {
     /// The device.
     pub ids: &'a DeviceIds,
+    /// Its model and version, if they are known.
+    pub version: Option<&'a DeviceVersionIds>,
     /// The port.
     pub f_port: u8,
     /// The octets.
@@ -75,6 +82,8 @@ pub struct Payload<'a> {
 pub struct Structure<'a> {
     /// The device.
     pub ids: &'a DeviceIds,
+    /// Its model and version, if they are known.
+    pub version: Option<&'a DeviceVersionIds>,
     /// The port; `None` if the formatter may choose.
     pub f_port: Option<u8>,
     /// The structure.
@@ -98,6 +107,9 @@ pub struct Encoded {
 /// The largest script in octets. The reference takes 40,960.
 pub const SCRIPT_SIZE_MAX: usize = 1024 * 1024;
 
+/// How long the device repository may take to answer.
+const LOOKUP_MAX: Duration = Duration::from_secs(5);
+
 /// Checks the script or address of a formatter before it is kept.
 ///
 /// # Errors
@@ -114,6 +126,7 @@ pub const fn check_parameter(parameter: &str) -> Result<(), FormatError> {
 #[derive(Clone, Debug)]
 pub struct Formatters {
     by_kind: BTreeMap<u8, Arc<dyn Formatter>>,
+    repository: Option<Arc<Codecs>>,
     clock: Arc<dyn Clock>,
     timeout: Duration,
 }
@@ -122,7 +135,7 @@ impl Formatters {
     /// The formatters that are built in.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, timeout: Duration) -> Self {
-        let mut formatters = Self { by_kind: BTreeMap::new(), clock, timeout };
+        let mut formatters = Self { by_kind: BTreeMap::new(), repository: None, clock, timeout };
         formatters.set(FormatterKind::CayenneLpp, Arc::new(CayenneLpp));
         formatters
     }
@@ -130,6 +143,11 @@ impl Formatters {
     /// Adds or replaces the formatter of a kind.
     pub fn set(&mut self, kind: FormatterKind, formatter: Arc<dyn Formatter>) {
         self.by_kind.insert(kind as u8, formatter);
+    }
+
+    /// Looks codecs up there for [`FormatterKind::Repository`].
+    pub fn set_repository(&mut self, repository: Arc<dyn CodecRepository>) {
+        self.repository = Some(Arc::new(Codecs::new(repository)));
     }
 
     /// How long a formatter may run.
@@ -148,6 +166,9 @@ impl Formatters {
         kind: FormatterKind,
         payload: &Payload<'_>,
     ) -> Result<Decoded, FormatError> {
+        let script = self.script(kind, payload.version, Part::UplinkDecoder).await?;
+        let (kind, parameter) = script.as_ref().map_or((kind, payload.parameter), CodecScript::of);
+        let payload = &Payload { parameter, ..*payload };
         let formatter = self.of(kind)?;
         self.bounded(kind, formatter, formatter.decode_uplink(payload)).await
     }
@@ -162,6 +183,9 @@ impl Formatters {
         kind: FormatterKind,
         payload: &Payload<'_>,
     ) -> Result<Decoded, FormatError> {
+        let script = self.script(kind, payload.version, Part::DownlinkDecoder).await?;
+        let (kind, parameter) = script.as_ref().map_or((kind, payload.parameter), CodecScript::of);
+        let payload = &Payload { parameter, ..*payload };
         let formatter = self.of(kind)?;
         self.bounded(kind, formatter, formatter.decode_downlink(payload)).await
     }
@@ -176,8 +200,34 @@ impl Formatters {
         kind: FormatterKind,
         structure: &Structure<'_>,
     ) -> Result<Encoded, FormatError> {
+        let script = self.script(kind, structure.version, Part::DownlinkEncoder).await?;
+        let (kind, parameter) =
+            script.as_ref().map_or((kind, structure.parameter), CodecScript::of);
+        let structure = &Structure { parameter, ..*structure };
         let formatter = self.of(kind)?;
         self.bounded(kind, formatter, formatter.encode_downlink(structure)).await
+    }
+
+    /// What the device repository says is to be run, if that is asked.
+    async fn script(
+        &self,
+        kind: FormatterKind,
+        version: Option<&DeviceVersionIds>,
+        part: Part,
+    ) -> Result<Option<CodecScript>, FormatError> {
+        if kind != FormatterKind::Repository {
+            return Ok(None);
+        }
+        let missing = || FormatError::NotConfigured { formatter: kind.name() };
+        let codecs = self.repository.as_ref().ok_or_else(missing)?;
+        let now = self.clock.monotonic();
+        let lookup = std::pin::pin!(codecs.script(version, part, now));
+        match select(lookup, self.clock.sleep_until(now.plus(LOOKUP_MAX))).await {
+            Either::Left((found, _)) => found.map(Some),
+            Either::Right(_) => {
+                Err(FormatError::Timeout { formatter: kind.name(), limit: LOOKUP_MAX })
+            }
+        }
     }
 
     fn of(&self, kind: FormatterKind) -> Result<&dyn Formatter, FormatError> {

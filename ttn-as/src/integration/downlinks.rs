@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use ttn_core::{
-    id::GatewayId,
     key::SessionKeyId,
-    msg::{CORRELATION_ID_LENGTH_MAX, ClassBC, TxPriority},
+    msg::{CORRELATION_ID_LENGTH_MAX, ClassBC, ClassBCGateway, TxPriority},
     time::Timestamp,
 };
 
@@ -119,7 +118,7 @@ fn class_b_c(value: &Value) -> Result<ClassBC, ParseDownlinksError> {
         let list = value.as_array().filter(|list| list.len() <= GATEWAYS_MAX);
         for gateway in list.ok_or_else(|| wrong("class_b_c.gateways", "a list"))? {
             let gateway = antenna(gateway);
-            let expected = "objects with gateway_ids.gateway_id and antenna_index";
+            let expected = "objects with gateway_ids.gateway_id, antenna_index and group_index";
             class_b_c.gateways.push(gateway.ok_or_else(|| wrong("class_b_c.gateways", expected))?);
         }
     }
@@ -131,12 +130,15 @@ fn class_b_c(value: &Value) -> Result<ClassBC, ParseDownlinksError> {
     Ok(class_b_c)
 }
 
-fn antenna(value: &Value) -> Option<(GatewayId, u32)> {
+fn antenna(value: &Value) -> Option<ClassBCGateway> {
     let object = value.as_object()?;
     let ids = member(object, "gateway_ids", "gatewayIds")?.as_object()?;
-    let id = member(ids, "gateway_id", "gatewayId")?.as_str()?.parse().ok()?;
-    let index = member(object, "antenna_index", "antennaIndex").map_or(Some(0), number)?;
-    Some((id, index))
+    let index = |snake, camel| member(object, snake, camel).map_or(Some(0), number);
+    Some(ClassBCGateway {
+        gateway_id: member(ids, "gateway_id", "gatewayId")?.as_str()?.parse().ok()?,
+        antenna_index: index("antenna_index", "antennaIndex")?,
+        group_index: index("group_index", "groupIndex")?,
+    })
 }
 
 /// A member by either of its names; `null` is as good as none.

@@ -7,8 +7,8 @@ use ttn_core::{
     addr::{DevAddr, NetId},
     error::{ErrorBody, ErrorKind},
     msg::{
-        ApplicationUp, ClassBC, ConfirmedRetry, Downlink, DownlinkError, JoinAcceptUp,
-        QueueInvalidated, TxPriority, Up, UplinkUp,
+        ApplicationUp, ClassBC, ClassBCGateway, ConfirmedRetry, Downlink, DownlinkError,
+        JoinAcceptUp, QueueInvalidated, TxPriority, Up, UplinkUp,
     },
     radio::DataRateIndex,
     store::{StoreError, StoreErrorKind},
@@ -200,6 +200,8 @@ struct AntennaWire {
     gateway: String,
     #[prost(uint32, tag = "2")]
     antenna: u32,
+    #[prost(uint32, tag = "3")]
+    group: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -434,9 +436,10 @@ fn downlink(of: &Downlink) -> DownlinkWire {
             gateways: of
                 .gateways
                 .iter()
-                .map(|(id, antenna)| AntennaWire {
-                    gateway: id.as_str().to_owned(),
-                    antenna: *antenna,
+                .map(|gateway| AntennaWire {
+                    gateway: gateway.gateway_id.as_str().to_owned(),
+                    antenna: gateway.antenna_index,
+                    group: gateway.group_index,
                 })
                 .collect(),
             absolute_time: of.absolute_time.map(Timestamp::unix_nanos),
@@ -473,8 +476,11 @@ fn downlink_of(wire: DownlinkWire) -> Result<Downlink, StoreError> {
 
 fn class_b_c_of(wire: ClassBCWire) -> Result<ClassBC, StoreError> {
     let gateway = |wire: AntennaWire| {
-        let id = wire.gateway.parse().map_err(|_| corrupt("a stored gateway id"))?;
-        Ok((id, wire.antenna))
+        Ok(ClassBCGateway {
+            gateway_id: wire.gateway.parse().map_err(|_| corrupt("a stored gateway id"))?,
+            antenna_index: wire.antenna,
+            group_index: wire.group,
+        })
     };
     Ok(ClassBC {
         gateways: wire.gateways.into_iter().map(gateway).collect::<Result<_, StoreError>>()?,

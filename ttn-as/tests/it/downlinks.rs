@@ -5,7 +5,7 @@ use ttn_as::{DownlinkItem, Error, QueueOperation, testing};
 use ttn_core::{
     error::{ErrorBody, ErrorKind},
     key::Aes128Key,
-    msg::{Downlink, JoinAcceptUp, QueueInvalidated, TxPriority, Up},
+    msg::{ClassBCGateway, Downlink, JoinAcceptUp, QueueInvalidated, TxPriority, Up},
     peer::{PeerError, QueueMismatch, QueueMismatchSession},
     time::Timestamp,
 };
@@ -194,13 +194,15 @@ async fn what_class_b_and_c_need_reaches_the_network_server() {
     let world = World::new().await;
     let mut client = world.connect("write").await;
     let body = r#"{"downlinks":[{"f_port":5,"frm_payload":"aGVsbG8=","priority":"ABOVE_NORMAL","class_b_c":{
-        "gateways":[{"gateway_ids":{"gateway_id":"gtw-1"},"antenna_index":1}],
+        "gateways":[{"gateway_ids":{"gateway_id":"gtw-1"},"antenna_index":1,"group_index":2}],
         "absolute_time":"2026-11-18T11:06:40.5Z"}}]}"#;
     client.publish("v3/my-app/devices/my-dev/down/push", QoS::AtMostOnce, body).await;
     settle().await;
     let sent = world.ns.pushed.lock().pop().unwrap();
     let class_b_c = sent.class_b_c.unwrap();
-    assert_eq!(class_b_c.gateways, [("gtw-1".parse().unwrap(), 1)]);
+    let gateway_id = "gtw-1".parse().unwrap();
+    let gateway = ClassBCGateway { gateway_id, antenna_index: 1, group_index: 2 };
+    assert_eq!(class_b_c.gateways, [gateway]);
     let time = Timestamp::from_unix_nanos(1_795_000_000_500_000_000);
     assert_eq!(class_b_c.absolute_time, Some(time));
     assert_eq!(sent.priority, TxPriority::AboveNormal);

@@ -1,11 +1,16 @@
 //! The transport of webhooks against a real server on a socket that fails in every way (DESIGN 8).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+};
+use tokio_rustls::rustls::{
+    self, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer},
 };
 use ttn_as::integration::webhook::{
     ANSWER_OCTETS_MAX, Answer, Request, SendError, Transport as _, http::HttpTransport,
@@ -154,6 +159,65 @@ async fn private_targets_are_out_of_reach_by_address_and_by_name() {
     let answer = transport().send(post(metadata)).await;
     assert!(matches!(answer, Err(SendError::Forbidden(_))), "not even with private targets");
     assert!(listener.accept().now_or_never().is_none(), "nobody came");
+}
+
+/// Answers one request over TLS with a certificate for 127.0.0.1 of an authority of its own; gives the authority.
+async fn secure(listener: TcpListener) -> (String, impl Future<Output = Option<String>>) {
+    let (authority, chain, key) = certificates();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let served = async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(stream).await.ok()?;
+        let mut read = Vec::new();
+        while !read.ends_with(b"\r\n\r\nhello") {
+            let mut octets = [0; 1024];
+            let count = stream.read(&mut octets).await.unwrap();
+            read.extend_from_slice(&octets[..count]);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        Some(String::from_utf8(read).unwrap())
+    };
+    (authority, served)
+}
+
+fn certificates() -> (String, Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate().unwrap();
+    let pem = authority.self_signed(&authority_key).unwrap().pem();
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = server.signed_by(&key, &issuer).unwrap();
+    let secret = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    (pem, vec![certificate.der().clone()], secret)
+}
+
+// AS-39
+#[tokio::test]
+async fn a_request_over_tls_arrives_where_the_certificate_is_trusted_and_nowhere_else() {
+    for (is_trusted, name) in [(true, "127.0.0.1"), (false, "127.0.0.1"), (true, "localhost")] {
+        let (listener, url) = listen().await;
+        let url = url.replace("http://127.0.0.1", &format!("https://{name}"));
+        let (authority, served) = secure(listener).await;
+        let trusted = if is_trusted { authority.as_bytes() } else { b"" };
+        let transport = HttpTransport::new(Reach::Private, trusted).unwrap();
+        let (answer, request) = tokio::join!(transport.send(post(&url)), served);
+        if is_trusted && name == "127.0.0.1" {
+            assert_eq!(answer.unwrap().status, 200);
+            assert!(request.unwrap().starts_with("POST /hook?a=b HTTP/1.1\r\n"));
+        } else {
+            assert!(matches!(answer, Err(SendError::Connect(_))), "{name}: {answer:?}");
+            assert_eq!(request, None, "nothing was sent");
+        }
+    }
 }
 
 #[test]

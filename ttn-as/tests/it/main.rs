@@ -29,9 +29,11 @@ mod mqtt_sessions;
 mod packages;
 #[cfg(feature = "grpc")]
 mod pubsub;
+mod repository;
 #[cfg(feature = "javascript")]
 mod scripts;
 mod sealed;
+mod secrets;
 #[cfg(feature = "grpc")]
 mod storage;
 mod uplinks;

@@ -30,7 +30,8 @@ impl Runner {
 
     fn decode(&self, parameter: &str, octets: &[u8]) -> Result<Decoded, FormatError> {
         let received_at = Some(Timestamp::from_unix_secs(1_795_000_000));
-        let payload = Payload { ids: &self.ids, f_port: 2, octets, received_at, parameter };
+        let payload =
+            Payload { ids: &self.ids, version: None, f_port: 2, octets, received_at, parameter };
         futures::executor::block_on(self.formatter.decode_uplink(&payload))
     }
 
@@ -40,7 +41,8 @@ impl Runner {
 
     fn encode(&self, parameter: &str, payload: &Value) -> Encoded {
         let payload = payload.as_object().unwrap();
-        let structure = Structure { ids: &self.ids, f_port: None, payload, parameter };
+        let structure =
+            Structure { ids: &self.ids, version: None, f_port: None, payload, parameter };
         futures::executor::block_on(self.formatter.encode_downlink(&structure)).unwrap()
     }
 

@@ -280,7 +280,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{event::named, id::EntityId};
+    use crate::{
+        event::{RadioIds, named},
+        id::EntityId,
+    };
 
     static RECEIVE: crate::event::EventDefinition = named("ns.up.data.receive");
     static FORWARD: crate::event::EventDefinition = named("as.up.data.forward");
@@ -303,6 +306,7 @@ mod tests {
             definition,
             time: Timestamp::UNIX_EPOCH.plus(Duration::from_secs(1_000_000 + second)),
             identifiers: vec![EntityId::Device(device.parse().unwrap())],
+            radio_ids: RadioIds::default(),
             correlation_ids: vec![format!("gs:uplink:{second}").into()],
             caller: None,
             data: serde_json::json!({ "second": second }).into(),
@@ -410,6 +414,7 @@ mod tests {
                 definition: &RECEIVE,
                 time: Timestamp::UNIX_EPOCH,
                 identifiers: vec![device.clone()],
+                radio_ids: RadioIds::default(),
                 correlation_ids: ids.clone(),
                 caller: None,
                 data: crate::event::EventData::later(move || f_cnt.into()),

@@ -19,7 +19,14 @@ pub use table::{find, named};
 
 use std::{fmt, sync::Arc};
 
-use crate::{auth::Right, id::EntityId, msg::CorrelationIds, time::Timestamp};
+use crate::{
+    addr::DevAddr,
+    auth::Right,
+    eui::{DevEui, JoinEui},
+    id::{DeviceIds, EntityId},
+    msg::CorrelationIds,
+    time::Timestamp,
+};
 
 /// The definition of an event (EVT-08).
 #[derive(Clone, Copy, Debug)]
@@ -49,12 +56,32 @@ pub struct Event {
     pub time: Timestamp,
     /// To whom it happened.
     pub identifiers: Vec<EntityId>,
+    /// What radio knows the first of them by, if it is a device.
+    pub radio_ids: RadioIds,
     /// What else belongs to it.
     pub correlation_ids: CorrelationIds,
     /// Who caused it, if somebody called.
     pub caller: Option<Arc<EventCaller>>,
     /// The reason and its numbers.
     pub data: EventData,
+}
+
+/// What radio knows a device by (EVT-01). What is not known is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "built by other crates")]
+pub struct RadioIds {
+    /// The device's EUI.
+    pub dev_eui: Option<DevEui>,
+    /// The EUI of its Join Server.
+    pub join_eui: Option<JoinEui>,
+    /// The address of its session.
+    pub dev_addr: Option<DevAddr>,
+}
+
+impl From<&DeviceIds> for RadioIds {
+    fn from(ids: &DeviceIds) -> Self {
+        Self { dev_eui: ids.dev_eui, join_eui: ids.join_eui, dev_addr: ids.dev_addr }
+    }
 }
 
 /// Who caused an event (EVT-01). What is not known is empty.

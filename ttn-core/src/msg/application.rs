@@ -188,9 +188,20 @@ pub struct ConfirmedRetry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassBC {
     /// Gateways and antennas to use.
-    pub gateways: Vec<(GatewayId, u32)>,
+    pub gateways: Vec<ClassBCGateway>,
     /// The exact time.
     pub absolute_time: Option<Timestamp>,
+}
+
+/// An antenna to send with to class B and C (AS-29).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassBCGateway {
+    /// The gateway.
+    pub gateway_id: GatewayId,
+    /// Its antenna.
+    pub antenna_index: u32,
+    /// The group: every group sends once, through one of its antennas (NS-81).
+    pub group_index: u32,
 }
 
 /// Why a downlink will not be sent.

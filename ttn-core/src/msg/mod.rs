@@ -8,8 +8,8 @@ mod receipt;
 mod uplink;
 
 pub use application::{
-    ApplicationBatch, ApplicationUp, ClassBC, ConfirmedRetry, Downlink, DownlinkError,
-    JoinAcceptUp, LocationSolved, QueueInvalidated, ServiceData, Up, UplinkUp,
+    ApplicationBatch, ApplicationUp, ClassBC, ClassBCGateway, ConfirmedRetry, Downlink,
+    DownlinkError, JoinAcceptUp, LocationSolved, QueueInvalidated, ServiceData, Up, UplinkUp,
 };
 pub use downlink::{
     DownlinkPath, Scheduled, TransmissionId, TxAck, TxPriority, TxRequest, TxResult, TxWindow,

@@ -205,7 +205,7 @@ pub struct DeviceInfo {
 }
 
 /// The model and version of a device; what is not known is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "built by other crates")]
 pub struct DeviceVersionIds {
     /// The brand.

@@ -7,7 +7,7 @@ mod upkeep;
 
 pub use receive::{Intake, UpDrop};
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use parking_lot::{Mutex, RwLock};
 use ttn_core::{
@@ -133,6 +133,16 @@ impl GatewayServer {
     #[must_use]
     pub fn connected(&self) -> usize {
         self.connections.read().len()
+    }
+
+    /// How many gateways are connected, by the protocol that they speak (GS-79).
+    #[must_use]
+    pub fn connected_by_protocol(&self) -> BTreeMap<&'static str, usize> {
+        let mut connected = BTreeMap::new();
+        for connection in self.connections.read().values() {
+            *connected.entry(connection.protocol()).or_default() += 1;
+        }
+        connected
     }
 
     /// What is told about a gateway's connection, or about its last one for two days (GS-75).

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use ttn_core::{
     error::{ErrorBody, ErrorKind},
+    event::RadioIds,
     msg::{
         ApplicationUp, CorrelationIds, Downlink, DownlinkError, DownlinkPath, TransmissionId, Up,
     },
@@ -176,6 +177,12 @@ impl Entry {
     }
 
     /// A message about the device.
+    /// What events say of it.
+    pub(super) fn radio_ids(&self) -> RadioIds {
+        let dev_addr = self.mac.slow.session.as_ref().map(|session| session.dev_addr);
+        RadioIds { dev_addr, ..RadioIds::from(&self.device.ids) }
+    }
+
     pub(super) fn up(
         &self,
         now: Timestamp,

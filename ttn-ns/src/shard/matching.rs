@@ -9,6 +9,7 @@ use ttn_mac::{
 };
 
 use super::{Handle, Shard, entry::engine, window::Drop};
+use crate::stats;
 
 impl Shard {
     /// Finds the session of an uplink among all that have its address, in the order of NS-07. Reads only.
@@ -24,6 +25,7 @@ impl Shard {
             Some([only]) => vec![*only],
             Some(several) => self.in_order(data, several),
         };
+        stats::add(&self.stats.match_candidates, candidates.len());
         let mut best: Option<(Handle, Reject)> = None;
         for (handle, candidate) in candidates {
             match self.try_candidate(handle, candidate, uplink) {
@@ -58,13 +60,17 @@ impl Shard {
     ) -> Result<MatchedUplink, Reject> {
         let entry = self.devices.get(&handle).ok_or(Reject::NoSession { candidate })?;
         let defaults = &self.defaults;
-        engine(entry.band, &entry.plan, &entry.device, defaults).try_match(
+        let result = engine(entry.band, &entry.plan, &entry.device, defaults).try_match(
             &entry.mac,
             candidate,
             &uplink.phy,
             &radio(uplink),
             uplink.received_at,
-        )
+        );
+        if matches!(result, Ok(_) | Err(Reject::MicMismatch { .. })) {
+            stats::add(&self.stats.mic_computations, 1);
+        }
+        result
     }
 
     /// NS-07: current sessions with a last counter up to the frame's, highest first; then the others, highest first;

@@ -45,6 +45,7 @@ use ttn_mac::state::Candidate;
 use crate::{
     config::Config,
     error::Error,
+    stats::NetworkStats,
     store::{DeviceNo, NetworkWrite, Sealer},
 };
 use downlink::Waiting;
@@ -80,6 +81,7 @@ pub struct Shard {
     ticket_next: u64,
     join_next: u64,
     counters: BTreeMap<&'static str, u64>,
+    stats: Arc<NetworkStats>,
 }
 
 /// A device within a shard.
@@ -136,7 +138,19 @@ impl Shard {
             ticket_next: 1,
             join_next: 1,
             counters: BTreeMap::new(),
+            stats: Arc::default(),
         }
+    }
+
+    /// Counts frames there from now on.
+    pub fn count_in(&mut self, stats: Arc<NetworkStats>) {
+        self.stats = stats;
+    }
+
+    /// What is counted of frames.
+    #[must_use]
+    pub fn stats(&self) -> &NetworkStats {
+        &self.stats
     }
 
     /// Makes the shard the owner of a partition. Its devices are handed over by [`Self::load`].
@@ -288,6 +302,7 @@ impl Shard {
             definition,
             time: now.utc,
             identifiers: vec![EntityId::Device(entry.device.ids.key.clone())],
+            radio_ids: entry.radio_ids(),
             correlation_ids: correlation_ids.clone(),
             caller: None,
             data: data().into(),

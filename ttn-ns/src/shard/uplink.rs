@@ -36,6 +36,8 @@ impl Shard {
             Ok(outcome) => outcome,
             Err(drop) => return self.drop_frame(now, uplink, &drop, out),
         };
+        let gateways = u64::try_from(uplink.rx_metadata.len()).unwrap_or(u64::MAX);
+        self.stats.uplink_gateways.observe_micros(gateways.saturating_mul(1_000_000));
         let ids = uplink.correlation_ids.clone();
         self.publish(now, event::UP_DATA_PROCESS, handle, &ids, || message(uplink), out);
         self.publish_mac(now, handle, uplink, &outcome.events, out);
@@ -126,6 +128,9 @@ impl Shard {
         let mut message = entry.up(now.utc, uplink.correlation_ids.clone(), up);
         message.received_at = uplink.received_at;
         self.tell_application(handle, message, out);
+        let latency = now.monotonic.since(uplink.received).as_micros();
+        let latency = u64::try_from(latency).unwrap_or(u64::MAX);
+        self.stats.uplink_latency_seconds.observe_micros(latency);
         let (ids, f_cnt, f_port) = (uplink.correlation_ids.clone(), outcome.f_cnt, data.f_port);
         let data = || EventData::later(move || json!({ "f_cnt": f_cnt, "f_port": f_port }));
         self.publish(now, event::UP_DATA_FORWARD, handle, &ids, data, out);

@@ -12,8 +12,12 @@ use ttn_core::{
     time::{Monotonic, Now},
 };
 
-use super::{Effect, Effects, Handle, JoinId, Shard, Timer, downlink::Waiting, entry::FirstCopy};
-use crate::{event, store::first_copy};
+use super::{
+    Effect, Effects, Handle, JoinId, Shard, Timer,
+    downlink::Waiting,
+    entry::{Entry, FirstCopy},
+};
+use crate::{event, stats, store::first_copy};
 
 /// How many frames are collected or recognised at a time; further ones are dropped as `too_many_windows`.
 pub const WINDOWS_MAX: usize = 65_536;
@@ -76,10 +80,12 @@ impl Shard {
     pub(super) fn on_copy(&mut self, now: Now, mut uplink: Uplink, out: &mut Effects) {
         let receipt = uplink.receipt.take();
         let key = key(&uplink.phy, &uplink.settings);
+        stats::add(&self.stats.uplink_received, 1);
         let Some(window) = self.windows.get_mut(&key) else {
             self.on_first_copy(now, key, uplink, receipt, out);
             return;
         };
+        stats::add(&self.stats.uplink_duplicates, 1);
         match receipt {
             Some(receipt) if window.is_safe => receipt.settle(),
             receipt => window.receipts.extend(receipt),
@@ -249,7 +255,9 @@ impl Shard {
         if !out.events_wanted {
             return;
         }
-        let identifiers = match drop.device.and_then(|handle| self.devices.get(&handle)) {
+        let of = drop.device.and_then(|handle| self.devices.get(&handle));
+        let radio_ids = of.map(Entry::radio_ids).unwrap_or_default();
+        let identifiers = match of {
             Some(entry) => vec![EntityId::Device(entry.device.ids.key.clone())],
             None => uplink
                 .rx_metadata
@@ -269,7 +277,8 @@ impl Shard {
         let correlation_ids = uplink.correlation_ids.clone();
         let time = now.utc;
         let (caller, data) = (None, data.into());
-        let event = Event { definition, time, identifiers, correlation_ids, caller, data };
+        let event =
+            Event { definition, time, identifiers, radio_ids, correlation_ids, caller, data };
         out.now.push(Effect::Event(Box::new(event)));
     }
 }

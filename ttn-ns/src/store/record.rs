@@ -8,7 +8,7 @@ use ttn_core::{
     eui::{DevEui, JoinEui},
     id::{ApplicationId, DeviceIds, DeviceKey, IdError},
     key::{Aes128Key, KeyEnvelope, SessionKeyId},
-    msg::{ClassBC, ConfirmedRetry, Downlink, TxPriority},
+    msg::{ClassBC, ClassBCGateway, ConfirmedRetry, Downlink, TxPriority},
     time::Timestamp,
     vault::{KeyVault, VaultError},
 };
@@ -360,9 +360,10 @@ impl QueueItem {
                 gateways: class_b_c
                     .gateways
                     .iter()
-                    .map(|(id, antenna)| wire::Antenna {
-                        gateway_id: id.to_string(),
-                        antenna_index: *antenna,
+                    .map(|gateway| wire::Antenna {
+                        gateway_id: gateway.gateway_id.to_string(),
+                        antenna_index: gateway.antenna_index,
+                        group_index: gateway.group_index,
                     })
                     .collect(),
                 absolute_time: class_b_c.absolute_time.map(Timestamp::unix_nanos),
@@ -410,8 +411,11 @@ impl QueueItem {
 fn class_b_c_from_wire(class_b_c: &wire::ClassBc) -> Result<ClassBC, RecordError> {
     let mut gateways = Vec::with_capacity(class_b_c.gateways.len());
     for antenna in &class_b_c.gateways {
-        let id = antenna.gateway_id.parse().map_err(|source| RecordError::Id { source })?;
-        gateways.push((id, antenna.antenna_index));
+        gateways.push(ClassBCGateway {
+            gateway_id: antenna.gateway_id.parse().map_err(|source| RecordError::Id { source })?,
+            antenna_index: antenna.antenna_index,
+            group_index: antenna.group_index,
+        });
     }
     let absolute_time = class_b_c.absolute_time.map(Timestamp::from_unix_nanos);
     Ok(ClassBC { gateways, absolute_time })

@@ -496,6 +496,8 @@ pub(super) struct Antenna {
     pub(super) gateway_id: String,
     #[prost(uint32, tag = "2")]
     pub(super) antenna_index: u32,
+    #[prost(uint32, tag = "3")]
+    pub(super) group_index: u32,
 }
 
 /// An uplink that was acknowledged before its window ended.

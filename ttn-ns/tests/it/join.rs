@@ -123,3 +123,30 @@ fn the_old_session_stays_until_the_new_one_is_used() {
     world.receive_and_wait(&uplink);
     assert_eq!(world.take_ups(), ["join", "uplink", "join", "uplink"]);
 }
+
+// NS-04
+#[test]
+fn a_copy_of_a_join_request_that_comes_seconds_later_asks_nobody() {
+    let mut world = World::new(&otaa(MacVersion::V1_0_3));
+    let mut device = otaa_device(MacVersion::V1_0_3);
+    let request = device.join(&world.entropy).unwrap();
+    world.receive(&request, "gateway-a");
+    world.answer_join(MacVersion::V1_0_3, 1);
+    world.advance(Duration::from_secs(3));
+    world.receive(&request, "gateway-b");
+    world.advance(Duration::from_secs(1));
+    assert!(world.joins.is_empty(), "the Join Server is asked once");
+    assert_eq!(world.event_names().iter().filter(|it| **it == "ns.up.join.receive").count(), 1);
+    assert_eq!(world.drop_reasons(), ["late_copy"]);
+    assert_eq!(world.transmissions.len(), 1, "one join-accept");
+    // NS-21, NS-95
+    for name in [
+        "ns.up.join.cluster.attempt",
+        "ns.up.join.cluster.success",
+        "ns.up.join.process",
+        "ns.up.join.accept.forward",
+        "ns.down.join.schedule.attempt",
+    ] {
+        assert!(world.event_names().contains(&name), "{name} in {:?}", world.event_names());
+    }
+}

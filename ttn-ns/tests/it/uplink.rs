@@ -1,6 +1,6 @@
 //! The way of an uplink.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use ttn_core::msg::Up;
 
@@ -182,4 +182,36 @@ fn the_application_gets_the_payload_encrypted_and_nothing_of_port_0() {
     world.receive_and_wait(&tx);
     let Up::Uplink(up) = &world.application[1].up else { panic!("no uplink") };
     assert_eq!((up.f_port, up.frm_payload.len()), (Some(0), 0));
+}
+
+// NS-117
+#[test]
+fn copies_candidates_and_latency_are_counted() {
+    let mut world = World::with(&abp());
+    let mut device = abp_device();
+    let tx = device.uplink(1, b"x", false, &world.entropy).unwrap();
+    for gateway in ["gtw-1", "gtw-2", "gtw-3"] {
+        world.receive(&tx, gateway);
+    }
+    world.advance(Duration::from_secs(1));
+    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let stats = world.shard.stats();
+    assert_eq!((read(&stats.uplink_received), read(&stats.uplink_duplicates)), (3, 2));
+    // The session is looked for with the first copy and once more at the end of the window.
+    assert_eq!((read(&stats.match_candidates), read(&stats.mic_computations)), (2, 2));
+    assert!((stats.uplink_gateways.sum() - 3.0).abs() < 1e-9);
+    let (latency, window) = (stats.uplink_latency_seconds.sum(), 0.2);
+    assert!((latency - window).abs() < 0.01, "{latency}");
+}
+
+// NS-06: 14 octets at SF7 and 125 kHz are 12.25 + 33 symbols of 1.024 ms
+#[test]
+fn the_airtime_comes_with_the_uplink() {
+    let mut world = World::with(&abp());
+    let mut device = abp_device();
+    let tx = device.uplink(1, b"x", false, &world.entropy).unwrap();
+    assert_eq!(tx.bytes.len(), 14);
+    world.receive_and_wait(&tx);
+    let Up::Uplink(up) = &world.application[0].up else { panic!("no uplink") };
+    assert_eq!(up.consumed_airtime, Duration::from_micros(46_336));
 }

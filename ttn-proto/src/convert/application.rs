@@ -2,7 +2,7 @@
 
 use ttn_core::id::GatewayId;
 use ttn_core::msg::{
-    ApplicationUp, ClassBC, ConfirmedRetry, Downlink, JoinAcceptUp, LocationSolved,
+    ApplicationUp, ClassBC, ClassBCGateway, ConfirmedRetry, Downlink, JoinAcceptUp, LocationSolved,
     QueueInvalidated, ServiceData, TxPriority, Up, UplinkUp,
 };
 
@@ -173,10 +173,10 @@ pub fn priority(number: i32) -> Result<TxPriority, ConvertError> {
 
 impl From<&ClassBC> for ClassBc {
     fn from(class: &ClassBC) -> Self {
-        let gateways = class.gateways.iter().map(|(id, antenna)| v3::ClassBcGatewayIdentifiers {
-            gateway_ids: Some(id.into()),
-            antenna_index: *antenna,
-            ..Default::default()
+        let gateways = class.gateways.iter().map(|gateway| v3::ClassBcGatewayIdentifiers {
+            gateway_ids: Some((&gateway.gateway_id).into()),
+            antenna_index: gateway.antenna_index,
+            group_index: gateway.group_index,
         });
         Self { gateways: gateways.collect(), absolute_time: class.absolute_time.map(timestamp) }
     }
@@ -188,7 +188,11 @@ impl TryFrom<&ClassBc> for ClassBC {
     fn try_from(class: &ClassBc) -> Result<Self, ConvertError> {
         let gateways = class.gateways.iter().map(|gateway| {
             let ids = gateway.gateway_ids.as_ref().ok_or(ConvertError::missing("gateway_ids"))?;
-            Ok((GatewayId::try_from(ids)?, gateway.antenna_index))
+            Ok(ClassBCGateway {
+                gateway_id: GatewayId::try_from(ids)?,
+                antenna_index: gateway.antenna_index,
+                group_index: gateway.group_index,
+            })
         });
         Ok(Self {
             gateways: gateways.collect::<Result<_, ConvertError>>()?,

@@ -9,8 +9,8 @@ use ttn_core::error::{ErrorBody, ErrorKind};
 use ttn_core::id::{DeviceIds, EntityId};
 use ttn_core::key::{Aes128Key, KeyEnvelope, SessionKeyId};
 use ttn_core::msg::{
-    ApplicationUp, ClassBC, ConfirmedRetry, Downlink, DownlinkError, Location, LocationSource,
-    PathConstraint, RxMetadata, TxPriority, TxSettings, Up, UplinkUp,
+    ApplicationUp, ClassBC, ClassBCGateway, ConfirmedRetry, Downlink, DownlinkError, Location,
+    LocationSource, PathConstraint, RxMetadata, TxPriority, TxSettings, Up, UplinkUp,
 };
 use ttn_core::radio::{CodingRate, DataRate, DataRateIndex, Frequency};
 use ttn_core::time::{ConcentratorTime, Timestamp};
@@ -84,7 +84,11 @@ fn downlink() -> Downlink {
         confirmed: true,
         priority: TxPriority::High,
         class_b_c: Some(ClassBC {
-            gateways: vec![("my-gateway".parse().unwrap(), 1)],
+            gateways: vec![ClassBCGateway {
+                gateway_id: "my-gateway".parse().unwrap(),
+                antenna_index: 1,
+                group_index: 2,
+            }],
             absolute_time: Some(Timestamp::from_unix_secs(1_700_000_100)),
         }),
         correlation_ids: vec![Arc::from("mine")],

@@ -19,7 +19,7 @@ pub(super) fn event(event: &Published, origin: &str) -> v3::Event {
     v3::Event {
         name: event.definition.name.to_owned(),
         time: Some(convert::timestamp(event.time)),
-        identifiers: event.identifiers.iter().map(convert::entity_ids).collect(),
+        identifiers: identifiers(event),
         data: data(event),
         correlation_ids: event.correlation_ids.iter().map(|id| id.to_string()).collect(),
         origin: origin.to_owned(),
@@ -34,6 +34,19 @@ pub(super) fn event(event: &Published, origin: &str) -> v3::Event {
         unique_id: event.unique_id(),
         ..v3::Event::default()
     }
+}
+
+/// Whom it happened to; a device with its EUIs and address.
+fn identifiers(event: &Published) -> Vec<v3::EntityIdentifiers> {
+    let mut all: Vec<_> = event.identifiers.iter().map(convert::entity_ids).collect();
+    let first = all.first_mut().and_then(|first| first.ids.as_mut());
+    if let Some(v3::entity_identifiers::Ids::DeviceIds(ids)) = first {
+        let radio = event.radio_ids;
+        ids.dev_eui = radio.dev_eui.map(|eui| eui.to_be_bytes().to_vec()).unwrap_or_default();
+        ids.join_eui = radio.join_eui.map(|eui| eui.to_be_bytes().to_vec()).unwrap_or_default();
+        ids.dev_addr = radio.dev_addr.map(|addr| addr.to_be_bytes().to_vec()).unwrap_or_default();
+    }
+    all
 }
 
 /// What is left of an event for those who may not see it: that it happened, and to whom.
@@ -115,7 +128,9 @@ mod tests {
     use std::sync::Arc;
 
     use serde_json::json;
-    use ttn_core::event::{Event, EventBus, EventData, EventSink as _, named};
+    use ttn_core::addr::DevAddr;
+    use ttn_core::eui::DevEui;
+    use ttn_core::event::{Event, EventBus, EventData, EventSink as _, RadioIds, named};
     use ttn_core::time::Timestamp;
     use ttn_proto::ApiMessage;
 
@@ -129,6 +144,11 @@ mod tests {
             definition,
             time: Timestamp::UNIX_EPOCH,
             identifiers: vec!["app.dev".parse().map(ttn_core::id::EntityId::Device).unwrap()],
+            radio_ids: RadioIds {
+                dev_eui: Some(DevEui::from_u64(0x70B3_D57E_D000_1001)),
+                join_eui: None,
+                dev_addr: Some(DevAddr::from_u32(0x2601_0203)),
+            },
             correlation_ids: vec![Arc::from("gs:uplink:1")],
             caller: None,
             data,
@@ -145,7 +165,13 @@ mod tests {
     #[test]
     fn an_event_says_to_whom_it_happened_and_who_sees_it() {
         let event = told("ns.up.data.receive", EventData::default());
-        assert_eq!(event["identifiers"][0]["device_ids"]["device_id"], "dev");
+        let ids = &event["identifiers"][0]["device_ids"];
+        assert_eq!(ids["device_id"], "dev");
+        assert_eq!(
+            (&ids["dev_eui"], &ids["dev_addr"]),
+            (&json!("70B3D57ED0001001"), &json!("26010203"))
+        );
+        assert!(ids["join_eui"].is_null());
         assert_eq!(event["visibility"]["rights"][0], "RIGHT_APPLICATION_TRAFFIC_READ");
         assert_eq!(
             (&event["origin"], &event["correlation_ids"][0]),

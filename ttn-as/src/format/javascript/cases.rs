@@ -114,13 +114,14 @@ impl Case {
     ) -> (Value, Value) {
         let (Octets::List(octets) | Octets::Hex(octets)) = &self.input.bytes;
         let f_port = self.input.f_port;
-        let payload = Payload { ids, f_port, octets, received_at: None, parameter };
+        let payload = Payload { ids, version: None, f_port, octets, received_at: None, parameter };
         let decoded = match self.function {
             FunctionName::DecodeDownlink => formatter.decode_downlink(&payload).await,
             FunctionName::DecodeUplink => formatter.decode_uplink(&payload).await,
             FunctionName::EncodeDownlink => {
                 let f_port = Some(f_port).filter(|port| *port != 0);
-                let structure = Structure { ids, f_port, payload: &self.input.data, parameter };
+                let structure =
+                    Structure { ids, version: None, f_port, payload: &self.input.data, parameter };
                 let encoded = formatter.encode_downlink(&structure).await;
                 return (encoded.map_or_else(|error| failure(&error), |encoded| {
                     let f_port = encoded.f_port.or(f_port);

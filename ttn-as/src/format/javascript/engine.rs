@@ -9,12 +9,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use rquickjs::{
     CaughtError, Context, Ctx, Error, Function as JsFunction, Object, Runtime, context::EvalOptions,
 };
-use ttn_core::clock::Clock;
 
 use super::{Limits, host::Function, result::Failure};
 
@@ -168,9 +168,12 @@ pub(super) struct Watch {
     fired: AtomicBool,
 }
 
+/// Gives the processor time that the process has used so far.
+pub(super) type ProcessorTime = fn() -> Duration;
+
 enum Bound {
     Steps { left: AtomicU64 },
-    Time { clock: Arc<dyn Clock>, deadline: AtomicU64, limits: Limits },
+    Processor { used: ProcessorTime, end: AtomicU64, limits: Limits },
 }
 
 impl Watch {
@@ -180,19 +183,18 @@ impl Watch {
         Self { bound: Bound::Steps { left }, fired: AtomicBool::new(false) }
     }
 
-    /// Bounds by time.
-    pub(super) fn time(clock: Arc<dyn Clock>, limits: Limits) -> Self {
-        let deadline = AtomicU64::new(0);
-        Self { bound: Bound::Time { clock, deadline, limits }, fired: AtomicBool::new(false) }
+    /// Bounds by the processor time of the process: on a busy machine an innocent script has as much of it as ever.
+    pub(super) const fn processor(used: ProcessorTime, limits: Limits) -> Self {
+        let end = AtomicU64::new(0);
+        Self { bound: Bound::Processor { used, end, limits }, fired: AtomicBool::new(false) }
     }
 
     fn begin(&self) {
         self.fired.store(false, Ordering::Relaxed);
         match &self.bound {
             Bound::Steps { left } => left.store(STEPS_MAX, Ordering::Relaxed),
-            Bound::Time { clock, deadline, limits } => {
-                let end = clock.monotonic().plus(limits.timeout);
-                deadline.store(end.nanos(), Ordering::Relaxed);
+            Bound::Processor { used, end, limits } => {
+                end.store(nanos(used() + limits.timeout), Ordering::Relaxed);
             }
         }
     }
@@ -200,9 +202,7 @@ impl Watch {
     fn is_over(&self) -> bool {
         let is_over = match &self.bound {
             Bound::Steps { left } => left.fetch_sub(1, Ordering::Relaxed) <= 1,
-            Bound::Time { clock, deadline, .. } => {
-                clock.monotonic().nanos() >= deadline.load(Ordering::Relaxed)
-            }
+            Bound::Processor { used, end, .. } => nanos(used()) >= end.load(Ordering::Relaxed),
         };
         if is_over {
             self.fired.store(true, Ordering::Relaxed);
@@ -220,7 +220,7 @@ impl Watch {
         if self.fired.load(Ordering::Relaxed) {
             let limit = match &self.bound {
                 Bound::Steps { .. } => Limits::default().timeout,
-                Bound::Time { limits, .. } => limits.timeout,
+                Bound::Processor { limits, .. } => limits.timeout,
             };
             return Failure::Timeout.outcome(&limit.as_millis().to_string());
         }
@@ -236,6 +236,35 @@ impl Watch {
                 Failure::Script.outcome(&format!("it threw {}", value.type_name()))
             }
             CaughtError::Error(error) => Failure::Runtime.outcome(&error.to_string()),
+        }
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static USED_MILLIS: AtomicU64 = AtomicU64::new(0);
+
+    fn used() -> Duration {
+        Duration::from_millis(USED_MILLIS.load(Ordering::Relaxed))
+    }
+
+    // AS-13
+    #[test]
+    fn a_run_is_over_when_its_processor_time_is_used_up_however_long_it_waits() {
+        let watch = Watch::processor(used, Limits::default());
+        for run in 0..3 {
+            USED_MILLIS.store(run * 1000, Ordering::Relaxed);
+            watch.begin();
+            USED_MILLIS.fetch_add(99, Ordering::Relaxed);
+            assert!((0..1000).all(|_| !watch.is_over()), "others had the processor");
+            USED_MILLIS.fetch_add(1, Ordering::Relaxed);
+            assert!(watch.is_over());
         }
     }
 }

@@ -75,7 +75,7 @@ impl Function {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "built by other crates")]
 pub struct Limits {
-    /// How long a run may take. What cannot be interrupted is killed after twice this time.
+    /// How much processor time a run may take. A worker that takes ten times as long by the clock is killed.
     pub timeout: Duration,
     /// The memory of a script, in octets.
     pub memory_max: usize,

@@ -40,6 +40,9 @@ pub struct ProcessHost {
 
 /// How long a worker may take to start.
 const START_MAX: Duration = Duration::from_secs(10);
+/// How many times its limit of processor time a call may take on the wall: the worker that waits for a processor is
+/// innocent, the one that does not even notice its limit is killed.
+const WALL_FACTOR: u32 = 10;
 /// How long a worker may take to compile a script.
 const COMPILE_MAX: Duration = Duration::from_secs(2);
 
@@ -113,7 +116,8 @@ impl ProcessHost {
         let timeout = || Some(FormatError::Timeout { formatter: NAME, limit: self.limits.timeout });
         let function = call.function;
         let mut text = (!worker.known.contains(&number)).then_some(call.script);
-        let mut wait = self.limits.timeout * 2;
+        let wall = self.limits.timeout * WALL_FACTOR;
+        let mut wait = wall;
         loop {
             if text.is_some() {
                 wait += COMPILE_MAX;
@@ -132,7 +136,7 @@ impl ProcessHost {
                     }
                     Response::Started if text.is_some() => {
                         worker.known.insert(number);
-                        wait = self.limits.timeout * 2;
+                        wait = wall;
                     }
                     _ => return Err(None),
                 }

@@ -2,12 +2,10 @@
 
 use std::{
     io::{self, Read, Write},
-    sync::Arc,
     time::Duration,
 };
 
 use rustix::process::{Resource, Rlimit, setrlimit};
-use ttn_core::clock::SystemClock;
 
 use super::{
     Limits,
@@ -33,7 +31,7 @@ pub fn worker() -> io::Result<()> {
         return Ok(());
     }
     let Some(Request::Setup(limits)) = Request::decode(&frame) else { return Err(malformed()) };
-    let watch = Watch::time(Arc::new(SystemClock::new()), limits);
+    let watch = Watch::processor(processor_time, limits);
     limit_process(&limits)?;
     let mut engine = Engine::new(limits, watch);
     output.write_all(&Response::Ready.encode())?;
@@ -108,10 +106,15 @@ fn limit_process(limits: &Limits) -> io::Result<()> {
     Ok(())
 }
 
-fn limit_processor_time(timeout: Duration) -> io::Result<()> {
+/// What this process has used.
+fn processor_time() -> Duration {
     let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let used = u64::try_from(used.tv_sec).unwrap_or_default();
-    let most = used + timeout.as_secs() + CPU_SECONDS;
+    let seconds = u64::try_from(used.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(used.tv_nsec).unwrap_or_default())
+}
+
+fn limit_processor_time(timeout: Duration) -> io::Result<()> {
+    let most = (processor_time() + timeout).as_secs() + CPU_SECONDS;
     setrlimit(Resource::Cpu, Rlimit { current: Some(most), maximum: None })?;
     Ok(())
 }

@@ -212,12 +212,11 @@ fn report(
     up: &ApplicationUp,
     data: impl FnOnce() -> Value,
 ) {
-    let entity = EntityId::Device(up.ids.key.clone());
     event::publish(
         &server.events,
         definition,
         server.clock.utc(),
-        entity,
+        &up.ids,
         &up.correlation_ids,
         data,
     );

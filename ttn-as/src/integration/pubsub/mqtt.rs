@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use rumqttc::{
-    AsyncClient, Event, EventLoop, Incoming as Packet, MqttOptions, PublishNotice, PublishOptions,
-    QoS, SubscribeFilterInput, SubscribeReasonCode, Transport,
+    AsyncClient, Broker, Event, EventLoop, Incoming as Packet, MqttOptions, PublishNotice,
+    PublishOptions, QoS, SubscribeFilterInput, SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use tokio::sync::mpsc;
 use ttn_core::{net::Reach, rand::Entropy};
@@ -17,15 +18,23 @@ use super::{
     target::{self, Target},
 };
 
-/// Connects to MQTT brokers: `mqtt://` (or `tcp://`) and `mqtts://` (or `ssl://`, `tls://`).
+/// Connects to MQTT brokers: `mqtt://` (or `tcp://`), `mqtts://` (or `ssl://`, `tls://`), and through WebSockets with
+/// `ws://` and `wss://`.
 #[derive(Clone, Debug)]
 pub struct MqttProvider {
     reach: Reach,
     entropy: Arc<dyn Entropy>,
 }
 
-const SCHEMES: [(&str, u16); 5] =
-    [("mqtt", 1883), ("tcp", 1883), ("mqtts", 8883), ("ssl", 8883), ("tls", 8883)];
+const SCHEMES: [(&str, u16); 7] = [
+    ("mqtt", 1883),
+    ("tcp", 1883),
+    ("mqtts", 8883),
+    ("ssl", 8883),
+    ("tls", 8883),
+    ("ws", 80),
+    ("wss", 443),
+];
 /// The longest packet that is read or written, in octets.
 const PACKET_SIZE_MAX: usize = 1 << 20;
 /// How many messages wait for the socket.
@@ -48,7 +57,17 @@ impl MqttProvider {
             "" => format!("ttn-{}", HEXLOWER.encode(&self.entropy.next_u64().to_be_bytes())),
             id => id.to_owned(),
         };
-        let mut options = MqttOptions::new(client_id, (target.host.as_str(), target.port));
+        let mut options = match target.scheme.as_str() {
+            "ws" | "wss" => over_websocket(client_id, &target, settings)?,
+            scheme => {
+                let broker = (target.host.as_str(), target.port);
+                let mut options = MqttOptions::new(client_id, broker);
+                if settings.use_tls || !matches!(scheme, "mqtt" | "tcp") {
+                    options.set_transport(Transport::tls_with_config(tls(settings)?));
+                }
+                options
+            }
+        };
         options.set_keep_alive(KEEP_ALIVE).set_clean_session(true);
         options.set_max_packet_size(PACKET_SIZE_MAX, PACKET_SIZE_MAX);
         let (user, password) = match (&settings.username, &target.user) {
@@ -61,11 +80,11 @@ impl MqttProvider {
         if !user.is_empty() {
             options.set_credentials(user, password);
         }
-        if settings.use_tls || !matches!(target.scheme.as_str(), "mqtt" | "tcp") {
-            options.set_transport(tls(settings)?);
-        }
         let reach = self.reach;
-        options.set_socket_connector(move |name, _| target::connect(name, reach));
+        options.set_socket_connector(move |_, _| {
+            let (host, port) = (target.host.clone(), target.port);
+            async move { target::connect((host.as_str(), port), reach).await }
+        });
         Ok(options)
     }
 }
@@ -192,7 +211,51 @@ impl Publisher for MqttPublisher {
     }
 }
 
-fn tls(settings: &MqttSettings) -> Result<Transport, ProviderError> {
+fn over_websocket(
+    client_id: String,
+    target: &Target,
+    settings: &MqttSettings,
+) -> Result<MqttOptions, ProviderError> {
+    let is_secure = settings.use_tls || target.scheme == "wss";
+    let url = target.url_as(if is_secure { "wss" } else { "ws" });
+    let wrong = |reason: String| ProviderError::Url { url: url.clone(), reason };
+    let mut options = if is_secure {
+        let options = MqttOptions::websocket_with_tls_config(client_id, &*url, tls(settings)?);
+        options.map_err(|error| wrong(error.to_string()))?
+    } else {
+        let broker = Broker::websocket(&*url).map_err(|error| wrong(error.to_string()))?;
+        MqttOptions::new(client_id, broker)
+    };
+    let headers = headers(settings)?;
+    options.set_request_modifier(move |mut request| {
+        let headers = headers.clone();
+        async move {
+            request.headers_mut().extend(headers);
+            request
+        }
+    });
+    Ok(options)
+}
+
+/// The headers of the WebSocket's request. What the handshake itself needs cannot be replaced.
+fn headers(settings: &MqttSettings) -> Result<HeaderMap, ProviderError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &settings.headers {
+        let wrong = || ProviderError::Header { name: name.clone() };
+        let known: HeaderName = name.parse().map_err(|_| wrong())?;
+        let is_handshake = known.as_str().starts_with("sec-websocket-")
+            || [header::HOST, header::CONNECTION, header::UPGRADE].contains(&known);
+        if is_handshake {
+            return Err(wrong());
+        }
+        let mut value: HeaderValue = value.parse().map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        headers.insert(known, value);
+    }
+    Ok(headers)
+}
+
+fn tls(settings: &MqttSettings) -> Result<TlsConfiguration, ProviderError> {
     let certificate = |field, reason: String| ProviderError::Certificate { field, reason };
     let (cert, key) = (&settings.tls_client_cert, &settings.tls_client_key);
     let client = match (cert.is_empty(), key.is_empty()) {
@@ -202,14 +265,14 @@ fn tls(settings: &MqttSettings) -> Result<Transport, ProviderError> {
     };
     if settings.tls_ca.is_empty() {
         return match client {
-            None => Transport::try_tls_with_default_config()
+            None => TlsConfiguration::try_default_rustls()
                 .map_err(|error| certificate("tls_ca", error.to_string())),
             Some(_) => {
                 Err(certificate("tls_ca", "a client certificate needs the broker's CA too".into()))
             }
         };
     }
-    Ok(Transport::tls(settings.tls_ca.clone(), client, None))
+    Ok(TlsConfiguration::Simple { ca: settings.tls_ca.clone(), alpn: None, client_auth: client })
 }
 
 const fn quality(number: u32) -> QoS {

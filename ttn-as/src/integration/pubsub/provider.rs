@@ -150,6 +150,12 @@ pub enum ProviderError {
         /// Why.
         reason: String,
     },
+    /// A header of the WebSocket cannot be sent.
+    #[error("the header {name:?} cannot be sent: it is malformed, or belongs to the handshake")]
+    Header {
+        /// Its name.
+        name: String,
+    },
     /// The connection was lost.
     #[error("the connection to the broker was lost: {reason}")]
     Lost {
@@ -196,9 +202,11 @@ impl ApiError for ProviderError {
     fn name(&self) -> &'static str {
         match self {
             Self::Certificate { .. } => "ca_pem_data",
-            Self::Connect { .. } | Self::Lost { .. } | Self::Timeout { .. } | Self::Url { .. } => {
-                "connect_failed"
-            }
+            Self::Connect { .. }
+            | Self::Header { .. }
+            | Self::Lost { .. }
+            | Self::Timeout { .. }
+            | Self::Url { .. } => "connect_failed",
             Self::Publish { .. } => "publish_failed",
             Self::Subscribe { .. } => "subscribe_failed",
         }
@@ -206,7 +214,7 @@ impl ApiError for ProviderError {
 
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Certificate { .. } => ErrorKind::InvalidArgument,
+            Self::Certificate { .. } | Self::Header { .. } => ErrorKind::InvalidArgument,
             _ => ErrorKind::Unknown,
         }
     }

@@ -15,6 +15,8 @@ pub(super) struct Target {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) user: Option<(String, Option<String>)>,
+    /// The whole address without user and password.
+    url: Url,
 }
 
 impl Target {
@@ -40,7 +42,16 @@ impl Target {
             host: host.trim_matches(['[', ']']).to_owned(),
             port: url.port().unwrap_or(*port),
             user,
+            url: shown,
         })
+    }
+
+    /// The address without user and password, with another scheme and an explicit port.
+    pub(super) fn url_as(&self, scheme: &str) -> String {
+        let mut url = self.url.clone();
+        // Both schemes are special ones, and the address has a host.
+        let _ = (url.set_scheme(scheme), url.set_port(Some(self.port)));
+        url.into()
     }
 
     /// The addresses that the name has now and that may be reached.
@@ -93,6 +104,8 @@ mod tests {
         assert_eq!(target.user, Some(("me".to_owned(), Some("p@ss".to_owned()))));
         let target = Target::parse("mqtt://[::1]:77", &SCHEMES).unwrap();
         assert_eq!((target.host.as_str(), target.port), ("::1", 77));
+        let target = Target::parse("ws://me:hunter2@broker/mqtt?a=b", &[("ws", 80)]).unwrap();
+        assert_eq!(target.url_as("wss"), "wss://broker:80/mqtt?a=b");
         for wrong in ["broker", "http://me:hunter2@broker", "mqtt://"] {
             let error = Target::parse(wrong, &SCHEMES).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{error}");

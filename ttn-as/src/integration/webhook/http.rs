@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use http::{HeaderMap, Uri, header};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -83,6 +83,22 @@ impl HttpTransport {
             .pool_timer(TokioTimer::new())
             .build(connector);
         Ok(Self { client, reach })
+    }
+
+    /// Downloads a file of at most `size_max` octets. Redirects are not followed. Safe to drop halfway.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer, or another one than 200, or the file is larger.
+    pub async fn download(&self, url: Uri, size_max: usize) -> Result<Bytes, SendError> {
+        let mut request = http::Request::new(Full::default());
+        *request.uri_mut() = url;
+        let answer = self.client.request(request).await.map_err(|error| failure(&error))?;
+        if answer.status() != http::StatusCode::OK {
+            return Err(SendError::Closed(format!("the server answers {}", answer.status())));
+        }
+        let body = Limited::new(answer.into_body(), size_max).collect().await;
+        Ok(body.map_err(|error| SendError::Closed(error.to_string()))?.to_bytes())
     }
 }
 

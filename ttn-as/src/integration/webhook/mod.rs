@@ -26,7 +26,7 @@ mod url;
 pub use error::WebhookError;
 pub use failure::{Counters, DeadLetter, Failure, FailureKind, Health};
 pub use record::{Format, MessageKind, Webhook};
-pub use signature::{SECRET_HEADER, SIGNATURE_HEADER, sign};
+pub use signature::{SECRET_HEADER, SIGNATURE_HEADER, hmac_sha256, sign};
 pub use template::{ParseTemplateError, TemplateField, TemplateFile};
 pub use transport::{ANSWER_OCTETS_MAX, Answer, NoTransport, Request, SendError, Transport};
 pub use url::{URL_LENGTH_MAX, UrlError, check as check_url, target as target_url};

@@ -16,7 +16,7 @@ use futures::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use ttn_core::{
-    id::{DeviceKey, EntityId},
+    id::DeviceKey,
     store::Revision,
     time::{Monotonic, Timestamp},
 };
@@ -290,9 +290,8 @@ impl Runner {
         let Some(message) = message else { return };
         let up = &message.record().up;
         let server = &self.server;
-        let (id, now) = (EntityId::Device(up.ids.key.clone()), server.clock.utc());
-        let definition = &event::WEBHOOK_FAIL;
-        event::publish(&server.events, definition, now, id, &up.correlation_ids, || {
+        let (definition, now) = (&event::WEBHOOK_FAIL, server.clock.utc());
+        event::publish(&server.events, definition, now, &up.ids, &up.correlation_ids, || {
             let details = error_details(&failure.to_body(&self.key.id));
             serde_json::from_str::<serde_json::Value>(&json::to_string(&details))
                 .unwrap_or_default()

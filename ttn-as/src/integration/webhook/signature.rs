@@ -14,14 +14,18 @@ pub const SIGNATURE_HEADER: &str = "X-Tts-Signature";
 #[must_use]
 pub fn sign(secret: &[u8], now: Timestamp, body: &[u8]) -> String {
     let seconds = now.unix_nanos().div_euclid(1_000_000_000);
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
+    let sum = hmac_sha256(secret, &[seconds.to_string().as_bytes(), b".", body]);
+    format!("t={seconds},v1={}", data_encoding::HEXLOWER.encode(&sum))
+}
+
+/// HMAC-SHA256 over the parts of a message.
+#[must_use]
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
         unreachable!("HMAC takes keys of any length")
     };
-    mac.update(seconds.to_string().as_bytes());
-    mac.update(b".");
-    mac.update(body);
-    let sum = data_encoding::HEXLOWER.encode(&mac.finalize().into_bytes());
-    format!("t={seconds},v1={sum}")
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
 }
 
 #[cfg(test)]
