@@ -39,6 +39,7 @@ fn measure(bencher: Bencher<'_, '_>, host: Arc<dyn ScriptHost>, script: &str) {
     bencher.bench_local(|| {
         let payload = Payload {
             ids: &ids,
+            version: None,
             f_port: 2,
             octets: black_box(&OCTETS),
             received_at: Some(Timestamp::from_unix_secs(1_795_000_000)),

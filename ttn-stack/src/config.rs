@@ -6,6 +6,7 @@
 use std::{
     fs,
     net::IpAddr,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
@@ -43,6 +44,12 @@ pub struct Config {
     pub join: Join,
     /// The application log.
     pub log: Log,
+    /// A directory laid out as the public `lorawan-devices` repository: the codecs of `FORMATTER_REPOSITORY`.
+    pub device_repository: Option<PathBuf>,
+    /// Payload formatters.
+    pub formatters: Formatters,
+    /// `GET /metrics`.
+    pub metrics: Metrics,
     /// Whether users may let this server call private and loopback addresses.
     pub allow_private_targets: bool,
     /// Webhooks.
@@ -120,6 +127,33 @@ pub struct RateLimiting {
     pub profiles: Vec<LimitProfile>,
 }
 
+/// Payload formatters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Formatters {
+    /// How many scripts run at the same time, each in a process of its own.
+    pub workers: NonZeroUsize,
+}
+
+/// `GET /metrics` on the ports of HTTP and gRPC.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Whether they are served.
+    pub enabled: bool,
+    /// The password of the user `metrics`; everybody may read them without one.
+    #[serde(skip_serializing)]
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").field("enabled", &self.enabled).finish_non_exhaustive()
+    }
+}
+
 /// Joins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -147,8 +181,8 @@ pub struct Log {
 pub struct Webhooks {
     /// The URL by which endpoints reach this server, without `/api/v3`; by default made of `public_host` and `ports.http`.
     pub public_url: Option<String>,
-    /// The directory of templates.
-    pub templates: Option<PathBuf>,
+    /// The templates: a directory, or the address of one with the list `templates.yml`.
+    pub templates: Option<String>,
     /// A file of certificates (PEM) that endpoints may have besides public ones.
     pub ca_file: Option<PathBuf>,
 }
@@ -219,6 +253,9 @@ impl Default for Config {
             gateways: Gateways::default(),
             join: Join::default(),
             log: Log::default(),
+            device_repository: None,
+            formatters: Formatters::default(),
+            metrics: Metrics::default(),
             allow_private_targets: false,
             webhooks: Webhooks::default(),
             tls: Tls::default(),
@@ -242,6 +279,18 @@ impl Default for Ports {
             http: 1885,
             offset: 0,
         }
+    }
+}
+
+impl Default for Formatters {
+    fn default() -> Self {
+        Self { workers: NonZeroUsize::MIN.saturating_add(3) }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { enabled: true, password: None }
     }
 }
 
@@ -386,6 +435,16 @@ const KEYS: &[(&str, Set)] = &[
     ("pubsub.mqtt", |config, text| parse(text).map(|value| config.pubsub.mqtt = value)),
     ("pubsub.nats", |config, text| parse(text).map(|value| config.pubsub.nats = value)),
     ("log.retention_mib", |config, text| parse(text).map(|value| config.log.retention_mib = value)),
+    ("device_repository", |config, text| {
+        parse(text).map(|value| config.device_repository = Some(value))
+    }),
+    ("formatters.workers", |config, text| {
+        parse(text).map(|value| config.formatters.workers = value)
+    }),
+    ("metrics.enabled", |config, text| flag(text).map(|value| config.metrics.enabled = value)),
+    ("metrics.password", |config, text| {
+        parse(text).map(|value| config.metrics.password = Some(value))
+    }),
     ("allow_private_targets", |config, text| {
         flag(text).map(|value| config.allow_private_targets = value)
     }),

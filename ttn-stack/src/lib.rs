@@ -8,5 +8,6 @@ pub mod command;
 pub mod compose;
 pub mod config;
 pub mod endpoint;
+mod metrics;
 pub mod provision;
 pub mod simulation;

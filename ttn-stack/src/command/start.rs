@@ -21,8 +21,6 @@ use crate::{
 
 /// How long tasks may take to end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
-/// How many scripts run at the same time.
-const SCRIPT_WORKERS: usize = 4;
 /// The user that the first start creates.
 const ADMIN: &str = "admin";
 
@@ -39,7 +37,7 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
         entropy: entropy.clone(),
         stores: Stores::embedded(&store),
         vault: Arc::new(vault),
-        scripts: Arc::new(script_workers(clock.clone())?),
+        scripts: Arc::new(script_workers(&config, clock.clone())?),
         webhooks: None,
     };
     let udp_port = listeners.udp.local_addr().port();
@@ -85,10 +83,10 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
 }
 
 /// Processes of this program that run scripts of payload formatters.
-fn script_workers(clock: Arc<dyn Clock>) -> anyhow::Result<ProcessHost> {
+fn script_workers(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<ProcessHost> {
     let program = std::env::current_exe().context("the path of this program")?;
     let command = WorkerCommand { program, arguments: vec!["script-worker".into()] };
-    Ok(ProcessHost::new(command, SCRIPT_WORKERS, Limits::default(), clock))
+    Ok(ProcessHost::new(command, config.formatters.workers.get(), Limits::default(), clock))
 }
 
 /// Creates the administrator on the first start and shows his secrets, once. Gives the API key.

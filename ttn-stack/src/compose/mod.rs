@@ -1,5 +1,6 @@
 //! All components put together into one process.
 
+pub mod codecs;
 mod listeners;
 mod mqtt;
 mod stores;
@@ -24,8 +25,14 @@ use ttn_as::{
     store::FormatterKind,
 };
 use ttn_core::{
-    clock::Clock, event::EventBus, limit::MemoryLimiter, net::Reach, peer::Local, rand::Entropy,
-    task::Tasks, vault::KeyVault,
+    clock::Clock,
+    event::EventBus,
+    limit::{MemoryLimiter, RateLimiter},
+    net::Reach,
+    peer::Local,
+    rand::Entropy,
+    task::Tasks,
+    vault::KeyVault,
 };
 use ttn_gs::{
     GatewayServer,
@@ -34,7 +41,13 @@ use ttn_gs::{
 };
 use ttn_rpc::server::Api;
 
-use crate::{client::Client, config::Config};
+use crate::{
+    client::Client,
+    config::{self, Config},
+    metrics::{Exporter, Metrics},
+};
+
+use codecs::CodecDirectory;
 
 /// The label of the key that wraps keys at rest.
 pub const KEK_LABEL: &str = ttn_store_embedded::LocalVault::AT_REST;
@@ -75,6 +88,8 @@ pub struct Stack {
     peers: Arc<Local>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    metrics: Exporter,
+    metrics_config: config::Metrics,
 }
 
 impl Stack {
@@ -90,23 +105,20 @@ impl Stack {
         udp: T,
     ) -> anyhow::Result<Self> {
         let Parts { clock, entropy, stores, vault, scripts, webhooks } = parts;
-        let webhooks = webhooks.map_or_else(|| webhooks::transport(config), Ok)?;
-        let templates = webhooks::templates(config.webhooks.templates.as_deref())?;
         let peers = Arc::new(Local::default());
-        let events = &config.events;
-        let events = EventBus::with_history(events.history(), &config.public_host, &*entropy);
-        let events = Arc::new(events);
+        let bus = EventBus::with_history(config.events.history(), &config.public_host, &*entropy);
+        let bus = Arc::new(bus);
+        let metrics = Metrics::new(bus.clone());
+        let events = metrics.sink();
+        let limiter: Arc<dyn RateLimiter> =
+            Arc::new(MemoryLimiter::new(clock.clone(), &config.rate_limiting.profiles));
         let identity = ttn_is::IdentityServer::builder(ttn_is::Config::default(), clock.clone())
             .entropy(entropy.clone())
             .store(stores.identity)
             .events(events.clone())
             .build()
             .context("the Identity Server")?;
-        let join_config = ttn_js::Config {
-            device_kek_label: KEK_LABEL.into(),
-            default_join_eui: config.join.default_join_eui,
-            ..ttn_js::Config::default()
-        };
+        let join_config = join_config(config);
         let joins =
             ttn_js::JoinServer::builder(join_config, clock.clone(), entropy.clone(), peers.clone())
                 .store(stores.joins)
@@ -114,9 +126,6 @@ impl Stack {
                 .events(events.clone())
                 .build()
                 .context("the Join Server")?;
-        let profiles = &config.rate_limiting.profiles;
-        let limiter = Arc::new(MemoryLimiter::new(clock.clone(), profiles));
-        let reach = if config.allow_private_targets { Reach::Private } else { Reach::Public };
         let applications = ttn_as::ApplicationServer::builder(
             application_config(config),
             clock.clone(),
@@ -127,13 +136,9 @@ impl Stack {
         )
         .vault(vault.clone())
         .events(events.clone())
-        .limiter(limiter.clone())
-        .formatter(FormatterKind::Javascript, Arc::new(JavaScript::new(scripts)))
-        .webhook_transport(webhooks)
-        .webhook_templates(templates)
-        .pubsub_provider(ProviderKind::Mqtt, Arc::new(MqttProvider::new(reach, entropy.clone())))
-        .pubsub_provider(ProviderKind::Nats, Arc::new(NatsProvider::new(reach)))
-        .build();
+        .limiter(limiter.clone());
+        let applications = with_integrations(applications, config, &entropy, scripts, webhooks);
+        let applications = applications.await?.build();
         let network =
             ttn_ns::NetworkServer::builder(network_config(config), clock.clone(), peers.clone())
                 .entropy(entropy.clone())
@@ -142,27 +147,39 @@ impl Stack {
                 .events(events.clone())
                 .build()
                 .context("the Network Server")?;
-        let gateway_config = ttn_gs::Config {
-            require_registered_gateways: config.gateways.require_registered,
-            ..ttn_gs::Config::default()
-        };
+        let frontend = UdpFrontend::new(
+            udp,
+            udp_config(config),
+            config.gateways.fallback_frequency_plan.clone(),
+        );
+        let udp_counters = frontend.counters();
+        let gateway_config = gateway_config(config);
         let gateways =
             GatewayServer::builder(gateway_config, clock.clone(), entropy.clone(), peers.clone())
                 .limiter(limiter)
-                .frontend(UdpFrontend::new(
-                    udp,
-                    udp_config(config),
-                    config.gateways.fallback_frequency_plan.clone(),
-                ))
-                .events(events.clone())
+                .frontend(frontend)
+                .events(events)
                 .build()
                 .context("the Gateway Server")?;
+        let metrics = metrics.exporter(&applications, &gateways, &network, &udp_counters);
         peers.set_directory(&identity).set_access(&identity);
         peers.set_ns_js(&joins).set_as_js(&joins);
         peers.set_ns_as(&applications).set_as_ns(&network);
         peers.set_gs_ns(&network).set_ns_gs(&gateways);
         applications.load().await.context("the Application Server")?;
-        Ok(Self { gateways, network, applications, identity, joins, events, peers, clock, entropy })
+        Ok(Self {
+            gateways,
+            network,
+            applications,
+            identity,
+            joins,
+            events: bus,
+            peers,
+            clock,
+            entropy,
+            metrics,
+            metrics_config: config.metrics.clone(),
+        })
     }
 
     /// Starts every component, the receivers of a message before its senders.
@@ -194,6 +211,7 @@ impl Stack {
             .methods(ttn_gs::api::methods(&self.gateways))
             .methods(ttn_rpc::events::methods(&self.events, self.peers.clone(), self.clock.clone()))
             .routes(ttn_as::api::routes(&self.applications))
+            .routes(self.metrics_routes())
             .readiness(Arc::new(ready))
             .build()
     }
@@ -204,11 +222,45 @@ impl Stack {
         Client::new(self.api().router(), None)
     }
 
+    /// What happened since the start, in the text format of Prometheus.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.metrics.text()
+    }
+
+    fn metrics_routes(&self) -> axum::Router {
+        if !self.metrics_config.enabled {
+            return axum::Router::new();
+        }
+        self.metrics.routes(self.metrics_config.password.as_deref())
+    }
+
     /// How the components find each other.
     #[must_use]
     pub const fn peers(&self) -> &Arc<Local> {
         &self.peers
     }
+}
+
+/// What hands messages to applications: formatters, webhooks, pub/sub.
+async fn with_integrations(
+    mut applications: ttn_as::Builder,
+    config: &Config,
+    entropy: &Arc<dyn Entropy>,
+    scripts: Arc<dyn ScriptHost>,
+    webhooks: Option<Arc<dyn WebhookTransport>>,
+) -> anyhow::Result<ttn_as::Builder> {
+    let reach = if config.allow_private_targets { Reach::Private } else { Reach::Public };
+    if let Some(directory) = &config.device_repository {
+        let codecs = CodecDirectory::new(directory.clone());
+        applications = applications.codec_repository(Arc::new(codecs));
+    }
+    Ok(applications
+        .formatter(FormatterKind::Javascript, Arc::new(JavaScript::new(scripts)))
+        .webhook_transport(webhooks.map_or_else(|| webhooks::transport(config), Ok)?)
+        .webhook_templates(webhooks::templates(config).await?)
+        .pubsub_provider(ProviderKind::Mqtt, Arc::new(MqttProvider::new(reach, entropy.clone())))
+        .pubsub_provider(ProviderKind::Nats, Arc::new(NatsProvider::new(reach))))
 }
 
 fn application_config(config: &Config) -> ttn_as::Config {
@@ -232,6 +284,21 @@ fn application_config(config: &Config) -> ttn_as::Config {
         webhook: webhooks::config(config),
         pubsub: PubSubConfig { mqtt: config.pubsub.mqtt, nats: config.pubsub.nats },
         ..ttn_as::Config::default()
+    }
+}
+
+fn join_config(config: &Config) -> ttn_js::Config {
+    ttn_js::Config {
+        device_kek_label: KEK_LABEL.into(),
+        default_join_eui: config.join.default_join_eui,
+        ..ttn_js::Config::default()
+    }
+}
+
+fn gateway_config(config: &Config) -> ttn_gs::Config {
+    ttn_gs::Config {
+        require_registered_gateways: config.gateways.require_registered,
+        ..ttn_gs::Config::default()
     }
 }
 

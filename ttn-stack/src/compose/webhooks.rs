@@ -1,6 +1,6 @@
 //! What webhooks need from outside: templates and the way to endpoints.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use ttn_as::{
@@ -14,6 +14,10 @@ use crate::config::Config;
 
 /// How many templates are read.
 const TEMPLATES_MAX: usize = 1000;
+/// How large a file of them is at most, in octets.
+const FILE_SIZE_MAX: usize = 1 << 20;
+/// How long all of them may take to come from a server; the start waits for them.
+const DOWNLOAD_MAX: Duration = Duration::from_secs(20);
 
 pub(super) fn config(config: &Config) -> WebhookConfig {
     let port = config.ports.http.saturating_add(config.ports.offset);
@@ -27,19 +31,64 @@ pub(super) fn config(config: &Config) -> WebhookConfig {
 /// Requests over sockets, as far as the configuration allows.
 pub(super) fn transport(config: &Config) -> anyhow::Result<Arc<dyn Transport>> {
     let reach = if config.allow_private_targets { Reach::Private } else { Reach::Public };
-    let certificates = match &config.webhooks.ca_file {
-        Some(path) => {
-            fs::read(path).with_context(|| format!("`webhooks.ca_file` {}", path.display()))?
-        }
-        None => Vec::new(),
-    };
+    let certificates = certificates(config)?;
     let transport = HttpTransport::new(reach, &certificates).context("`webhooks.ca_file`")?;
     Ok(Arc::new(transport))
 }
 
+/// The certificates that are trusted besides public ones.
+fn certificates(config: &Config) -> anyhow::Result<Vec<u8>> {
+    match &config.webhooks.ca_file {
+        Some(path) => {
+            fs::read(path).with_context(|| format!("`webhooks.ca_file` {}", path.display()))
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Reads templates from a directory, or from a server. A server that does not answer holds up nobody: then there are
+/// none, and a warning says so.
+pub(super) async fn templates(config: &Config) -> anyhow::Result<Vec<WebhookTemplate>> {
+    let Some(source) = config.webhooks.templates.as_deref() else { return Ok(Vec::new()) };
+    if !source.starts_with("https://") && !source.starts_with("http://") {
+        return in_directory(Path::new(source));
+    }
+    // The address is the operator's own, and may be a private one.
+    let transport = HttpTransport::new(Reach::Private, &certificates(config)?)?;
+    let downloads = downloaded(&transport, source.trim_end_matches('/'));
+    let templates = match tokio::time::timeout(DOWNLOAD_MAX, downloads).await {
+        Ok(templates) => templates,
+        Err(_) => Err(anyhow::anyhow!("it took longer than {DOWNLOAD_MAX:?}")),
+    };
+    Ok(templates.unwrap_or_else(|error| {
+        tracing::warn!("no templates of webhooks from {source}: {error:#}");
+        Vec::new()
+    }))
+}
+
+/// The templates that `templates.yml` lists, each in a file of its name.
+async fn downloaded(transport: &HttpTransport, base: &str) -> anyhow::Result<Vec<WebhookTemplate>> {
+    let list: Vec<String> = serde_saphyr::from_str(&file(transport, base, "templates").await?)
+        .context("templates.yml")?;
+    ensure!(list.len() <= TEMPLATES_MAX, "more than {TEMPLATES_MAX} templates are listed");
+    let mut templates = Vec::with_capacity(list.len());
+    for id in list {
+        let is_plain = id.chars().all(|it| it.is_ascii_alphanumeric() || it == '-');
+        ensure!(is_plain, "templates.yml lists {id:?}, which is no id");
+        let text = file(transport, base, &id).await?;
+        templates.push(parsed(&text).with_context(|| format!("{id}.yml"))?);
+    }
+    Ok(templates)
+}
+
+async fn file(transport: &HttpTransport, base: &str, name: &str) -> anyhow::Result<String> {
+    let url = format!("{base}/{name}.yml");
+    let octets = transport.download(url.parse()?, FILE_SIZE_MAX).await;
+    Ok(String::from_utf8(octets.with_context(|| url.clone())?.into())?)
+}
+
 /// Reads the templates of a directory: every `.yml` file but the list `templates.yml`.
-pub(super) fn templates(directory: Option<&Path>) -> anyhow::Result<Vec<WebhookTemplate>> {
-    let Some(directory) = directory else { return Ok(Vec::new()) };
+fn in_directory(directory: &Path) -> anyhow::Result<Vec<WebhookTemplate>> {
     let entries = fs::read_dir(directory)
         .with_context(|| format!("`webhooks.templates` {}", directory.display()))?;
     let mut paths =
@@ -57,7 +106,11 @@ pub(super) fn templates(directory: Option<&Path>) -> anyhow::Result<Vec<WebhookT
 }
 
 fn template(path: &Path) -> anyhow::Result<WebhookTemplate> {
-    let file: TemplateFile = serde_saphyr::from_str(&fs::read_to_string(path)?)?;
+    parsed(&fs::read_to_string(path)?)
+}
+
+fn parsed(text: &str) -> anyhow::Result<WebhookTemplate> {
+    let file: TemplateFile = serde_saphyr::from_str(text)?;
     Ok(file.try_into()?)
 }
 
@@ -78,22 +131,67 @@ paths:
   uplink-message: /up
 ";
 
+    fn config(templates: &str) -> Config {
+        let mut config = Config::default();
+        config.webhooks.templates = Some(templates.to_owned());
+        config
+    }
+
+    fn ids(templates: &[WebhookTemplate]) -> Vec<&str> {
+        templates.iter().map(|it| it.ids.as_ref().unwrap().template_id.as_str()).collect()
+    }
+
     // AS-43
-    #[test]
-    fn templates_of_a_directory_are_read_in_order_and_a_wrong_one_is_named() {
+    #[tokio::test]
+    async fn templates_of_a_directory_are_read_in_order_and_a_wrong_one_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
         write("my-cloud.yml", TEMPLATE);
         write("a-cloud.yml", &TEMPLATE.replace("my-cloud", "a-cloud"));
         write("templates.yml", "- my-cloud\n- a-cloud\n");
         write("readme.md", "# Templates\n");
-        let read = templates(Some(directory.path())).unwrap();
-        let ids = read.iter().map(|it| it.ids.as_ref().unwrap().template_id.as_str());
-        assert_eq!(ids.collect::<Vec<_>>(), ["a-cloud", "my-cloud"]);
+        let named = config(directory.path().to_str().unwrap());
+        assert_eq!(ids(&templates(&named).await.unwrap()), ["a-cloud", "my-cloud"]);
         write("wrong.yml", &TEMPLATE.replace("json", "xml"));
-        let error = format!("{:#}", templates(Some(directory.path())).unwrap_err());
+        let error = format!("{:#}", templates(&named).await.unwrap_err());
         assert!(error.contains("wrong.yml") && error.contains("xml"), "{error}");
-        assert!(templates(None).unwrap().is_empty());
-        templates(Some(&directory.path().join("none"))).expect_err("no such directory");
+        assert!(templates(&Config::default()).await.unwrap().is_empty());
+        let none = directory.path().join("none");
+        templates(&config(none.to_str().unwrap())).await.expect_err("no such directory");
+    }
+
+    /// The templates of a server that has these files.
+    async fn served(files: &'static [(&'static str, &'static str)]) -> Vec<WebhookTemplate> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/templates/", listener.local_addr().unwrap());
+        let routes = files.iter().fold(axum::Router::new(), |routes, (path, text)| {
+            routes.route(path, axum::routing::get(move || async move { *text }))
+        });
+        let config = config(&url);
+        tokio::select! {
+            templates = templates(&config) => templates.unwrap(),
+            ended = axum::serve(listener, routes).into_future() => panic!("{ended:?}"),
+        }
+    }
+
+    // AS-43
+    #[tokio::test]
+    async fn templates_of_a_server_are_those_of_its_list() {
+        let both = served(&[
+            ("/templates/templates.yml", "- my-cloud\n"),
+            ("/templates/my-cloud.yml", TEMPLATE),
+            ("/templates/other.yml", "not listed"),
+        ])
+        .await;
+        assert_eq!(ids(&both), ["my-cloud"]);
+        let wrong: [&'static [(&'static str, &'static str)]; 3] = [
+            &[],
+            &[("/templates/templates.yml", "- ../../secret\n")],
+            &[("/templates/templates.yml", "- missing\n")],
+        ];
+        for files in wrong {
+            assert!(served(files).await.is_empty(), "{files:?}");
+        }
+        assert!(templates(&config("http://127.0.0.1:1/")).await.unwrap().is_empty());
     }
 }
