@@ -11,6 +11,8 @@ pub use self::{
 use std::{
     fmt,
     io::{self, Read},
+    thread,
+    time::Duration,
 };
 
 use ::http::{Method, Request, Response, StatusCode, header};
@@ -27,6 +29,11 @@ pub trait Transport: fmt::Debug {
     ///
     /// The server cannot be reached, or what came is no answer.
     fn send(&self, request: Request<Vec<u8>>) -> io::Result<Response<Box<dyn Read>>>;
+
+    /// Waits before a request is sent once more.
+    fn wait(&self, time: Duration) {
+        thread::sleep(time);
+    }
 }
 
 /// A server and in whose name it is called.
@@ -39,6 +46,14 @@ pub struct Api {
 
 /// One page of a list asks for as much.
 const PAGE: usize = 1_000;
+/// How often a request is sent once more when the server is too busy for it (CLI-12).
+const RETRIES_MAX: u32 = 5;
+/// The pause before the first of them, doubled before each next one, if the server names none.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause that a server is obeyed with; an answer that asks for more is shown.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// The headers with the seconds to wait.
+const RETRY_HEADERS: [&str; 2] = ["retry-after", "x-rate-limit-retry"];
 /// The largest answer that is read at once.
 const ANSWER_OCTETS_MAX: u64 = 64 << 20;
 
@@ -174,7 +189,7 @@ impl Api {
         path: &str,
         body: &Value,
     ) -> Result<Response<Box<dyn Read>>, Error> {
-        let mut request = Request::builder().method(method).uri(format!("/api/v3{path}"));
+        let mut request = Request::builder().method(&method).uri(format!("/api/v3{path}"));
         if let Some(key) = &self.api_key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
         }
@@ -182,12 +197,95 @@ impl Api {
         let request = request.header(header::CONTENT_TYPE, "application/json").body(octets);
         let unreachable = |source| Error::Unreachable { server: self.server.clone(), source };
         let request = request.map_err(|error| unreachable(io::Error::other(error)))?;
-        self.transport.send(request).map_err(unreachable)
+        let mut retries = 0;
+        loop {
+            let answer = self.transport.send(request.clone()).map_err(unreachable)?;
+            let pause = RETRY_PAUSE * 2_u32.saturating_pow(retries);
+            match retry_pause(&method, &answer, pause) {
+                Some(pause) if retries < RETRIES_MAX => self.transport.wait(pause),
+                _ => return Ok(answer),
+            }
+            retries += 1;
+        }
     }
+}
+
+/// How long to wait before the request is sent once more; `None` if it is not. What a server refuses as too much was not
+/// done; what it is not there for may have been, so that only requests that can be repeated are.
+fn retry_pause<T>(method: &Method, answer: &Response<T>, default: Duration) -> Option<Duration> {
+    let may_be_sent_again = match answer.status() {
+        StatusCode::TOO_MANY_REQUESTS => true,
+        StatusCode::SERVICE_UNAVAILABLE => method.is_idempotent(),
+        _ => false,
+    };
+    let named = RETRY_HEADERS.iter().find_map(|name| {
+        let seconds = answer.headers().get(*name)?.to_str().ok()?.parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    });
+    let pause = named.map_or(default, |named| named.max(default));
+    (may_be_sent_again && pause <= RETRY_PAUSE_MAX).then_some(pause)
 }
 
 fn read(body: Box<dyn Read>) -> io::Result<Value> {
     let mut octets = Vec::new();
     body.take(ANSWER_OCTETS_MAX).read_to_end(&mut octets)?;
     Ok(serde_json::from_slice(&octets)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, rc::Rc};
+
+    use super::*;
+
+    /// Answers with these statuses and pauses, then with 200; writes down how long it was waited for.
+    #[derive(Debug)]
+    struct Busy {
+        answers: RefCell<Vec<(u16, Option<&'static str>)>>,
+        waits: Rc<RefCell<Vec<Duration>>>,
+    }
+
+    impl Transport for Busy {
+        fn send(&self, _: Request<Vec<u8>>) -> io::Result<Response<Box<dyn Read>>> {
+            let (status, pause) = self.answers.borrow_mut().pop().unwrap_or((200, None));
+            let mut answer = Response::builder().status(status);
+            if let Some(pause) = pause {
+                answer = answer.header("retry-after", pause);
+            }
+            Ok(answer.body(Box::new(&b"{}"[..]) as Box<dyn Read>).unwrap())
+        }
+
+        fn wait(&self, time: Duration) {
+            self.waits.borrow_mut().push(time);
+        }
+    }
+
+    /// The status that is shown in the end, and the pauses in milliseconds.
+    fn sent(
+        method: Method,
+        mut answers: Vec<(u16, Option<&'static str>)>,
+    ) -> (Option<u16>, Vec<u128>) {
+        answers.reverse();
+        let waits = Rc::<RefCell<Vec<Duration>>>::default();
+        let busy = Busy { answers: RefCell::new(answers), waits: waits.clone() };
+        let api = Api::new("a server", Box::new(busy), None);
+        let failed = api.call(method, "/x", &Value::Null).err();
+        let waits = waits.borrow().iter().map(Duration::as_millis).collect();
+        (failed.and_then(|error| Some(error.status()?.as_u16())), waits)
+    }
+
+    // CLI-12
+    #[test]
+    fn a_busy_server_is_asked_again_after_as_long_as_it_says() {
+        let (get, post) = (Method::GET, Method::POST);
+        let busy = |count| vec![(429, None); count];
+        assert_eq!(sent(post.clone(), busy(3)), (None, vec![100, 200, 400]));
+        assert_eq!(sent(post.clone(), vec![(429, Some("7"))]), (None, vec![7000]));
+        assert_eq!(sent(get.clone(), vec![(503, None)]), (None, vec![100]));
+        let (failed, waits) = sent(get.clone(), busy(9));
+        assert_eq!((failed, waits.len()), (Some(429), 5), "it gives up");
+        assert_eq!(sent(post, vec![(503, None)]), (Some(503), vec![]), "it may have been done");
+        assert_eq!(sent(get.clone(), vec![(429, Some("3600"))]), (Some(429), vec![]));
+        assert_eq!(sent(get, vec![(500, None)]), (Some(500), vec![]));
+    }
 }

@@ -6,7 +6,7 @@ use ttn_core::id::ApplicationId;
 
 use super::{
     Context, Run,
-    entity::{Owner, change},
+    entity::{Kind, Owner},
 };
 use crate::error::Error;
 
@@ -46,6 +46,16 @@ pub enum Action {
     },
     /// Lists the applications that you have rights on.
     List,
+    /// Purges an application: it is gone for good, and its id is free again. For administrators.
+    Purge {
+        /// The application.
+        application: ApplicationId,
+    },
+    /// Restores an application that was deleted a short while ago.
+    Restore {
+        /// The application.
+        application: ApplicationId,
+    },
     /// Changes fields of an application, such as `name=Doors`.
     Set {
         /// The application.
@@ -56,44 +66,30 @@ pub enum Action {
     },
 }
 
-/// What is shown of an application.
-const MASK: &str = "name,description,attributes,network_server_address,application_server_address,\
-join_server_address";
+const KIND: Kind = Kind {
+    noun: "application",
+    mask: "name,description,attributes,network_server_address,application_server_address,\
+           join_server_address",
+    list_mask: "name,description",
+    columns: &[("id", "/ids/application_id"), ("name", "/name"), ("created", "/created_at")],
+};
 
 impl Run for Arguments {
     fn run(&self, context: &mut Context<'_>) -> Result<(), Error> {
-        let api = context.api()?;
-        let output = &mut context.output;
         match &self.action {
             Action::Create { application, name, owner } => {
+                let api = context.api()?;
                 let ids = json!({ "application_id": application.as_str() });
                 let body = json!({ "application": { "ids": ids, "name": name } });
-                let answer = api.post(&format!("{}/applications", owner.path(&api)?), &body)?;
-                output.done(format!("created application {application}"), &answer)?;
+                let path = format!("{}{}", owner.path(&api)?, KIND.all());
+                KIND.created(context, application, &api.post(&path, &body)?)
             }
-            Action::Delete { application } => {
-                let answer = api.delete(&format!("/applications/{application}"))?;
-                output.done(format!("deleted application {application}"), &answer)?;
-            }
-            Action::Get { application } => {
-                output.one(&api.get(&format!("/applications/{application}?field_mask={MASK}"))?)?;
-            }
-            Action::List => {
-                let found = api.list("/applications?field_mask=name,description", "applications")?;
-                let columns = [
-                    ("id", "/ids/application_id"),
-                    ("name", "/name"),
-                    ("created", "/created_at"),
-                ];
-                output.list(&found, &columns)?;
-            }
-            Action::Set { application, fields } => {
-                let ids = json!({ "application_id": application.as_str() });
-                let path = format!("/applications/{application}");
-                let answer = api.put(&path, &change("application", ids, fields))?;
-                output.done(format!("changed application {application}"), &answer)?;
-            }
+            Action::Delete { application } => KIND.delete(context, application),
+            Action::Get { application } => KIND.get(context, application),
+            Action::List => KIND.list(context),
+            Action::Purge { application } => KIND.purge(context, application),
+            Action::Restore { application } => KIND.restore(context, application),
+            Action::Set { application, fields } => KIND.set(context, application, fields),
         }
-        Ok(())
     }
 }

@@ -1,12 +1,14 @@
 //! What several resources share: owners, entities with keys and collaborators, rights.
 
+use std::fmt;
+
 use serde_json::{Value, json};
 use ttn_core::{
     auth::Right,
     id::{ApplicationId, GatewayId, OrganizationId, UserId},
 };
 
-use super::whoami;
+use super::{Context, whoami};
 use crate::{api::Api, device::put, error::Error};
 
 /// Whose a new application or gateway is.
@@ -39,6 +41,92 @@ pub struct Entity {
     /// Of a user.
     #[arg(long)]
     pub user: Option<UserId>,
+}
+
+/// A kind of entities that the Identity Server registers, and what is shown of them.
+pub(super) struct Kind {
+    /// One of them; paths have it in the plural.
+    pub(super) noun: &'static str,
+    /// The fields that are shown of one.
+    pub(super) mask: &'static str,
+    /// The fields that a list needs besides the ids.
+    pub(super) list_mask: &'static str,
+    /// The columns of a list: titles and places in a message.
+    pub(super) columns: &'static [(&'static str, &'static str)],
+}
+
+impl Kind {
+    /// The path of all of them.
+    pub(super) fn all(&self) -> String {
+        format!("/{}s", self.noun)
+    }
+
+    fn path(&self, id: &dyn fmt::Display) -> String {
+        format!("/{}s/{id}", self.noun)
+    }
+
+    pub(super) fn created(
+        &self,
+        context: &mut Context<'_>,
+        id: &dyn fmt::Display,
+        answer: &Value,
+    ) -> Result<(), Error> {
+        Ok(context.output.done(format!("created {} {id}", self.noun), answer)?)
+    }
+
+    pub(super) fn delete(
+        &self,
+        context: &mut Context<'_>,
+        id: &dyn fmt::Display,
+    ) -> Result<(), Error> {
+        let answer = context.api()?.delete(&self.path(id))?;
+        Ok(context.output.done(format!("deleted {} {id}", self.noun), &answer)?)
+    }
+
+    pub(super) fn get(
+        &self,
+        context: &mut Context<'_>,
+        id: &dyn fmt::Display,
+    ) -> Result<(), Error> {
+        let path = format!("{}?field_mask={}", self.path(id), self.mask);
+        let found = context.api()?.get(&path)?;
+        Ok(context.output.one(&found)?)
+    }
+
+    pub(super) fn list(&self, context: &mut Context<'_>) -> Result<(), Error> {
+        let path = format!("{}?field_mask={}", self.all(), self.list_mask);
+        let found = context.api()?.list(&path, &format!("{}s", self.noun))?;
+        Ok(context.output.list(&found, self.columns)?)
+    }
+
+    pub(super) fn purge(
+        &self,
+        context: &mut Context<'_>,
+        id: &dyn fmt::Display,
+    ) -> Result<(), Error> {
+        let answer = context.api()?.delete(&format!("{}/purge", self.path(id)))?;
+        Ok(context.output.done(format!("purged {} {id}", self.noun), &answer)?)
+    }
+
+    pub(super) fn restore(
+        &self,
+        context: &mut Context<'_>,
+        id: &dyn fmt::Display,
+    ) -> Result<(), Error> {
+        let answer = context.api()?.post(&format!("{}/restore", self.path(id)), &Value::Null)?;
+        Ok(context.output.done(format!("restored {} {id}", self.noun), &answer)?)
+    }
+
+    pub(super) fn set(
+        &self,
+        context: &mut Context<'_>,
+        id: &dyn fmt::Display,
+        fields: &[(String, Value)],
+    ) -> Result<(), Error> {
+        let ids = json!({ format!("{}_id", self.noun): id.to_string() });
+        let answer = context.api()?.put(&self.path(id), &change(self.noun, ids, fields))?;
+        Ok(context.output.done(format!("changed {} {id}", self.noun), &answer)?)
+    }
 }
 
 impl Owner {
@@ -100,7 +188,7 @@ pub(super) fn names(rights: &[Right]) -> Value {
 }
 
 /// The body of an update: fields by their paths, and the mask that selects them.
-pub(super) fn change(name: &str, ids: Value, fields: &[(String, Value)]) -> Value {
+fn change(name: &str, ids: Value, fields: &[(String, Value)]) -> Value {
     let mut message = json!({ "ids": ids });
     for (path, value) in fields {
         put(&mut message, path, value.clone());

@@ -43,24 +43,41 @@ impl Run for Arguments {
             return Err(Error::invalid("nothing says whose events", advice));
         }
         let body = json!({ "identifiers": identifiers, "names": self.names, "tail": self.tail });
-        let events = context.api()?.stream(Method::POST, "/events", &body)?;
-        let mut left = None;
-        for event in events {
-            let event = event?;
-            let is_start = event["name"] == START;
-            if is_start {
-                left = past(&event).filter(|_| !self.follow);
+        read(context, &body, self.follow, &mut |context, event| {
+            if event["name"] == START && !context.output.is_json() {
+                return Ok(());
             }
-            if !is_start || context.output.is_json() {
-                context.output.item(&event, line)?;
-            }
-            left = if is_start { left } else { left.map(|left| left.saturating_sub(1)) };
-            if left == Some(0) {
-                break;
-            }
-        }
-        Ok(())
+            Ok(context.output.item(event, line)?)
+        })
     }
+}
+
+/// What is done with an event.
+type Show<'a> = dyn FnMut(&mut Context<'_>, &Value) -> Result<(), Error> + 'a;
+
+/// Reads a stream of events: those of the past that were asked for, and on request those to come. The first is
+/// [`START`].
+pub(super) fn read(
+    context: &mut Context<'_>,
+    body: &Value,
+    follow: bool,
+    show: &mut Show<'_>,
+) -> Result<(), Error> {
+    let events = context.api()?.stream(Method::POST, "/events", body)?;
+    let mut left = None;
+    for event in events {
+        let event = event?;
+        show(context, &event)?;
+        if event["name"] == START {
+            left = past(&event).filter(|_| !follow);
+        } else {
+            left = left.map(|left| left.saturating_sub(1));
+        }
+        if left == Some(0) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// The event with which a stream begins.

@@ -6,7 +6,7 @@ use ttn_core::{eui::GatewayEui, id::GatewayId};
 
 use super::{
     Context, Run,
-    entity::{Owner, change},
+    entity::{Kind, Owner},
 };
 use crate::error::Error;
 
@@ -52,6 +52,16 @@ pub enum Action {
     },
     /// Lists the gateways that you have rights on.
     List,
+    /// Purges a gateway: it is gone for good, and its id is free again. For administrators.
+    Purge {
+        /// The gateway.
+        gateway: GatewayId,
+    },
+    /// Restores a gateway that was deleted a short while ago.
+    Restore {
+        /// The gateway.
+        gateway: GatewayId,
+    },
     /// Changes fields of a gateway, such as `name=Roof`.
     Set {
         /// The gateway.
@@ -67,17 +77,25 @@ pub enum Action {
     },
 }
 
-/// What is shown of a gateway.
-const MASK: &str = "name,description,attributes,frequency_plan_ids,antennas,status_public,\
-location_public,enforce_duty_cycle,downlink_path_constraint,schedule_anytime_delay,\
-gateway_server_address,version_ids";
+const KIND: Kind = Kind {
+    noun: "gateway",
+    mask: "name,description,attributes,frequency_plan_ids,antennas,status_public,\
+           location_public,enforce_duty_cycle,downlink_path_constraint,schedule_anytime_delay,\
+           gateway_server_address,version_ids",
+    list_mask: "name,frequency_plan_ids",
+    columns: &[
+        ("id", "/ids/gateway_id"),
+        ("eui", "/ids/eui"),
+        ("name", "/name"),
+        ("plan", "/frequency_plan_ids"),
+    ],
+};
 
 impl Run for Arguments {
     fn run(&self, context: &mut Context<'_>) -> Result<(), Error> {
-        let api = context.api()?;
-        let output = &mut context.output;
         match &self.action {
             Action::Create { gateway, eui, frequency_plan, name, owner } => {
+                let api = context.api()?;
                 let eui = eui.map(|eui| eui.to_string());
                 let body = json!({ "gateway": {
                     "ids": { "gateway_id": gateway.as_str(), "eui": eui },
@@ -85,36 +103,20 @@ impl Run for Arguments {
                     "frequency_plan_ids": [frequency_plan],
                     "enforce_duty_cycle": true,
                 }});
-                let answer = api.post(&format!("{}/gateways", owner.path(&api)?), &body)?;
-                output.done(format!("created gateway {gateway}"), &answer)?;
-            }
-            Action::Delete { gateway } => {
-                let answer = api.delete(&format!("/gateways/{gateway}"))?;
-                output.done(format!("deleted gateway {gateway}"), &answer)?;
-            }
-            Action::Get { gateway } => {
-                output.one(&api.get(&format!("/gateways/{gateway}?field_mask={MASK}"))?)?;
-            }
-            Action::List => {
-                let found = api.list("/gateways?field_mask=name,frequency_plan_ids", "gateways")?;
-                let columns = [
-                    ("id", "/ids/gateway_id"),
-                    ("eui", "/ids/eui"),
-                    ("name", "/name"),
-                    ("plan", "/frequency_plan_ids"),
-                ];
-                output.list(&found, &columns)?;
-            }
-            Action::Set { gateway, fields } => {
-                let ids = json!({ "gateway_id": gateway.as_str() });
-                let path = format!("/gateways/{gateway}");
-                let answer = api.put(&path, &change("gateway", ids, fields))?;
-                output.done(format!("changed gateway {gateway}"), &answer)?;
+                let path = format!("{}{}", owner.path(&api)?, KIND.all());
+                KIND.created(context, gateway, &api.post(&path, &body)?)
             }
             Action::Stats { gateway } => {
-                output.one(&api.get(&format!("/gs/gateways/{gateway}/connection/stats"))?)?;
+                let path = format!("/gs/gateways/{gateway}/connection/stats");
+                let found = context.api()?.get(&path)?;
+                Ok(context.output.one(&found)?)
             }
+            Action::Delete { gateway } => KIND.delete(context, gateway),
+            Action::Get { gateway } => KIND.get(context, gateway),
+            Action::List => KIND.list(context),
+            Action::Purge { gateway } => KIND.purge(context, gateway),
+            Action::Restore { gateway } => KIND.restore(context, gateway),
+            Action::Set { gateway, fields } => KIND.set(context, gateway, fields),
         }
-        Ok(())
     }
 }

@@ -66,6 +66,7 @@ commands! {
     pubsubs Pubsubs
     region Region
     servers Servers
+    uplinks Uplinks
     users Users
     webhooks Webhooks
     whoami Whoami

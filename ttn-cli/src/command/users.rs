@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use ttn_core::id::UserId;
 
-use super::{Context, Run, entity::change};
+use super::{Context, Run, entity::Kind};
 use crate::error::Error;
 
 /// Users.
@@ -45,6 +45,16 @@ pub enum Action {
     },
     /// Lists all users, for administrators.
     List,
+    /// Purges a user: it is gone for good, and its id is free again. For administrators.
+    Purge {
+        /// The user.
+        user: UserId,
+    },
+    /// Restores a user that was deleted a short while ago.
+    Restore {
+        /// The user.
+        user: UserId,
+    },
     /// Changes fields of a user, such as `name=Ada`.
     Set {
         /// The user.
@@ -55,12 +65,23 @@ pub enum Action {
     },
 }
 
+const KIND: Kind = Kind {
+    noun: "user",
+    mask: "name,description,primary_email_address,state,admin",
+    list_mask: "name,state,admin",
+    columns: &[
+        ("id", "/ids/user_id"),
+        ("name", "/name"),
+        ("state", "/state"),
+        ("admin", "/admin"),
+    ],
+};
+
 impl Run for Arguments {
     fn run(&self, context: &mut Context<'_>) -> Result<(), Error> {
-        let api = context.api()?;
-        let output = &mut context.output;
         match &self.action {
             Action::Create { user, email, name } => {
+                let api = context.api()?;
                 let mut password = String::new();
                 std::io::stdin().lock().read_line(&mut password)?;
                 let body = json!({ "user": {
@@ -69,33 +90,14 @@ impl Run for Arguments {
                     "primary_email_address": email,
                     "password": password.trim_end_matches(['\r', '\n']),
                 }});
-                let answer = api.post("/users", &body)?;
-                output.done(format!("created user {user}"), &answer)?;
+                KIND.created(context, user, &api.post(&KIND.all(), &body)?)
             }
-            Action::Delete { user } => {
-                let answer = api.delete(&format!("/users/{user}"))?;
-                output.done(format!("deleted user {user}"), &answer)?;
-            }
-            Action::Get { user } => {
-                let mask = "name,description,primary_email_address,state,admin";
-                output.one(&api.get(&format!("/users/{user}?field_mask={mask}"))?)?;
-            }
-            Action::List => {
-                let found = api.list("/users?field_mask=name,state,admin", "users")?;
-                let columns = [
-                    ("id", "/ids/user_id"),
-                    ("name", "/name"),
-                    ("state", "/state"),
-                    ("admin", "/admin"),
-                ];
-                output.list(&found, &columns)?;
-            }
-            Action::Set { user, fields } => {
-                let ids = json!({ "user_id": user.as_str() });
-                let answer = api.put(&format!("/users/{user}"), &change("user", ids, fields))?;
-                output.done(format!("changed user {user}"), &answer)?;
-            }
+            Action::Delete { user } => KIND.delete(context, user),
+            Action::Get { user } => KIND.get(context, user),
+            Action::List => KIND.list(context),
+            Action::Purge { user } => KIND.purge(context, user),
+            Action::Restore { user } => KIND.restore(context, user),
+            Action::Set { user, fields } => KIND.set(context, user, fields),
         }
-        Ok(())
     }
 }

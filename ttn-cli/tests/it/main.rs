@@ -12,6 +12,7 @@ mod codec;
 mod devices;
 mod guide;
 mod import;
+mod integrations;
 mod server;
 mod tools;
 mod usage;
