@@ -2,10 +2,12 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod api;
+mod applications;
 mod bad_input;
 mod events;
 mod formatters;
 mod gateways;
+mod metrics;
 mod mqtt;
 mod net;
 mod radio;
