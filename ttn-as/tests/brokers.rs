@@ -22,7 +22,7 @@ use std::{
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use libtest_mimic::{Arguments, Failed, Trial};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, PublishOptions, QoS};
 use tokio::{net::TcpStream, sync::mpsc, task::JoinSet};
 use ttn_as::{
@@ -435,8 +435,10 @@ impl Certificates {
         let issuer = Issuer::new(authority, key);
         let issue = |name: &str| {
             let key = KeyPair::generate().unwrap();
-            let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap();
-            let certificate = certificate.signed_by(&key, &issuer).unwrap();
+            let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+            // A subject that is the issuer's would make it a certificate that vouches for itself.
+            params.distinguished_name.push(DnType::CommonName, name);
+            let certificate = params.signed_by(&key, &issuer).unwrap();
             (certificate.pem(), key.serialize_pem())
         };
         Self { authority: pem, server: issue("127.0.0.1"), client: issue("client") }
