@@ -127,7 +127,7 @@ fn the_old_session_stays_until_the_new_one_is_used() {
 // NS-04
 #[test]
 fn a_copy_of_a_join_request_that_comes_seconds_later_asks_nobody() {
-    let mut world = World::new(&otaa(MacVersion::V1_0_3));
+    let mut world = World::with(&otaa(MacVersion::V1_0_3));
     let mut device = otaa_device(MacVersion::V1_0_3);
     let request = device.join(&world.entropy).unwrap();
     world.receive(&request, "gateway-a");
