@@ -76,6 +76,7 @@ fn arguments(mut args: impl Iterator<Item = String>) -> Result<(u64, Vec<String>
             names.push(argument);
         }
     }
+    ensure!(minutes > 0, "--minutes 0 would never end");
     Ok((minutes, names))
 }
 
@@ -237,5 +238,6 @@ mod tests {
         assert_eq!(arguments(&["--minutes", "5", "udp"]).unwrap(), (5, vec!["udp".to_owned()]));
         arguments(&["--seconds"]).unwrap_err();
         arguments(&["--minutes", "x"]).unwrap_err();
+        arguments(&["--minutes", "0"]).unwrap_err();
     }
 }
