@@ -10,6 +10,7 @@ mod gateways;
 mod metrics;
 mod mqtt;
 mod net;
+mod plans;
 mod radio;
 mod regions;
 mod sessions;

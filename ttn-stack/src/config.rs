@@ -52,6 +52,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Whether users may let this server call private and loopback addresses.
     pub allow_private_targets: bool,
+    /// Frequency plans of the network's own: a directory or an address with `frequency-plans.yml`.
+    pub frequency_plans: Option<String>,
     /// Webhooks.
     pub webhooks: Webhooks,
     /// The certificate of TLS listeners.
@@ -257,6 +259,7 @@ impl Default for Config {
             formatters: Formatters::default(),
             metrics: Metrics::default(),
             allow_private_targets: false,
+            frequency_plans: None,
             webhooks: Webhooks::default(),
             tls: Tls::default(),
             mqtt: Mqtt::default(),
@@ -447,6 +450,9 @@ const KEYS: &[(&str, Set)] = &[
     }),
     ("allow_private_targets", |config, text| {
         flag(text).map(|value| config.allow_private_targets = value)
+    }),
+    ("frequency_plans", |config, text| {
+        parse(text).map(|value| config.frequency_plans = Some(value))
     }),
     ("webhooks.public_url", |config, text| {
         parse(text).map(|value| config.webhooks.public_url = Some(value))

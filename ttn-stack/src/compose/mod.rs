@@ -3,6 +3,7 @@
 pub mod codecs;
 mod listeners;
 mod mqtt;
+mod plans;
 mod stores;
 pub mod tls;
 mod webhooks;
@@ -139,12 +140,14 @@ impl Stack {
         .limiter(limiter.clone());
         let applications = with_integrations(applications, config, &entropy, scripts, webhooks);
         let applications = applications.await?.build();
+        let plans = plans::load(config.frequency_plans.as_deref()).await?;
         let network =
             ttn_ns::NetworkServer::builder(network_config(config), clock.clone(), peers.clone())
                 .entropy(entropy.clone())
                 .store(stores.network)
                 .vault(vault)
                 .events(events.clone())
+                .plans(plans.clone())
                 .build()
                 .context("the Network Server")?;
         let frontend = UdpFrontend::new(
@@ -158,6 +161,7 @@ impl Stack {
             GatewayServer::builder(gateway_config, clock.clone(), entropy.clone(), peers.clone())
                 .limiter(limiter)
                 .frontend(frontend)
+                .plans(plans)
                 .events(events)
                 .build()
                 .context("the Gateway Server")?;
