@@ -150,11 +150,8 @@ impl Stack {
                 .plans(plans.clone())
                 .build()
                 .context("the Network Server")?;
-        let frontend = UdpFrontend::new(
-            udp,
-            udp_config(config),
-            config.gateways.fallback_frequency_plan.clone(),
-        );
+        let fallback = config.gateways.fallback_frequency_plan.clone();
+        let frontend = UdpFrontend::new(udp, udp_config(config), fallback);
         let udp_counters = frontend.counters();
         let gateway_config = gateway_config(config);
         let gateways =
