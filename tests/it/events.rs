@@ -397,7 +397,7 @@ async fn requests_and_answers_of_the_mac_layer_are_messages() {
     };
     let request = of("ns.mac.rx_timing_setup.request");
     assert_eq!(request["@type"], "type.googleapis.com/ttn.lorawan.v3.MACCommand.RxTimingSetupReq");
-    assert_eq!(request["delay"], "RX_DELAY_3");
+    assert_eq!(request["delay"], 3);
     assert!(of("ns.mac.rx_timing_setup.answer").is_null(), "it has no fields");
     let status = of("ns.mac.dev_status.answer");
     assert_eq!(status["@type"], "type.googleapis.com/ttn.lorawan.v3.MACCommand.DevStatusAns");
