@@ -103,7 +103,9 @@ impl Net {
     pub(crate) fn root_keys(&self) -> [Aes128Key; 2] {
         [0, 0x80].map(|first| {
             let seed = first + self.devices as u8;
-            Aes128Key::new(std::array::from_fn(|index| seed.wrapping_add(37_u8.wrapping_mul(index as u8))))
+            Aes128Key::new(std::array::from_fn(|index| {
+                seed.wrapping_add(37_u8.wrapping_mul(index as u8))
+            }))
         })
     }
 

@@ -65,7 +65,7 @@ impl Histogram {
     /// infinite.
     #[must_use]
     pub fn buckets(&self) -> Vec<(f64, u64)> {
-        let bounds = self.bounds.iter().copied().chain([f64::MAX]);
+        let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
         bounds.zip(&self.counts).map(|(bound, it)| (bound, it.load(Ordering::Relaxed))).collect()
     }
 

@@ -23,7 +23,8 @@ pub(super) async fn load(source: Option<&str>) -> anyhow::Result<Arc<Plans>> {
         let loading = tokio::time::timeout(DOWNLOAD_MAX, downloaded(source.trim_end_matches('/')));
         loading.await.with_context(|| format!("it took longer than {DOWNLOAD_MAX:?}"))?
     } else {
-        parsed(&read(Path::new(source), INDEX)?, |name| read(Path::new(source), name))
+        let file = |name: &str| read(Path::new(source), name);
+        file(INDEX).and_then(|index| parsed(&index, file))
     };
     own.with_context(|| format!("`frequency_plans` {source}"))
 }

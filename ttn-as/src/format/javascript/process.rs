@@ -1,9 +1,13 @@
 //! Runs scripts in processes of their own, which are killed when they do not answer.
 
-use std::{ffi::OsString, fmt, io, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString, fmt, io, os::unix::process::ExitStatusExt as _, path::PathBuf, process::Stdio,
+    sync::Arc, time::Duration,
+};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use rustix::process::Signal;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     process::{Child, ChildStdin, ChildStdout, Command},
@@ -94,7 +98,7 @@ impl ProcessHost {
         let input = child.stdin.take().ok_or_else(none)?;
         let output = child.stdout.take().ok_or_else(none)?;
         let (known, frame) = (Set::default(), Vec::new());
-        let mut worker = Worker { input, output, known, frame, _child: child };
+        let mut worker = Worker { input, output, known, frame, child };
         worker.write(&Request::Setup(self.limits)).await.map_err(failed)?;
         let answer = self.within(START_MAX, worker.read()).await;
         match answer.map(|answer| answer.map(|answer| answer == Response::Ready)) {
@@ -113,7 +117,7 @@ impl ProcessHost {
         call: &ScriptCall<'_>,
         input: &str,
     ) -> Result<Vec<u8>, Option<FormatError>> {
-        let timeout = || Some(FormatError::Timeout { formatter: NAME, limit: self.limits.timeout });
+        let timeout = || Some(self.timeout());
         let function = call.function;
         let mut text = (!worker.known.contains(&number)).then_some(call.script);
         let wall = self.limits.timeout * WALL_FACTOR;
@@ -144,6 +148,10 @@ impl ProcessHost {
         }
     }
 
+    const fn timeout(&self) -> FormatError {
+        FormatError::Timeout { formatter: NAME, limit: self.limits.timeout }
+    }
+
     async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
         let deadline = self.clock.sleep_until(self.clock.monotonic().plus(limit));
         tokio::select! {
@@ -169,6 +177,7 @@ impl ScriptHost for ProcessHost {
                     return Ok(answer);
                 }
                 Err(Some(error)) => return Err(error),
+                Err(None) if worker.used_up_its_time().await => return Err(self.timeout()),
                 Err(None) => {}
             }
         }
@@ -178,9 +187,11 @@ impl ScriptHost for ProcessHost {
                 self.idle.lock().push(worker);
                 Ok(answer)
             }
-            Err(error) => Err(error.unwrap_or_else(|| FormatError::Runtime {
-                message: "the process of the script ended".to_owned(),
-            })),
+            Err(Some(error)) => Err(error),
+            Err(None) if worker.used_up_its_time().await => Err(self.timeout()),
+            Err(None) => {
+                Err(FormatError::Runtime { message: "the process of the script ended".to_owned() })
+            }
         }
     }
 }
@@ -198,10 +209,18 @@ struct Worker {
     /// The scripts that it has compiled; it may have dropped some since.
     known: Set<u64>,
     frame: Vec<u8>,
-    _child: Child,
+    child: Child,
 }
 
 impl Worker {
+    /// Whether the operating system ended it because of a script that nothing else could interrupt.
+    async fn used_up_its_time(&mut self) -> bool {
+        // Who has ended already does not notice.
+        let _ = self.child.start_kill();
+        let status = self.child.wait().await;
+        status.is_ok_and(|status| status.signal() == Some(Signal::XCPU.as_raw()))
+    }
+
     async fn write(&mut self, request: &Request<'_>) -> io::Result<()> {
         self.input.write_all(&request.encode()).await
     }
