@@ -51,7 +51,7 @@ pub enum Action {
 
 /// A pub/sub integration.
 #[derive(Debug, clap::Args)]
-#[group(id = "broker", required = true, multiple = false, args = ["nats", "mqtt"])]
+#[command(group(clap::ArgGroup::new("broker").required(true).args(["nats", "mqtt"])))]
 #[non_exhaustive]
 pub struct Set {
     /// The application.
