@@ -189,11 +189,12 @@ impl Open {
 }
 
 /// A clean stop leaves no journal to replay: what is in memory goes into tables, then the journal is emptied. Whatever
-/// fails on the way leaves the journal as it is, and the next open replays it.
+/// fails on the way leaves the journal as it is, and the next open replays it. A directory that is gone is not waited for.
 impl Drop for Engine {
     fn drop(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let clean = !self.fails.load(Ordering::Relaxed) && open.rotate().is_ok() && open.flushed();
+        let writes = !self.fails.load(Ordering::Relaxed) && self.directory.is_dir();
+        let clean = writes && open.rotate().is_ok() && open.flushed();
         // Stops the engine's threads: nobody writes the journal any more.
         drop(open);
         if clean && let Err(error) = empty_journals(&self.directory) {
