@@ -6,7 +6,7 @@ use ttn_core::{
     store::{Page, Replaces, Revision, StoreError},
 };
 use ttn_mac::{
-    band::{self, Band},
+    band::Band,
     plan::Plans,
     state::{AdrMode, FACTORY_PRESETS_MAX, Hot, MacSettings, MacState, Session},
     version::MacRules as _,
@@ -177,11 +177,7 @@ impl NetworkServer {
 ///
 /// [`Error::FieldMissing`] and [`Error::FieldValue`] name the field.
 pub fn validate(device: &Device, plans: &Plans) -> Result<(), Error> {
-    let plan = plans
-        .get(device.frequency_plan_id.as_str())
-        .map_err(|error| value("frequency_plan_id", error.to_string()))?;
-    let band = band::get(plan.band_id, device.phy_version)
-        .map_err(|error| value("lorawan_phy_version", error.to_string()))?;
+    let (band, _) = crate::shard::rules(device, plans)?;
     let session = device.state.as_ref().and_then(|state| state.session.as_ref());
     if device.supports_join {
         let reason = "a device that joins is found by its EUIs";

@@ -10,37 +10,46 @@ use ttn_mac::{
     engine::MacEvent,
 };
 
-/// What an event of this definition tells. What the API has no message for is told as a value.
+/// What an event of this definition tells, made when somebody reads it. What the API has no message for is told as a value.
 pub(crate) fn data(event: &MacEvent, definition: &EventDefinition) -> EventData {
-    let message = match event {
+    let is_message = definition.data_type.starts_with("ttn.") && !is_failure(event);
+    let event = event.clone();
+    let make = move || told(&event).unwrap_or_default();
+    if is_message { EventData::message(make) } else { EventData::later(make) }
+}
+
+/// Whether the API tells an error instead of a command.
+const fn is_failure(event: &MacEvent) -> bool {
+    match event {
+        MacEvent::AnswerUnexpected(_) | MacEvent::Unsupported(_) => true,
+        MacEvent::Unreadable(error) => !matches!(error, CommandError::Unknown { .. }),
+        _ => false,
+    }
+}
+
+fn told(event: &MacEvent) -> Option<Value> {
+    match event {
         MacEvent::Answered { answer: command, .. }
         | MacEvent::AnswerQueued(command)
         | MacEvent::Received(command)
         | MacEvent::RequestQueued(command) => fields(command).map(|(_, fields)| fields),
         MacEvent::Unanswered(command) => Some(json!({ "commands": [command_of(command)] })),
         MacEvent::AnswerUnexpected(command) => {
-            return failure("unexpected_answer", "the network did not ask for this", command);
+            Some(failure("unexpected_answer", "the network did not ask for this", command))
         }
         MacEvent::Unsupported(command) => {
-            return failure("unsupported", "this command does nothing here", command);
+            Some(failure("unsupported", "this command does nothing here", command))
         }
-        MacEvent::ClassBIgnored(missing) => return json!({ "reason": missing.name() }).into(),
         MacEvent::Unreadable(CommandError::Unknown { cid, .. }) => Some(json!({ "cid": cid })),
         MacEvent::Unreadable(error) => {
-            return json!({ "reason": "mac_command", "detail": error.to_string() }).into();
+            Some(json!({ "reason": "mac_command", "detail": error.to_string() }))
         }
         _ => None,
-    };
-    match message {
-        Some(message) if definition.data_type.starts_with("ttn.") => {
-            EventData::message(move || message.clone())
-        }
-        message => message.unwrap_or_default().into(),
     }
 }
 
-fn failure(reason: &str, detail: &str, command: &Command) -> EventData {
-    json!({ "reason": reason, "detail": detail, "command": command_of(command) }).into()
+fn failure(reason: &str, detail: &str, command: &Command) -> Value {
+    json!({ "reason": reason, "detail": detail, "command": command_of(command) })
 }
 
 /// The command with its identifier: `MACCommand`.

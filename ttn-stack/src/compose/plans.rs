@@ -1,27 +1,24 @@
 //! The frequency plans of a network: those built in and, in the public format, its own.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use anyhow::{Context as _, ensure};
 use ttn_as::integration::webhook::http::HttpTransport;
 use ttn_core::net::Reach;
 use ttn_mac::plan::{self, Plans};
 
+use super::download::{self, FILE_SIZE_MAX};
+
 /// The index of a directory of plans.
 const INDEX: &str = "frequency-plans.yml";
-/// How large a file is at most, in octets.
-const FILE_SIZE_MAX: usize = 1 << 20;
-/// How long all of them may take to come from a server; the start waits for them.
-const DOWNLOAD_MAX: Duration = Duration::from_secs(20);
 
 /// Reads the plans of a directory, or of a server, that has an index; without one, there are those built in.
 ///
 /// A source that cannot be read is an error: devices with a plan of their own would be without rules.
 pub(super) async fn load(source: Option<&str>) -> anyhow::Result<Arc<Plans>> {
     let Some(source) = source else { return Ok(Arc::default()) };
-    let own = if source.starts_with("https://") || source.starts_with("http://") {
-        let loading = tokio::time::timeout(DOWNLOAD_MAX, downloaded(source.trim_end_matches('/')));
-        loading.await.with_context(|| format!("it took longer than {DOWNLOAD_MAX:?}"))?
+    let own = if download::is_address(source) {
+        download::in_time(downloaded(source)).await
     } else {
         let file = |name: &str| read(Path::new(source), name);
         file(INDEX).and_then(|index| parsed(&index, file))
@@ -59,18 +56,13 @@ fn parsed(
 async fn downloaded(base: &str) -> anyhow::Result<Arc<Plans>> {
     // The address is the operator's own, and may be a private one.
     let transport = HttpTransport::new(Reach::Private, &[])?;
-    let index = download(&transport, base, INDEX).await?;
+    let index = download::text(&transport, base, INDEX).await?;
     let mut files = BTreeMap::new();
     for name in plan::files(&index)? {
-        files.insert(name.clone(), download(&transport, base, plain(&name)?).await?);
+        let text = download::text(&transport, base, plain(&name)?).await?;
+        files.insert(name, text);
     }
     parsed(&index, |name| files.remove(name).with_context(|| name.to_owned()))
-}
-
-async fn download(transport: &HttpTransport, base: &str, name: &str) -> anyhow::Result<String> {
-    let url = format!("{base}/{name}");
-    let octets = transport.download(url.parse()?, FILE_SIZE_MAX).await;
-    Ok(String::from_utf8(octets.with_context(|| url.clone())?.into())?)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What webhooks need from outside: templates and the way to endpoints.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc};
 
 use anyhow::{Context as _, ensure};
 use ttn_as::{
@@ -10,14 +10,11 @@ use ttn_as::{
 };
 use ttn_core::net::Reach;
 
+use super::download;
 use crate::config::Config;
 
 /// How many templates are read.
 const TEMPLATES_MAX: usize = 1000;
-/// How large a file of them is at most, in octets.
-const FILE_SIZE_MAX: usize = 1 << 20;
-/// How long all of them may take to come from a server; the start waits for them.
-const DOWNLOAD_MAX: Duration = Duration::from_secs(20);
 
 pub(super) fn config(config: &Config) -> WebhookConfig {
     let port = config.ports.http.saturating_add(config.ports.offset);
@@ -50,16 +47,12 @@ fn certificates(config: &Config) -> anyhow::Result<Vec<u8>> {
 /// none, and a warning says so.
 pub(super) async fn templates(config: &Config) -> anyhow::Result<Vec<WebhookTemplate>> {
     let Some(source) = config.webhooks.templates.as_deref() else { return Ok(Vec::new()) };
-    if !source.starts_with("https://") && !source.starts_with("http://") {
+    if !download::is_address(source) {
         return in_directory(Path::new(source));
     }
     // The address is the operator's own, and may be a private one.
     let transport = HttpTransport::new(Reach::Private, &certificates(config)?)?;
-    let downloads = downloaded(&transport, source.trim_end_matches('/'));
-    let templates = match tokio::time::timeout(DOWNLOAD_MAX, downloads).await {
-        Ok(templates) => templates,
-        Err(_) => Err(anyhow::anyhow!("it took longer than {DOWNLOAD_MAX:?}")),
-    };
+    let templates = download::in_time(downloaded(&transport, source)).await;
     Ok(templates.unwrap_or_else(|error| {
         tracing::warn!("no templates of webhooks from {source}: {error:#}");
         Vec::new()
@@ -82,9 +75,7 @@ async fn downloaded(transport: &HttpTransport, base: &str) -> anyhow::Result<Vec
 }
 
 async fn file(transport: &HttpTransport, base: &str, name: &str) -> anyhow::Result<String> {
-    let url = format!("{base}/{name}.yml");
-    let octets = transport.download(url.parse()?, FILE_SIZE_MAX).await;
-    Ok(String::from_utf8(octets.with_context(|| url.clone())?.into())?)
+    download::text(transport, base, &format!("{name}.yml")).await
 }
 
 /// Reads the templates of a directory: every `.yml` file but the list `templates.yml`.
