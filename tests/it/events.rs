@@ -98,6 +98,16 @@ async fn a_join_is_traced_from_the_datagram_to_the_message() {
             "ns.down.transmission.success",
         ],
     );
+    // EVT-01: with what radio knows them by.
+    let ids = |name: &str| {
+        let event = events.iter().find(|event| event["name"] == name).unwrap();
+        event["identifiers"][0].clone()
+    };
+    let gateway = ids("gs.down.send")["gateway_ids"].clone();
+    assert_eq!(gateway, ids("gs.up.receive")["gateway_ids"]);
+    assert_eq!(gateway["eui"].as_str().map(str::len), Some(16), "{gateway}");
+    let joined = ids("js.join.accept");
+    assert_eq!(joined["device_ids"]["dev_eui"].as_str().map(str::len), Some(16), "{joined}");
     let told = net.related(&id(&message, "as:up:")).await;
     assert_eq!(names(&told), BTreeSet::from(["as.up.join.forward", "as.up.join.receive"]));
     let receive = events.iter().find(|event| event["name"] == "gs.up.receive").unwrap();

@@ -15,6 +15,9 @@ macro_rules! events {
 }
 
 events! {
+    ALCSYNC_COMMAND_RECEIVED = "as.packages.alcsync.v1.time_correction.cmd_received";
+    ALCSYNC_ENQUEUED = "as.packages.alcsync.v1.time_correction.answer_enqueued";
+    ALCSYNC_FAIL = "as.packages.alcsync.v1.fail";
     APPLICATION_SUBSCRIBE = "as.application.subscribe";
     APPLICATION_UNSUBSCRIBE = "as.application.unsubscribe";
     DOWN_ACK_FORWARD = "as.down.data.ack.forward";

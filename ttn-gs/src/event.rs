@@ -2,8 +2,8 @@
 
 use ttn_core::{
     error::ErrorBody,
-    event::{Event, EventData, EventDefinition, Events, RadioIds, named},
-    id::GatewayId,
+    event::{Event, EventData, EventDefinition, Events, named},
+    id::GatewayIds,
     msg::CorrelationIds,
     time::Timestamp,
 };
@@ -29,6 +29,10 @@ events! {
     DOWN_SEND = "gs.down.send";
     DOWN_TX_FAIL = "gs.down.tx.fail";
     DOWN_TX_SUCCESS = "gs.down.tx.success";
+    IO_STATUS_DROP = "gs.io.status.drop";
+    IO_TX_ACK_DROP = "gs.io.tx.ack.drop";
+    IO_UP_DROP = "gs.io.up.drop";
+    STATUS_DROP = "gs.status.drop";
     STATUS_RECEIVE = "gs.status.receive";
     TX_ACK_DROP = "gs.txack.drop";
     TX_ACK_FORWARD = "gs.txack.forward";
@@ -53,7 +57,7 @@ impl Publisher {
         &self,
         definition: &'static EventDefinition,
         time: Timestamp,
-        gateway: &GatewayId,
+        gateway: &GatewayIds,
         correlation_ids: &CorrelationIds,
         data: impl FnOnce() -> D,
     ) {
@@ -63,8 +67,8 @@ impl Publisher {
         self.0.publish(Event {
             definition,
             time,
-            identifiers: vec![gateway.clone().into()],
-            radio_ids: RadioIds::default(),
+            identifiers: vec![gateway.gateway_id.clone().into()],
+            radio_ids: gateway.into(),
             correlation_ids: correlation_ids.clone(),
             caller: None,
             data: data().into(),

@@ -6,7 +6,7 @@ use std::fmt;
 use ttn_core::{
     addr::NetId,
     eui::{DevEui, JoinEui},
-    id::DeviceKey,
+    id::{DeviceIds, DeviceKey},
     key::KeyEnvelope,
     time::Timestamp,
 };
@@ -80,6 +80,16 @@ impl Device {
             resets_join_nonces: false,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// What names it; a session is none of the Join Server's business.
+    #[must_use]
+    pub fn ids(&self) -> DeviceIds {
+        DeviceIds {
+            dev_eui: Some(self.euis.dev_eui),
+            join_eui: Some(self.euis.join_eui),
+            ..DeviceIds::new(self.key.clone())
         }
     }
 }

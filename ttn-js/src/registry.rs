@@ -1,7 +1,7 @@
 //! Registration of devices (JS-17): what the API and embedding programs call.
 
 use ttn_core::{
-    id::{ApplicationId, DeviceKey},
+    id::{ApplicationId, DeviceIds, DeviceKey},
     store::{Replaces, Revision, StoreError, StoreErrorKind, Versioned},
 };
 
@@ -95,7 +95,7 @@ impl JoinServer {
             }
         };
         let revision = self.store.put_device(&device, replaces).await?;
-        self.publish(definition, Some(device.key), &Vec::new(), || serde_json::Value::Null);
+        self.publish(definition, Some(device.ids()), &Vec::new(), || serde_json::Value::Null);
         Ok(revision)
     }
 
@@ -106,10 +106,10 @@ impl JoinServer {
     ///
     /// The device is not registered here, or has another revision.
     pub async fn delete_device(&self, key: &DeviceKey, replaces: Replaces) -> Result<(), Error> {
+        let known = self.find(&DeviceSelector::Key(key.clone())).await?;
         self.store.delete_device(key, replaces).await?;
-        self.publish(&event::DEVICE_DELETE, Some(key.clone()), &Vec::new(), || {
-            serde_json::Value::Null
-        });
+        let ids = known.map_or_else(|| DeviceIds::new(key.clone()), |known| known.value.ids());
+        self.publish(&event::DEVICE_DELETE, Some(ids), &Vec::new(), || serde_json::Value::Null);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use ttn_core::{
     error::{ApiError as _, ErrorBody},
     eui::JoinEui,
     event::{Event, EventDefinition, Events, RadioIds},
-    id::{DeviceKey, EntityId},
+    id::{DeviceIds, DeviceKey, EntityId},
     key::{KeyEnvelope, SessionKeyId},
     msg::{CorrelationIds, JoinAnswer, JoinRequest, SessionKeys},
     peer::Peers,
@@ -79,17 +79,15 @@ impl JoinServer {
     ///
     /// [`Error::Rejected`] says why the join is refused; others are failures of ours.
     pub async fn handle_join(&self, request: &JoinRequest) -> Result<JoinAnswer, Error> {
-        let mut device_key = None;
-        let result = self.try_join(request, &mut device_key).await;
+        let mut ids = None;
+        let result = self.try_join(request, &mut ids).await;
         self.joins.count(&result);
         match &result {
-            Ok(_) => {
-                self.publish(&event::JOIN_ACCEPT, device_key, &request.correlation_ids, || {
-                    serde_json::Value::Null
-                })
-            }
+            Ok(_) => self.publish(&event::JOIN_ACCEPT, ids, &request.correlation_ids, || {
+                serde_json::Value::Null
+            }),
             Err(error) => {
-                self.publish(&event::JOIN_REJECT, device_key, &request.correlation_ids, || {
+                self.publish(&event::JOIN_REJECT, ids, &request.correlation_ids, || {
                     error_data(error)
                 });
             }
@@ -100,12 +98,12 @@ impl JoinServer {
     async fn try_join(
         &self,
         request: &JoinRequest,
-        device_key: &mut Option<DeviceKey>,
+        ids: &mut Option<DeviceIds>,
     ) -> Result<JoinAnswer, Error> {
         let parsed = ParsedRequest::parse(request, &self.config)?;
         let euis = parsed.euis();
         let device = self.require_device(euis).await?.value;
-        *device_key = Some(device.key.clone());
+        *ids = Some(device.ids());
         let choice =
             RootKeyChoice::of(request.mac_version, request.dl_settings.opt_neg, &device.root_keys)?;
         let keys = self.keys.join_keys(choice, &device.root_keys)?;
@@ -221,7 +219,7 @@ impl JoinServer {
     pub(crate) fn publish(
         &self,
         definition: &'static EventDefinition,
-        device: Option<DeviceKey>,
+        device: Option<DeviceIds>,
         correlation_ids: &CorrelationIds,
         data: impl FnOnce() -> serde_json::Value,
     ) {
@@ -229,8 +227,8 @@ impl JoinServer {
             self.events.publish(Event {
                 definition,
                 time: self.clock.utc(),
-                identifiers: device.map(EntityId::Device).into_iter().collect(),
-                radio_ids: RadioIds::default(),
+                radio_ids: device.as_ref().map(RadioIds::from).unwrap_or_default(),
+                identifiers: device.map(|ids| EntityId::Device(ids.key)).into_iter().collect(),
                 correlation_ids: correlation_ids.clone(),
                 caller: None,
                 data: data().into(),

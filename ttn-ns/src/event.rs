@@ -3,7 +3,11 @@
 pub(crate) mod mac;
 
 use ttn_core::event::{EventDefinition, named};
-use ttn_mac::{command::Command, engine::MacEvent, state::DeviceClass};
+use ttn_mac::{
+    command::{Command, CommandError},
+    engine::MacEvent,
+    state::DeviceClass,
+};
 
 macro_rules! events {
     ($($constant:ident = $name:literal;)*) => {
@@ -58,7 +62,7 @@ mac_events! {
     "link_check.answer" "link_check.request" "new_channel.answer.accept"
     "new_channel.answer.reject" "new_channel.request" "ping_slot_channel.answer.accept"
     "ping_slot_channel.answer.reject" "ping_slot_channel.request" "ping_slot_info.answer"
-    "ping_slot_info.request" "rejoin_param_setup.answer" "relay_conf.answer.accept"
+    "ping_slot_info.request" "proprietary.receive" "rejoin_param_setup.answer" "relay_conf.answer.accept"
     "relay_conf.answer.reject" "relay_conf.request" "relay_configure_fwd_limit.answer"
     "relay_configure_fwd_limit.request" "relay_ctrl_uplink_list.answer.accept"
     "relay_ctrl_uplink_list.answer.reject" "relay_ctrl_uplink_list.request"
@@ -70,6 +74,9 @@ mac_events! {
     "rx_param_setup.request" "rx_timing_setup.answer" "rx_timing_setup.request"
     "tx_param_setup.answer" "tx_param_setup.request"
 }
+
+/// MAC commands from here on belong to whoever makes device and network (TS001-1.0.4 §5).
+const PROPRIETARY_CID: u8 = 0x80;
 
 /// The event of what happened in the MAC state machine; `None` for what the API has no event for.
 pub(crate) fn of_mac(event: &MacEvent) -> Option<&'static EventDefinition> {
@@ -99,8 +106,12 @@ pub(crate) fn of_mac(event: &MacEvent) -> Option<&'static EventDefinition> {
         MacEvent::AnswerUnexpected(_) | MacEvent::ClassBIgnored(_) | MacEvent::Unsupported(_) => {
             find("command", ".process.fail")
         }
-        MacEvent::Unreadable(ttn_mac::command::CommandError::Unknown { .. }) => {
-            find("command", ".unknown")
+        MacEvent::Unreadable(CommandError::Unknown { cid, .. }) => {
+            if *cid < PROPRIETARY_CID {
+                find("command", ".unknown")
+            } else {
+                find("proprietary", ".receive")
+            }
         }
         MacEvent::Unreadable(_) => find("command", ".parse.fail"),
         _ => None,
@@ -148,5 +159,21 @@ const fn family(command: &Command) -> &'static str {
         Command::RxTimingSetupReq { .. } | Command::RxTimingSetupAns => "rx_timing_setup",
         Command::TxParamSetupReq { .. } | Command::TxParamSetupAns => "tx_param_setup",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // EVT-08
+    #[test]
+    fn unknown_commands_are_told_from_those_of_manufacturers() {
+        let name = |cid| {
+            let error = CommandError::Unknown { cid, skipped: 0 };
+            of_mac(&MacEvent::Unreadable(error)).map(|definition| definition.name)
+        };
+        assert_eq!(name(0x7F), Some("ns.mac.command.unknown"));
+        assert_eq!(name(0x80), Some("ns.mac.proprietary.receive"));
     }
 }

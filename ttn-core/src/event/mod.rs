@@ -22,8 +22,8 @@ use std::{fmt, sync::Arc};
 use crate::{
     addr::DevAddr,
     auth::Right,
-    eui::{DevEui, JoinEui},
-    id::{DeviceIds, EntityId},
+    eui::{DevEui, GatewayEui, JoinEui},
+    id::{DeviceIds, EntityId, GatewayIds},
     msg::CorrelationIds,
     time::Timestamp,
 };
@@ -56,7 +56,7 @@ pub struct Event {
     pub time: Timestamp,
     /// To whom it happened.
     pub identifiers: Vec<EntityId>,
-    /// What radio knows the first of them by, if it is a device.
+    /// What radio knows the first of them by, if it is a device or a gateway.
     pub radio_ids: RadioIds,
     /// What else belongs to it.
     pub correlation_ids: CorrelationIds,
@@ -66,7 +66,7 @@ pub struct Event {
     pub data: EventData,
 }
 
-/// What radio knows a device by (EVT-01). What is not known is left out.
+/// What radio knows a device or a gateway by (EVT-01). What is not known is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "built by other crates")]
 pub struct RadioIds {
@@ -76,11 +76,24 @@ pub struct RadioIds {
     pub join_eui: Option<JoinEui>,
     /// The address of its session.
     pub dev_addr: Option<DevAddr>,
+    /// The EUI, if it is a gateway.
+    pub gateway_eui: Option<GatewayEui>,
 }
 
 impl From<&DeviceIds> for RadioIds {
     fn from(ids: &DeviceIds) -> Self {
-        Self { dev_eui: ids.dev_eui, join_eui: ids.join_eui, dev_addr: ids.dev_addr }
+        Self {
+            dev_eui: ids.dev_eui,
+            join_eui: ids.join_eui,
+            dev_addr: ids.dev_addr,
+            gateway_eui: None,
+        }
+    }
+}
+
+impl From<&GatewayIds> for RadioIds {
+    fn from(ids: &GatewayIds) -> Self {
+        Self { gateway_eui: ids.eui, ..Self::default() }
     }
 }
 

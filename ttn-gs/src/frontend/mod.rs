@@ -85,6 +85,18 @@ pub struct GatewayUp {
     pub receipt: Option<Receipt>,
 }
 
+/// A part of what gateways send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "complete by definition")]
+pub enum Part {
+    /// How the gateway is.
+    Status,
+    /// A report on a transmission.
+    TxAck,
+    /// A frame that it received.
+    Uplink,
+}
+
 /// A frame as a gateway received it, not yet looked into.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "built by front ends")]

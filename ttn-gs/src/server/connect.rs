@@ -65,7 +65,7 @@ impl GatewayServer {
         let connection = Arc::new(Connection::new(info, plan, radio, &request, now));
         self.connections.write().insert(gateway_id.clone(), connection.clone());
         self.upkeep.look_after(&connection, now.monotonic, &*self.entropy);
-        self.publisher.gateway(&event::CONNECT, now.utc, &gateway_id, &vec![], || {
+        self.publisher.gateway(&event::CONNECT, now.utc, connection.ids(), &vec![], || {
             let stats = connection.stats(now.monotonic);
             EventData::message(move || stats.to_json())
         });
@@ -98,7 +98,7 @@ impl GatewayServer {
         self.publisher.gateway(
             &event::DISCONNECT,
             now.utc,
-            id,
+            connection.ids(),
             &vec![],
             || serde_json::json!({ "namespace": reason.namespace(), "name": reason.as_str() }),
         );

@@ -11,8 +11,14 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use parking_lot::{Mutex, RwLock};
 use ttn_core::{
-    clock::Clock, event::EventData, id::GatewayId, limit::RateLimiter, map::Map, peer::Peers,
-    rand::Entropy, task::Tasks,
+    clock::Clock,
+    event::EventData,
+    id::{GatewayId, GatewayIds},
+    limit::RateLimiter,
+    map::Map,
+    peer::Peers,
+    rand::Entropy,
+    task::Tasks,
 };
 use ttn_mac::plan::Plans;
 
@@ -129,6 +135,18 @@ impl GatewayServer {
         self.connections.read().get(gateway).cloned()
     }
 
+    /// All that names a gateway: its EUI is known while it is connected.
+    pub(crate) fn ids_of(&self, gateway: &GatewayId) -> GatewayIds {
+        let eui = self.connection(gateway).and_then(|connection| connection.ids().eui);
+        GatewayIds { gateway_id: gateway.clone(), eui }
+    }
+
+    /// How many status messages the registry was told of: where gateways are, and what they run (GS-79).
+    #[must_use]
+    pub fn status_forwarded(&self) -> u64 {
+        self.upkeep.forwarded()
+    }
+
     /// How many gateways are connected.
     #[must_use]
     pub fn connected(&self) -> usize {
@@ -163,7 +181,7 @@ impl GatewayServer {
             if !std::mem::take(&mut connection.state().changed) {
                 continue;
             }
-            let id = connection.gateway_id();
+            let id = connection.ids();
             self.publisher.gateway(&event::CONNECTION_STATS, now.utc, id, &vec![], || {
                 let stats = connection.stats(now.monotonic);
                 EventData::message(move || stats.to_json())

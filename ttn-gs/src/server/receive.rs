@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use ttn_core::{
     event::{EventData, describe},
+    id::GatewayIds,
     msg::{
         CorrelationIds, RxMetadata, TxAck, TxResult, TxSettings, Uplink, UplinkBatch,
         correlation_id,
@@ -19,7 +20,7 @@ use crate::{
     conn::{Connection, Repeat, State, UplinkToken},
     count::Reason,
     event,
-    frontend::{GatewayStatus, GatewayTxAck, GatewayUp, RawUplink, Reception},
+    frontend::{GatewayStatus, GatewayTxAck, GatewayUp, Part, RawUplink, Reception},
 };
 
 /// What goes upstream together. Front ends fill it with [`GatewayServer::receive`] and empty it with
@@ -118,7 +119,7 @@ impl GatewayServer {
         mut ack: GatewayTxAck,
         intake: &mut Intake,
     ) {
-        let id = connection.gateway_id();
+        let id = connection.ids();
         {
             let mut state = connection.state();
             state.round_trips.record(received.monotonic, ack.round_trip);
@@ -146,11 +147,29 @@ impl GatewayServer {
             result => json!(result_number(result)),
         });
         intake.acks.push(TxAck {
-            gateway_id: id.clone(),
+            gateway_id: id.gateway_id.clone(),
             id: ack.id,
             result: ack.result,
             correlation_ids: ack.correlation_ids,
         });
+    }
+
+    /// Tells that a front end could not take a part of what a gateway sent (GS-78).
+    pub fn untaken(
+        &self,
+        connection: &Connection,
+        received: Timestamp,
+        part: Part,
+        reason: &'static str,
+    ) {
+        let definition = match part {
+            Part::Status => &event::IO_STATUS_DROP,
+            Part::TxAck => &event::IO_TX_ACK_DROP,
+            Part::Uplink => &event::IO_UP_DROP,
+        };
+        let id = connection.ids();
+        let data = || json!({ "reason": reason });
+        self.publisher.gateway(definition, received, id, &vec![], data);
     }
 
     /// Sends upstream what was collected. What is refused there is counted and told.
@@ -169,7 +188,10 @@ impl GatewayServer {
             .uplinks
             .iter()
             .filter_map(|up| {
-                Some((up.rx_metadata.first()?.gateway_id.clone(), up.correlation_ids.clone()))
+                let first = up.rx_metadata.first()?;
+                let gateway_id = first.gateway_id.clone();
+                let ids = GatewayIds { gateway_id, eui: first.gateway_eui };
+                Some((ids, up.correlation_ids.clone()))
             })
             .collect();
         let outcome = match self.peers.gs_ns() {
@@ -201,8 +223,10 @@ impl GatewayServer {
     }
 
     fn forward_acks(&self, acks: Vec<TxAck>) {
-        let names: Vec<_> =
-            acks.iter().map(|ack| (ack.gateway_id.clone(), ack.correlation_ids.clone())).collect();
+        let names: Vec<_> = acks
+            .iter()
+            .map(|ack| (self.ids_of(&ack.gateway_id), ack.correlation_ids.clone()))
+            .collect();
         let outcome = match self.peers.gs_ns() {
             Err(_) => Err(UpDrop::NetworkServerAbsent),
             Ok(server) => server.tx_acks(acks).map_err(|refused| drop_of(refused.reason)),
@@ -224,7 +248,7 @@ impl GatewayServer {
     }
 
     fn status(&self, connection: &Arc<Connection>, received: Now, status: GatewayStatus) {
-        let id = connection.gateway_id();
+        let id = connection.ids();
         let status = Arc::new(status);
         self.publisher.gateway(&event::STATUS_RECEIVE, received.utc, id, &vec![], || {
             let status = status.clone();
@@ -261,7 +285,7 @@ impl GatewayServer {
         raw: &RawUplink,
     ) -> Option<Uplink> {
         let ids: CorrelationIds = vec![correlation_id("gs:uplink", received.utc, &*self.entropy)];
-        let id = connection.gateway_id();
+        let id = connection.ids();
         if raw.crc_status == Some(false) {
             self.drop_up(connection, received.utc, &ids, UpDrop::MessageCrc);
             return None;
@@ -333,7 +357,7 @@ impl GatewayServer {
         self.publisher.gateway(
             &event::UP_DROP,
             now,
-            connection.gateway_id(),
+            connection.ids(),
             ids,
             || json!({ "reason": reason.name() }),
         );

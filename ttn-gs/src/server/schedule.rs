@@ -67,10 +67,11 @@ impl GatewayServer {
             path;
         let now = self.clock.now();
         let (utc, ids) = (now.utc, &tx.correlation_ids);
+        let gateway = self.ids_of(gateway_id);
         self.publisher.gateway(
             &event::DOWN_SCHEDULE_ATTEMPT,
             utc,
-            gateway_id,
+            &gateway,
             ids,
             || json!({ "transmission": tx.id.0, "priority": format!("{:?}", tx.priority) }),
         );
@@ -84,7 +85,7 @@ impl GatewayServer {
                 self.publisher.gateway(
                     &event::DOWN_SCHEDULE_FAIL,
                     utc,
-                    gateway_id,
+                    &gateway,
                     ids,
                     || json!({ "transmission": tx.id.0, "causes": causes }),
                 );
@@ -172,7 +173,7 @@ impl GatewayServer {
         state.stats.downlink_count += 1;
         state.stats.last_downlink_received_at = Some(now.utc);
         state.changed = true;
-        let (id, ids) = (connection.gateway_id(), &tx.correlation_ids);
+        let (id, ids) = (connection.ids(), &tx.correlation_ids);
         self.publisher.gateway(&event::DOWN_SEND, now.utc, id, ids, || {
             json!({
                 "transmission": tx.id.0,

@@ -4,7 +4,10 @@
 use std::{
     collections::BTreeMap,
     future::pending,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use ttn_core::{
     auth::{Credentials, Right},
-    error::{ApiError as _, ErrorKind},
+    error::{ApiError as _, ErrorBody, ErrorKind},
     msg::{Location, LocationSource},
     peer::{GatewayInfo, GatewayReport, require_rights},
     rand::Entropy,
@@ -24,6 +27,7 @@ use super::GatewayServer;
 use crate::{
     conn::{Connection, DisconnectReason},
     error::Error,
+    event,
     frontend::GatewayStatus,
 };
 
@@ -32,6 +36,8 @@ use crate::{
 pub(super) struct Upkeep {
     due: Mutex<Due>,
     changed: Notify,
+    /// What the registry was told.
+    forwarded: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +64,10 @@ const MOVE_DEGREES: f64 = 1e-5;
 const CALLS_MAX: usize = 32;
 
 impl Upkeep {
+    pub(super) fn forwarded(&self) -> u64 {
+        self.forwarded.load(Ordering::Relaxed)
+    }
+
     /// Begins to look after a connection.
     pub(super) fn look_after(
         &self,
@@ -165,16 +175,26 @@ impl GatewayServer {
         match job {
             Job::Look => self.look(&connection).await,
             Job::Report(report) => {
-                let id = connection.gateway_id();
                 let told = match self.peers.directory() {
-                    Ok(directory) => directory.report_gateway(id, report).await,
+                    Ok(directory) => {
+                        directory.report_gateway(connection.gateway_id(), report).await
+                    }
                     Err(error) => Err(error),
                 };
-                if let Err(error) = told {
-                    tracing::warn!(gateway = %id, %error, "the registry does not know what the gateway says");
+                match told {
+                    Ok(()) => drop(self.upkeep.forwarded.fetch_add(1, Ordering::Relaxed)),
+                    Err(error) => self.not_reported(&connection, &error.into()),
                 }
             }
         }
+    }
+
+    fn not_reported(&self, connection: &Connection, error: &Error) {
+        let (now, ids) = (self.clock.utc(), connection.ids());
+        let body = || event::error_json(&ErrorBody::of(error));
+        self.publisher.gateway(&event::STATUS_DROP, now, ids, &vec![], body);
+        let id = connection.gateway_id();
+        tracing::warn!(gateway = %id, %error, "the registry does not know what the gateway says");
     }
 
     /// Ends a connection whose registration changed or is gone. One that cannot be read now is looked at next time.

@@ -316,10 +316,10 @@ async fn the_duty_cycle_outlives_the_connection() {
     assert!(cause.attributes.contains_key("retry_after"));
 }
 
-// GS-27, GS-47, GS-48, and bad input
+// GS-27, GS-47, GS-48, GS-78, and bad input
 #[tokio::test(start_paused = true)]
-async fn bad_input_is_counted_by_reason_and_the_good_goes_on() {
-    let stack = Stack::registered();
+async fn bad_input_is_counted_and_told_by_reason_and_the_good_goes_on() {
+    let mut stack = Stack::registered();
     stack.uplink(1_000_000, 0).await;
     stack.send(push(1_000_000, 0));
     let rxpk = |members: &str| packet(0, 1, &format!(r#"{{"rxpk":[{{{members}}}]}}"#));
@@ -332,6 +332,8 @@ async fn bad_input_is_counted_by_reason_and_the_good_goes_on() {
     stack.send(vec![7; 60_000]);
     stack.send(packet(0, 1, &"[".repeat(60_000)));
     stack.send(vec![2, 0]);
+    stack.send(packet(0, 1, r#"{"stat":{"time":"noon"}}"#));
+    stack.send(packet(5, 77, ""));
     stack.uplink(2_000_000, 1).await;
     assert_eq!(stack.recorder.uplinks.lock().len(), 2);
     assert_eq!(stack.counters.rxpk.get(RxpkReject::FrequencyZero), 1);
@@ -339,9 +341,25 @@ async fn bad_input_is_counted_by_reason_and_the_good_goes_on() {
     assert_eq!(stack.counters.rxpk.get(RxpkReject::SizeMismatch), 1);
     assert_eq!(stack.counters.datagrams.get(Reject::Version), 1);
     assert_eq!(stack.counters.datagrams.get(Reject::HeaderTruncated), 1);
-    assert_eq!(stack.counters.datagrams.total(), 3);
+    assert_eq!(stack.counters.datagrams.total(), 5);
     let drops = stack.server.up_drops();
     assert_eq!(drops.snapshot(), [("message_crc", 1), ("phy_payload", 1), ("repeated", 1)]);
+    let told = stack
+        .told()
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("gs.io.") && name.ends_with("drop"));
+    let told: Vec<_> =
+        told.map(|(name, data)| format!("{name} {}", data["reason"].as_str().unwrap())).collect();
+    assert_eq!(
+        told,
+        [
+            "gs.io.up.drop rxpk_frequency_zero",
+            "gs.io.up.drop rxpk_json",
+            "gs.io.up.drop rxpk_size_mismatch",
+            "gs.io.status.drop stat_time",
+            "gs.io.tx.ack.drop unknown_token",
+        ]
+    );
 }
 
 // GS-55
@@ -355,6 +373,8 @@ async fn uplinks_without_a_network_server_are_dropped_by_name() {
     assert_eq!(server.up_drops().get(UpDrop::NetworkServerAbsent), 1);
     let told = std::iter::from_fn(|| events.try_next());
     let drop = told.into_iter().find(|event| event.definition.name == "gs.up.drop").unwrap();
+    // EVT-01
+    assert_eq!(drop.radio_ids.gateway_eui, registered().ids.eui);
     assert_eq!(drop.data.to_json()["host"], "cluster");
     assert_eq!(drop.data.to_json()["reason"], "network_server_not_found");
 }

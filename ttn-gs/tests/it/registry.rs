@@ -200,6 +200,22 @@ async fn model_and_firmware_of_the_first_status_become_attributes() {
         reports.iter().flat_map(|(_, report)| report.attributes.clone()).collect();
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(attributes, [pair("model", "corecell"), pair("firmware", "2.0.6")]);
+    assert_eq!(stack.server.status_forwarded(), 1, "GS-79");
+}
+
+// GS-78
+#[tokio::test(start_paused = true)]
+async fn news_of_a_gateway_that_the_registry_does_not_take_are_told_as_dropped() {
+    let info = GatewayInfo { update_location_from_status: true, ..registered() };
+    let mut stack = Stack::new(Some(info), Config::default(), None);
+    let connection = authenticated(&stack).await;
+    stack.directory.failures.store(1, Ordering::Relaxed);
+    says(&stack, &connection, located(52.0));
+    minutes(1).await;
+    let told = stack.told();
+    let (_, data) = told.iter().find(|(name, _)| *name == "gs.status.drop").unwrap();
+    assert!(data["name"].is_string(), "{data}");
+    assert_eq!(stack.server.status_forwarded(), 0);
 }
 
 // GS-77

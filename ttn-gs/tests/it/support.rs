@@ -169,6 +169,7 @@ impl Directory for OneGateway {
     }
 
     async fn report_gateway(&self, id: &GatewayId, report: GatewayReport) -> Result<(), PeerError> {
+        self.find()?;
         self.reports.lock().push((id.clone(), report));
         Ok(())
     }

@@ -3,11 +3,17 @@
 use prost::Message as _;
 use prost_types::Any;
 use serde_json::{Map, Value};
-use ttn_core::auth::Rights;
-use ttn_core::error::{ErrorBody, ErrorKind};
-use ttn_core::event::{EventDefinition, Published};
-use ttn_proto::v3::event::Authentication;
-use ttn_proto::{convert, json, v3};
+use ttn_core::{
+    addr::DevAddr,
+    auth::Rights,
+    error::{ErrorBody, ErrorKind},
+    eui::{DevEui, GatewayEui, JoinEui},
+    event::{EventDefinition, Published},
+};
+use ttn_proto::{
+    convert, json, v3,
+    v3::{entity_identifiers::Ids, event::Authentication},
+};
 
 const VALUE_TYPE: &str = "type.googleapis.com/google.protobuf.Value";
 const ERROR: &str = "ttn.lorawan.v3.ErrorDetails";
@@ -36,17 +42,26 @@ pub(super) fn event(event: &Published, origin: &str) -> v3::Event {
     }
 }
 
-/// Whom it happened to; a device with its EUIs and address.
+/// Whom it happened to; a device with its EUIs and address, a gateway with its EUI.
 fn identifiers(event: &Published) -> Vec<v3::EntityIdentifiers> {
     let mut all: Vec<_> = event.identifiers.iter().map(convert::entity_ids).collect();
-    let first = all.first_mut().and_then(|first| first.ids.as_mut());
-    if let Some(v3::entity_identifiers::Ids::DeviceIds(ids)) = first {
-        let radio = event.radio_ids;
-        ids.dev_eui = radio.dev_eui.map(|eui| eui.to_be_bytes().to_vec()).unwrap_or_default();
-        ids.join_eui = radio.join_eui.map(|eui| eui.to_be_bytes().to_vec()).unwrap_or_default();
-        ids.dev_addr = radio.dev_addr.map(|addr| addr.to_be_bytes().to_vec()).unwrap_or_default();
+    let radio = event.radio_ids;
+    match all.first_mut().and_then(|first| first.ids.as_mut()) {
+        Some(Ids::DeviceIds(ids)) => {
+            ids.dev_eui = octets(radio.dev_eui.map(DevEui::to_be_bytes));
+            ids.join_eui = octets(radio.join_eui.map(JoinEui::to_be_bytes));
+            ids.dev_addr = octets(radio.dev_addr.map(DevAddr::to_be_bytes));
+        }
+        Some(Ids::GatewayIds(ids)) => {
+            ids.eui = octets(radio.gateway_eui.map(GatewayEui::to_be_bytes));
+        }
+        _ => {}
     }
     all
+}
+
+fn octets<const N: usize>(id: Option<[u8; N]>) -> Vec<u8> {
+    id.map(Vec::from).unwrap_or_default()
 }
 
 /// What is left of an event for those who may not see it: that it happened, and to whom.
@@ -148,6 +163,7 @@ mod tests {
                 dev_eui: Some(DevEui::from_u64(0x70B3_D57E_D000_1001)),
                 join_eui: None,
                 dev_addr: Some(DevAddr::from_u32(0x2601_0203)),
+                gateway_eui: None,
             },
             correlation_ids: vec![Arc::from("gs:uplink:1")],
             caller: None,

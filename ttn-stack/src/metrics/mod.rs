@@ -147,6 +147,8 @@ impl Collector for Sources {
             let connected = gateways.connected_by_protocol();
             let help = "Gateways that are connected";
             out.labelled("gs_connected_gateways", help, MetricType::Gauge, "protocol", connected)?;
+            let help = "Status messages that the registry was told of";
+            out.counter("gs_status_forwarded", help, gateways.status_forwarded())?;
         }
         out.udp(&self.udp)?;
         if let Some(applications) = self.applications.upgrade() {

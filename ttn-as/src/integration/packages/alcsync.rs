@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 use ttn_core::{
     error::ErrorBody,
-    event::{EventDefinition, named},
+    event::EventDefinition,
     id::{DeviceKey, EntityId},
     msg::{ApplicationUp, CorrelationIds, UplinkUp},
     time::{GpsTime, Timestamp},
@@ -25,10 +25,6 @@ const THRESHOLD: u32 = 4;
 /// How many devices' last periodicity is remembered; others are asked again.
 const PERIODS_MAX: usize = 100_000;
 const NANOS: i64 = 1_000_000_000;
-
-static FAIL: EventDefinition = named("as.packages.alcsync.v1.fail");
-static RECEIVED: EventDefinition = named("as.packages.alcsync.v1.time_correction.cmd_received");
-static ENQUEUED: EventDefinition = named("as.packages.alcsync.v1.time_correction.answer_enqueued");
 
 /// The data of an association.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +79,7 @@ pub(super) async fn handle(
                 let seconds = sent_at.nanos().div_euclid(NANOS);
                 let correction = correction(device_time, seconds as u32);
                 let shown = GpsTime::from_nanos((seconds - i64::from(correction)) * NANOS);
-                report(server, &RECEIVED, up, || {
+                report(server, &event::ALCSYNC_COMMAND_RECEIVED, up, || {
                     json!({
                         "DeviceTime": format_time(shown.to_utc()),
                         "TokenReq": token,
@@ -119,7 +115,7 @@ pub(super) async fn handle(
     note_period(server, device, period);
     if let Some((correction, token)) = answer {
         let data = || json!({ "TimeCorrection": correction, "TokenAns": token });
-        report(server, &ENQUEUED, up, data);
+        report(server, &event::ALCSYNC_ENQUEUED, up, data);
     }
     match failed {
         None => Ok(()),
@@ -164,7 +160,7 @@ pub(super) fn report_fail(
     let entity = EntityId::Device(device.clone());
     event::publish(
         &server.events,
-        &FAIL,
+        &event::ALCSYNC_FAIL,
         server.clock.utc(),
         entity,
         correlation_ids,

@@ -259,6 +259,11 @@ impl Shell {
                         self.server.tx_ack(&connection, received, ack, &mut self.intake);
                     }
                 }
+                Effect::Untaken { eui, received, part, reason } => {
+                    if let Some(connection) = self.live(eui) {
+                        self.server.untaken(&connection, received.utc, part, reason);
+                    }
+                }
                 Effect::Up { eui, received, up } => {
                     if let Some(connection) = self.live(eui) {
                         self.server.receive(&connection, received, up, &mut self.intake);

@@ -29,8 +29,8 @@ use super::{
 };
 use crate::{
     config::{Ack, UdpConfig},
-    count::Counters,
-    frontend::{GatewayDown, GatewayTxAck, GatewayUp},
+    count::{Counters, Reason as _},
+    frontend::{GatewayDown, GatewayTxAck, GatewayUp, Part},
 };
 
 /// What the shell is to do.
@@ -76,6 +76,17 @@ pub enum Effect {
         eui: GatewayEui,
         /// Whether it does.
         active: bool,
+    },
+    /// A part of what a connected gateway sent breaks a rule.
+    Untaken {
+        /// The gateway.
+        eui: GatewayEui,
+        /// When.
+        received: Now,
+        /// Which part.
+        part: Part,
+        /// The rule, by its name in the counters.
+        reason: &'static str,
     },
     /// A gateway sent something.
     Up {
@@ -449,6 +460,7 @@ impl UdpSession {
         receipt: Option<Receipt>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Reject> {
+        let untaken = untaken(&push);
         let up = GatewayUp { uplinks: push.uplinks, status: push.status, receipt };
         let Some(link) = self.links.get_mut(&eui) else { return Err(Reject::ConnectFailed) };
         match &mut link.state {
@@ -456,6 +468,12 @@ impl UdpSession {
                 if link.last_push.replace(now.monotonic).is_none() {
                     effects.push(Effect::Pushing { eui, active: true });
                 }
+                effects.extend(untaken.into_iter().map(|(part, reason)| Effect::Untaken {
+                    eui,
+                    received: now,
+                    part,
+                    reason,
+                }));
                 effects.push(Effect::Up { eui, received: now, up });
             }
             LinkState::Pending { waiting } if waiting.len() < PENDING_MAX => {
@@ -481,7 +499,11 @@ impl UdpSession {
         }
         let index = link.outstanding.iter().position(|sent| sent.token == token);
         let sent = index.and_then(|index| link.outstanding.remove(index));
-        let sent = sent.ok_or(Reject::UnknownToken)?;
+        let Some(sent) = sent else {
+            let reason = Reject::UnknownToken.name();
+            effects.push(Effect::Untaken { eui, received: now, part: Part::TxAck, reason });
+            return Err(Reject::UnknownToken);
+        };
         link.last_heard = now.monotonic;
         link.has_queue = true;
         if let Some(path) = &mut link.path {
@@ -573,6 +595,13 @@ impl UdpSession {
             self.counters.datagrams.count(reject);
         }
     }
+}
+
+/// What of a datagram breaks a rule, and which.
+fn untaken(push: &PushData) -> Vec<(Part, &'static str)> {
+    let uplinks = push.rejected.iter().map(|reject| (Part::Uplink, reject.name()));
+    let status = push.status_rejected.map(|reject| (Part::Status, reject.name()));
+    uplinks.chain(status).collect()
 }
 
 impl Link {

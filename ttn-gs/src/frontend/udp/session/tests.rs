@@ -249,7 +249,11 @@ fn a_tx_ack_comes_back_with_the_number_of_its_transmission_once() {
     let late = packet(5, token, r#"{"txpk_ack":{"error":"TOO_LATE"}}"#);
     bench.at(40).datagram(&late).datagram(&late);
     let effects = bench.effects();
-    let [Effect::TxAck { ack, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::TxAck { ack, .. }, Effect::Untaken { part, reason, .. }] = effects.as_slice()
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((*part, *reason), (Part::TxAck, "unknown_token"));
     assert_eq!((ack.id, ack.result), (TransmissionId(7), TxResult::TooLate));
     assert_eq!(ack.round_trip, Duration::from_millis(40));
     assert_eq!(bench.dropped(Reject::UnknownToken), 1);
