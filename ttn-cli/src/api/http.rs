@@ -28,6 +28,19 @@ impl Http {
     ///
     /// It is no URL of HTTP.
     pub fn new(url: &str) -> io::Result<Self> {
+        Self::open(url, None)
+    }
+
+    /// The same, but takes at most so long to read the body of an answer; else a stream is read for ever.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::new`].
+    pub fn with_body_timeout(url: &str, timeout: Duration) -> io::Result<Self> {
+        Self::open(url, Some(timeout))
+    }
+
+    fn open(url: &str, body_timeout: Option<Duration>) -> io::Result<Self> {
         let base = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let base = base.trim_end_matches('/').trim_end_matches("/api/v3").to_owned();
         let uri: Uri = base.parse().map_err(io::Error::other)?;
@@ -38,6 +51,7 @@ impl Http {
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_recv_response(Some(ANSWER_TIMEOUT))
+            .timeout_recv_body(body_timeout)
             .user_agent(concat!("ttn-cli/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();

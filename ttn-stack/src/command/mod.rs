@@ -39,6 +39,9 @@ pub enum Command {
         /// What to configure.
         #[command(flatten)]
         options: Options,
+        /// The server that runs.
+        #[command(flatten)]
+        running: doctor::Running,
         /// Write JSON.
         #[arg(long)]
         json: bool,
@@ -84,10 +87,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(start::run(config, demo))
         }
-        Command::Doctor { options, json } => {
+        Command::Doctor { options, running, json } => {
             let config = load(&options)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(doctor::run(&config, json))
+            runtime.block_on(doctor::run(&config, &running, json))
         }
         Command::Config { options } => {
             print!("{}", load(&options)?.to_yaml());

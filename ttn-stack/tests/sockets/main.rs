@@ -66,6 +66,10 @@ const ALONE: &[Scenario] = &[
         "the_doctor_ends_with_1_on_errors_and_says_what_to_do",
         starts::the_doctor_ends_with_1_on_errors_and_says_what_to_do,
     ),
+    (
+        "the_doctor_asks_a_running_server_about_gateways_and_formatters",
+        starts::the_doctor_asks_a_running_server_about_gateways_and_formatters,
+    ),
     ("config_prints_what_is_in_force", starts::config_prints_what_is_in_force),
     ("scripts_run_in_worker_processes", scripts::scripts_run_in_worker_processes),
     (

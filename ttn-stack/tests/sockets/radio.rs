@@ -62,6 +62,14 @@ impl Forwarder {
         self.gateway.counter(now)
     }
 
+    /// Says how the gateway is, and what time it has.
+    pub(crate) fn status(&self, time: &str) {
+        let mut datagram = vec![2, 0, 7, 0];
+        datagram.extend(GATEWAY_EUI.to_be_bytes());
+        datagram.extend(format!(r#"{{"stat":{{"time":"{time}"}}}}"#).bytes());
+        self.socket.send(&datagram).unwrap();
+    }
+
     /// The next PULL_RESP, if one comes in time; it is accepted with a TX_ACK.
     pub(crate) fn pull_resp(&mut self, within: Duration) -> Option<PullResp> {
         let deadline = Instant::now() + within;

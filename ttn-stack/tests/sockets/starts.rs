@@ -2,7 +2,12 @@
 
 use std::{fs, net::TcpListener};
 
-use crate::server::{FREE_PORTS, Server, command, write_config};
+use serde_json::{Value, json};
+
+use crate::{
+    network::{APPLICATION, Network},
+    server::{FREE_PORTS, Server, command, wait_for, write_config},
+};
 
 /// Runs a command that has to fail; gives what it says.
 fn failure(arguments: &[&str]) -> String {
@@ -77,6 +82,39 @@ pub(crate) fn the_doctor_ends_with_1_on_errors_and_says_what_to_do() {
     fs::remove_file(directory.path().join("data").join("kek")).unwrap();
     let lost = command(&arguments).output().unwrap();
     assert_eq!(lost.status.code(), Some(1));
-    let findings: serde_json::Value = serde_json::from_slice(&lost.stdout).unwrap();
+    let findings: Value = serde_json::from_slice(&lost.stdout).unwrap();
     assert_says(&findings.to_string(), &["kek", "--kek-file", "error"]);
+}
+
+pub(crate) fn the_doctor_asks_a_running_server_about_gateways_and_formatters() {
+    let mut network = Network::start();
+    let device = format!("/as/applications/{APPLICATION}/devices/sensor");
+    let mut node = network.add_device("sensor", 1, &Value::Null);
+    let broken = json!({
+        "end_device": {
+            "ids": { "device_id": "sensor", "application_ids": { "application_id": APPLICATION } },
+            "formatters": {
+                "up_formatter": "FORMATTER_JAVASCRIPT",
+                "up_formatter_parameter": "function decodeUplink() { throw new Error('half done'); }",
+            },
+        },
+        "field_mask": { "paths": ["formatters"] },
+    });
+    network.call("PUT", &device, &broken);
+    network.join(&mut node);
+    network.send(&mut node, &[1]);
+    network.forwarder.status("2020-02-02 02:02:02 GMT");
+    let url = format!("http://127.0.0.1:{}", network.server.http);
+    let stats = "/gs/gateways/test-gateway/connection/stats";
+    wait_for(|| !network.call("GET", stats, &Value::Null)["last_status"].is_null());
+    let config = network.data().with_file_name("ttn.yml");
+    let config = config.to_str().unwrap();
+    let arguments = ["doctor", "--config", config, "--server", &url, "--api-key", &network.api_key];
+    let text = || String::from_utf8(command(&arguments).output().unwrap().stdout).unwrap();
+    // The script runs beside, and may need a while.
+    wait_for(|| text().contains("half done"));
+    let text = text();
+    assert_says(&text, &["the clock of the gateway test-gateway", "behind", "chrony"]);
+    assert_says(&text, &["the formatter of test-app.sensor failed for 1 uplinks", "codec test"]);
+    assert!(!text.contains(&network.api_key));
 }

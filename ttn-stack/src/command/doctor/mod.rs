@@ -8,6 +8,7 @@ mod disk;
 mod files;
 mod keys;
 mod ports;
+mod server;
 mod store;
 
 use std::fmt;
@@ -21,7 +22,7 @@ use crate::config::Config;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// The check: `clock`, `disk`, `files`, `kek`, `store`, `devices`, `keys` or `ports`.
+    /// The check: `clock`, `disk`, `files`, `kek`, `store`, `devices`, `keys`, `ports`, `gateways` or `codecs`.
     pub check: &'static str,
     /// How bad it is.
     pub severity: Severity,
@@ -84,8 +85,27 @@ impl fmt::Display for Severity {
     }
 }
 
+/// A running server, and in whose name it is asked.
+#[derive(Debug, Default, clap::Args)]
+#[expect(clippy::exhaustive_structs, reason = "flags")]
+pub struct Running {
+    /// The running server to ask about gateways and payload formatters; the one of the configuration without it.
+    #[arg(long, value_name = "URL", env = "TTN_SERVER")]
+    pub server: Option<String>,
+    /// The API key of an administrator. Others on this machine see it in the list of processes: better set TTN_API_KEY.
+    #[arg(long, value_name = "KEY", env = "TTN_API_KEY", hide_env_values = true)]
+    pub api_key: Option<String>,
+}
+
+impl Running {
+    fn url(&self, config: &Config) -> String {
+        let port = config.ports.http.saturating_add(config.ports.offset);
+        self.server.clone().unwrap_or_else(|| format!("http://127.0.0.1:{port}"))
+    }
+}
+
 /// Runs every check.
-pub async fn examine(config: &Config) -> Vec<Finding> {
+pub async fn examine(config: &Config, running: &Running) -> Vec<Finding> {
     let mut findings = clock::check();
     findings.extend(files::check(config));
     findings.extend(disk::check(&config.data));
@@ -96,13 +116,14 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
         findings.extend(devices::check(&inventory));
         findings.extend(keys::check(&inventory));
     }
+    findings.extend(server::check(&running.url(config), running.api_key.as_deref()));
     findings.sort_by_key(|finding| finding.severity);
     findings
 }
 
 /// Examines and prints.
-pub(super) async fn run(config: &Config, json: bool) -> anyhow::Result<()> {
-    let findings = examine(config).await;
+pub(super) async fn run(config: &Config, running: &Running, json: bool) -> anyhow::Result<()> {
+    let findings = examine(config, running).await;
     if json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
@@ -124,6 +145,7 @@ pub(super) async fn run(config: &Config, json: bool) -> anyhow::Result<()> {
 mod tests {
     use std::sync::Arc;
 
+    use http::Method;
     use serde_json::{Value, json};
     use ttn_as::format::javascript::{InProcessHost, Limits};
     use ttn_core::{
@@ -223,10 +245,10 @@ mod tests {
                 create(&client, "weak", 2, "000102030405060708090A0B0C0D0E0F").await;
                 create(&client, "half", 3, "11C5D2A9E04B7766C1F00D9B2E4A158F").await;
                 let path = "/ns/applications/app1/devices/half";
-                client.call(axum::http::Method::DELETE, path, Value::Null).await.unwrap();
+                client.call(Method::DELETE, path, Value::Null).await.unwrap();
             })
             .await;
-            examine(&config).await
+            examine(&config, &Running::default()).await
         });
         let of = |check: &str| -> Vec<&Finding> {
             findings
@@ -253,12 +275,12 @@ mod tests {
         let errors = |findings: &[Finding]| {
             findings.iter().filter(|it| it.severity == Severity::Error).cloned().collect::<Vec<_>>()
         };
-        let new: Vec<_> = runtime.block_on(examine(&config));
+        let new: Vec<_> = runtime.block_on(examine(&config, &Running::default()));
         let new: Vec<_> = new.into_iter().filter(|it| it.check != "clock").collect();
         assert_eq!(errors(&new), []);
         assert!(!config.data.exists(), "the doctor makes nothing");
         let held = EmbeddedStore::open(&config.data, Options::default()).unwrap();
-        let findings = runtime.block_on(examine(&config));
+        let findings = runtime.block_on(examine(&config, &Running::default()));
         let of_store: Vec<_> = findings.iter().filter(|it| it.check == "store").collect();
         assert!(of_store[0].text.contains("in use"), "{of_store:?}");
         drop(held);
