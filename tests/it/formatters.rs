@@ -106,15 +106,19 @@ async fn broken_scripts_still_deliver() {
 
 // AS-12
 #[tokio::test(start_paused = true)]
-async fn formatters_that_are_not_built_are_named() {
+async fn formatters_that_are_not_there_are_named() {
     let mut net = Net::start(64, 1).await;
     let device = net.abp("sensor", Kind::default()).await;
-    for kind in ["FORMATTER_REPOSITORY", "FORMATTER_GRPC_SERVICE"] {
+    let formatters = [
+        ("FORMATTER_REPOSITORY", "formatter_not_configured"),
+        ("FORMATTER_GRPC_SERVICE", "formatter_address"),
+    ];
+    for (kind, reason) in formatters {
         set_device(&net, "sensor", json!({ "up_formatter": kind })).await;
         net.send(device, &[7], false).await;
         let drops = net.drops();
         let failed = drops.iter().find(|(event, _)| event == "as.up.data.decode.fail");
-        assert_eq!(failed.unwrap().1["reason"], "formatter_not_configured");
+        assert_eq!(failed.unwrap().1["reason"], reason);
     }
     assert_eq!(net.f_cnts().await, [0, 1]);
 }

@@ -307,6 +307,7 @@ impl ApplicationServer {
             f_port: uplink.f_port.filter(|port| *port != 0)?,
             octets: &uplink.frm_payload,
             received_at: Some(up.received_at),
+            settings: Some(&uplink.settings),
             parameter: &formatters.up_parameter,
         };
         match self.formatters.decode_uplink(formatters.up, &payload).await {

@@ -258,6 +258,7 @@ impl ApplicationServer {
                 f_port,
                 octets: &octets,
                 received_at: None,
+                settings: None,
                 parameter: &parameter,
             };
             decoded = self.decoded(kind, &payload, cause).await;

@@ -46,6 +46,8 @@ pub mod store;
 
 mod builder;
 mod complete;
+#[cfg(feature = "webhook-http")]
+mod connect;
 #[cfg(feature = "grpc")]
 mod convert;
 mod directory;

@@ -155,6 +155,7 @@ fn decode(input: &Value, down: bool) -> Result<Decoded, String> {
         f_port: 1,
         octets: &octets,
         received_at: None,
+        settings: None,
         parameter: "",
     };
     let formatter = CayenneLpp::default();
@@ -243,6 +244,7 @@ mod javascript {
             f_port,
             octets: &octets,
             received_at: None,
+            settings: None,
             parameter,
         };
         let got = match input["function"].as_str().expect("a function") {

@@ -43,6 +43,7 @@ fn measure(bencher: Bencher<'_, '_>, host: Arc<dyn ScriptHost>, script: &str) {
             f_port: 2,
             octets: black_box(&OCTETS),
             received_at: Some(Timestamp::from_unix_secs(1_795_000_000)),
+            settings: None,
             parameter: script,
         };
         runtime.block_on(formatter.decode_uplink(&payload)).unwrap()

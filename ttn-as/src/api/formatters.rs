@@ -47,6 +47,7 @@ impl Api {
         let kind = chosen(request.formatter, &request.parameter)?;
         let version = request.version_ids.as_ref().map(version_ids_from_api);
         let mut uplink = request.uplink.unwrap_or_default();
+        let settings = uplink.settings.as_ref().and_then(|settings| settings.try_into().ok());
         let received_at = uplink.received_at.as_ref().map(convert::to_timestamp);
         let payload = Payload {
             ids: &ids,
@@ -54,6 +55,7 @@ impl Api {
             f_port: port(uplink.f_port)?,
             octets: &uplink.frm_payload,
             received_at: Some(received_at.unwrap_or_else(|| self.0.clock.utc())),
+            settings: settings.as_ref(),
             parameter: &request.parameter,
         };
         let decoded = self.0.formatters.decode_uplink(kind, &payload).await.map_err(failed)?;
@@ -82,6 +84,7 @@ impl Api {
             f_port: port(downlink.f_port)?,
             octets: &downlink.frm_payload,
             received_at: None,
+            settings: None,
             parameter: &request.parameter,
         };
         let decoded = self.0.formatters.decode_downlink(kind, &payload).await.map_err(failed)?;

@@ -10,6 +10,14 @@ use super::{CodecError, NormalizeError};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
+    /// The address of a formatter's service is wrong.
+    #[error("the formatter's service cannot be at {address:?}: {reason}")]
+    Address {
+        /// The address.
+        address: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The script itself gave errors.
     #[error("the script gave errors: {}", .errors.join(", "))]
     Aborted {
@@ -90,6 +98,16 @@ pub enum FormatError {
         /// The limit.
         max: usize,
     },
+    /// The formatter's service does not answer, or refuses.
+    #[error("the formatter's service at {address} says: {message}")]
+    Service {
+        /// Where it is.
+        address: String,
+        /// What it says.
+        message: String,
+        /// How it says so.
+        kind: ErrorKind,
+    },
     /// The time was up.
     #[error("the formatter {formatter} ran longer than {limit:?} and was stopped")]
     Timeout {
@@ -117,7 +135,9 @@ impl ApiError for FormatError {
             Self::Decode { .. } | Self::Encode { .. } => "pkg/messageprocessors/cayennelpp",
             Self::Codec(error) => error.namespace(),
             Self::NoVersionIds => "pkg/messageprocessors/devicerepository",
-            Self::NotConfigured { .. } => "pkg/messageprocessors",
+            Self::Address { .. } | Self::NotConfigured { .. } | Self::Service { .. } => {
+                "pkg/messageprocessors"
+            }
             Self::ScriptTooLarge { .. } => "pkg/applicationserver",
             Self::Busy { .. }
             | Self::EntrypointNotFound { .. }
@@ -130,6 +150,7 @@ impl ApiError for FormatError {
     fn name(&self) -> &'static str {
         match self {
             Self::Aborted { .. } => "output_errors",
+            Self::Address { .. } => "formatter_address",
             Self::Busy { .. } => "script_interrupt",
             Self::Codec(error) => error.name(),
             Self::Decode { .. } | Self::Output { .. } => "output",
@@ -141,6 +162,7 @@ impl ApiError for FormatError {
             Self::Runtime { .. } => "runtime",
             Self::Script { .. } => "script",
             Self::ScriptTooLarge { .. } => "formatter_script_too_large",
+            Self::Service { .. } => "formatter_service",
             Self::Timeout { .. } => "script_timeout",
         }
     }
@@ -152,7 +174,8 @@ impl ApiError for FormatError {
             | Self::Runtime { .. }
             | Self::Script { .. } => ErrorKind::Aborted,
             Self::Codec(error) => error.kind(),
-            Self::Decode { .. }
+            Self::Address { .. }
+            | Self::Decode { .. }
             | Self::Encode { .. }
             | Self::Encoding { .. }
             | Self::NoVersionIds
@@ -160,6 +183,7 @@ impl ApiError for FormatError {
             Self::EntrypointNotFound { .. } => ErrorKind::NotFound,
             Self::NotConfigured { .. } => ErrorKind::FailedPrecondition,
             Self::Output { .. } => ErrorKind::Unknown,
+            Self::Service { kind, .. } => *kind,
             Self::Timeout { .. } => ErrorKind::DeadlineExceeded,
         }
     }
@@ -178,6 +202,13 @@ impl ApiError for FormatError {
             Self::Runtime { message } | Self::Script { message } => {
                 Attributes::from([("message", message.as_str().into())])
             }
+            Self::Address { address, .. } => {
+                Attributes::from([("address", address.as_str().into())])
+            }
+            Self::Service { address, message, .. } => Attributes::from([
+                ("address", address.as_str().into()),
+                ("message", message.as_str().into()),
+            ]),
             Self::ScriptTooLarge { size, max } => {
                 Attributes::from([("size", (*size).into()), ("max_size", (*max).into())])
             }

@@ -1,15 +1,19 @@
 //! Payload formatters: from octets to what applications read, and back (AS-11, AS-12).
 //!
 //! A formatter runs after the message is in the log, bounded in time; what it decodes follows as a second record. An
-//! error never stops a message. Scripts run by `javascript` (feature `javascript`); those of the device repository are
-//! found by a [`CodecRepository`].
+//! error never stops a message. Scripts run by `javascript` (feature `javascript`), services of users are called by
+//! `service` (feature `grpc-formatter`); scripts of the device repository are found by a [`CodecRepository`].
 
 mod cayenne;
 mod error;
 #[cfg(feature = "javascript")]
 pub mod javascript;
 pub mod normalized;
+#[cfg(any(feature = "javascript", feature = "grpc-formatter"))]
+mod pool;
 mod repository;
+#[cfg(feature = "grpc-formatter")]
+pub mod service;
 
 pub use cayenne::{CayenneLpp, NameError, channel_name};
 pub use error::FormatError;
@@ -21,7 +25,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::future::{Either, select};
 use serde_json::{Map, Value};
-use ttn_core::{clock::Clock, id::DeviceIds, peer::DeviceVersionIds, time::Timestamp};
+use ttn_core::{
+    clock::Clock, id::DeviceIds, msg::TxSettings, peer::DeviceVersionIds, time::Timestamp,
+};
 
 use repository::{Codecs, Part};
 
@@ -72,6 +78,8 @@ pub struct Payload<'a> {
     pub octets: &'a [u8],
     /// When it was received, of uplinks.
     pub received_at: Option<Timestamp>,
+    /// How it was sent, of uplinks.
+    pub settings: Option<&'a TxSettings>,
     /// The script or address of the formatter.
     pub parameter: &'a str,
 }
@@ -106,6 +114,17 @@ pub struct Encoded {
 
 /// The largest script in octets. The reference takes 40,960.
 pub const SCRIPT_SIZE_MAX: usize = 1024 * 1024;
+
+/// How many warnings or errors of a formatter are kept.
+const TEXTS_MAX: usize = 32;
+/// How many characters of each.
+const TEXT_LENGTH_MAX: usize = 1000;
+
+/// What is kept of a formatter's warnings.
+fn kept(texts: impl IntoIterator<Item = String>) -> Vec<String> {
+    let text = |text: String| text.chars().take(TEXT_LENGTH_MAX).collect();
+    texts.into_iter().take(TEXTS_MAX).map(text).collect()
+}
 
 /// How long the device repository may take to answer.
 const LOOKUP_MAX: Duration = Duration::from_secs(5);
@@ -243,13 +262,12 @@ impl Formatters {
         formatter: &dyn Formatter,
         work: impl Future<Output = Result<T, FormatError>> + Send,
     ) -> Result<T, FormatError> {
-        let deadline = self.clock.monotonic().plus(formatter.call_timeout(self.timeout));
+        let limit = formatter.call_timeout(self.timeout);
+        let deadline = self.clock.monotonic().plus(limit);
         let work = std::pin::pin!(work);
         match select(work, self.clock.sleep_until(deadline)).await {
             Either::Left((done, _)) => done,
-            Either::Right(_) => {
-                Err(FormatError::Timeout { formatter: kind.name(), limit: self.timeout })
-            }
+            Either::Right(_) => Err(FormatError::Timeout { formatter: kind.name(), limit }),
         }
     }
 }

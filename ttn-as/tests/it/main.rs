@@ -34,6 +34,8 @@ mod repository;
 mod scripts;
 mod sealed;
 mod secrets;
+#[cfg(feature = "grpc-formatter")]
+mod service;
 #[cfg(feature = "grpc")]
 mod storage;
 mod uplinks;

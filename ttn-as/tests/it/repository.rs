@@ -60,6 +60,7 @@ impl Asks {
             f_port,
             octets: &[1, 0x67, 0, 0xDC],
             received_at: None,
+            settings: None,
             parameter: "",
         };
         let kind = FormatterKind::Repository;
@@ -119,6 +120,7 @@ async fn without_a_repository_and_for_a_service_the_formatter_is_not_configured(
         f_port: 1,
         octets: &[],
         received_at: None,
+        settings: None,
         parameter: "localhost:1234",
     };
     for kind in [FormatterKind::Repository, FormatterKind::GrpcService] {

@@ -30,8 +30,15 @@ impl Runner {
 
     fn decode(&self, parameter: &str, octets: &[u8]) -> Result<Decoded, FormatError> {
         let received_at = Some(Timestamp::from_unix_secs(1_795_000_000));
-        let payload =
-            Payload { ids: &self.ids, version: None, f_port: 2, octets, received_at, parameter };
+        let payload = Payload {
+            ids: &self.ids,
+            version: None,
+            f_port: 2,
+            octets,
+            received_at,
+            settings: None,
+            parameter,
+        };
         futures::executor::block_on(self.formatter.decode_uplink(&payload))
     }
 

@@ -1,6 +1,7 @@
 //! All components put together into one process.
 
 pub mod codecs;
+mod download;
 mod listeners;
 mod mqtt;
 mod plans;
@@ -17,7 +18,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use ttn_as::{
     config::PubSubConfig,
-    format::javascript::{JavaScript, ScriptHost},
+    format::{
+        javascript::{JavaScript, ScriptHost},
+        service::ServiceFormatter,
+    },
     integration::{
         mqtt::Listener,
         pubsub::{ProviderKind, mqtt::MqttProvider, nats::NatsProvider},
@@ -257,6 +261,7 @@ async fn with_integrations(
         applications = applications.codec_repository(Arc::new(codecs));
     }
     Ok(applications
+        .formatter(FormatterKind::GrpcService, Arc::new(ServiceFormatter::new(reach, &[])?))
         .formatter(FormatterKind::Javascript, Arc::new(JavaScript::new(scripts)))
         .webhook_transport(webhooks.map_or_else(|| webhooks::transport(config), Ok)?)
         .webhook_templates(webhooks::templates(config).await?)

@@ -114,7 +114,15 @@ impl Case {
     ) -> (Value, Value) {
         let (Octets::List(octets) | Octets::Hex(octets)) = &self.input.bytes;
         let f_port = self.input.f_port;
-        let payload = Payload { ids, version: None, f_port, octets, received_at: None, parameter };
+        let payload = Payload {
+            ids,
+            version: None,
+            f_port,
+            octets,
+            received_at: None,
+            settings: None,
+            parameter,
+        };
         let decoded = match self.function {
             FunctionName::DecodeDownlink => formatter.decode_downlink(&payload).await,
             FunctionName::DecodeUplink => formatter.decode_uplink(&payload).await,

@@ -17,7 +17,6 @@ pub mod cases;
 mod engine;
 mod frame;
 mod host;
-mod pool;
 mod process;
 pub mod result;
 mod worker;

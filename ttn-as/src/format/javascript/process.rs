@@ -18,9 +18,8 @@ use super::{
     NAME,
     frame::{RESPONSE_MAX, Request, Response},
     host::{Limits, ScriptCall, ScriptHost, Scripts},
-    pool::Pool,
 };
-use crate::format::FormatError;
+use crate::format::{FormatError, pool::Pool};
 
 /// How a worker is started: a program that calls [`super::worker`].
 #[derive(Clone, Debug, PartialEq, Eq)]

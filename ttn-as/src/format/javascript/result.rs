@@ -7,14 +7,10 @@ use serde_json::{Map, Value};
 
 use super::NAME;
 use crate::{
-    format::{Encoded, FormatError, Normalized},
+    format::{Encoded, FormatError, Normalized, kept},
     log::Decoded,
 };
 
-/// How many warnings or errors of a script are kept.
-const TEXTS_MAX: usize = 32;
-/// How many characters of each.
-const TEXT_MAX: usize = 1000;
 /// How many octets a downlink may have, whatever the data rate takes.
 const OCTETS_MAX: usize = 1024;
 
@@ -138,10 +134,10 @@ fn texts(result: &Map<String, Value>, name: &str) -> Result<Vec<String>, FormatE
         Some(other) => return Err(wrong(&format!("`{name}`"), other, "a list of texts")),
     };
     let text = |value: &Value| match value {
-        Value::String(text) => text.chars().take(TEXT_MAX).collect(),
-        other => other.to_string().chars().take(TEXT_MAX).collect(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     };
-    Ok(list.iter().take(TEXTS_MAX).map(text).collect())
+    Ok(kept(list.iter().map(text)))
 }
 
 fn normalized(mut result: Map<String, Value>) -> Result<Normalized, FormatError> {

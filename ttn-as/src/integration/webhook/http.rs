@@ -1,37 +1,23 @@
 //! The transport over HTTP/1.1, with or without TLS, on hyper.
-//!
-//! Names are resolved here, each address is checked, and the connection goes to a checked address: a name that resolves
-//! differently the second time reaches nothing else (DESIGN 8).
 
-use std::{
-    error::Error as StdError,
-    fmt,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{error::Error as StdError, fmt, time::Duration};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use futures::future::BoxFuture;
 use http::{HeaderMap, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{self, Client},
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioTimer},
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
-use tokio::net::TcpStream;
-use tower_service::Service;
 use ttn_core::net::Reach;
 
 use super::transport::{ANSWER_OCTETS_MAX, Answer, Request, SendError, Transport};
+use crate::connect::{CheckedConnector, allow, checked, literal};
+
+pub use crate::connect::TlsError;
 
 /// Requests over sockets.
 pub struct HttpTransport {
@@ -39,14 +25,6 @@ pub struct HttpTransport {
     reach: Reach,
 }
 
-/// Certificates that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the certificates cannot be used: {0}")]
-#[non_exhaustive]
-pub struct TlsError(String);
-
-/// How many addresses of a name are tried.
-const ADDRESSES_MAX: usize = 4;
 /// How long a connection may wait for the next request.
 const IDLE: Duration = Duration::from_secs(30);
 /// How many connections to an endpoint may wait.
@@ -61,22 +39,7 @@ impl HttpTransport {
     ///
     /// A certificate is malformed.
     pub fn new(reach: Reach, pem: &[u8]) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| TlsError(error.to_string()))?;
-            roots.add(certificate).map_err(|error| TlsError(error.to_string()))?;
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| TlsError(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(CheckedConnector { reach });
+        let connector = checked(pem)?.enable_http1().wrap_connector(CheckedConnector { reach });
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_MAX)
@@ -163,65 +126,4 @@ fn failure(error: &legacy::Error) -> SendError {
         source = cause.source();
     }
     if error.is_connect() { SendError::Connect(last) } else { SendError::Closed(last) }
-}
-
-fn literal(host: &str) -> Option<IpAddr> {
-    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
-}
-
-fn allow(reach: Reach, address: IpAddr) -> Result<(), SendError> {
-    reach.check(address).map_err(|refused| SendError::Forbidden(refused.to_string()))
-}
-
-/// Connects to checked addresses only.
-#[derive(Clone, Debug)]
-struct CheckedConnector {
-    reach: Reach,
-}
-
-impl CheckedConnector {
-    async fn connect(self, url: Uri) -> Result<TokioIo<TcpStream>, SendError> {
-        let host = url.host().unwrap_or_default();
-        let default = if url.scheme_str() == Some("https") { 443 } else { 80 };
-        let port = url.port_u16().unwrap_or(default);
-        let addresses = match literal(host) {
-            Some(address) => vec![SocketAddr::new(address, port)],
-            None => {
-                let found = tokio::net::lookup_host((host, port)).await;
-                let unknown =
-                    |error| SendError::Connect(format!("{host} does not resolve: {error}"));
-                found.map_err(unknown)?.take(ADDRESSES_MAX).collect()
-            }
-        };
-        let mut failed = SendError::Connect(format!("{host} has no address"));
-        for address in addresses {
-            if let Err(refused) = allow(self.reach, address.ip()) {
-                failed = refused;
-                continue;
-            }
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    // Requests are written at once; a socket that refuses this is slower, no more.
-                    let _ = stream.set_nodelay(true);
-                    return Ok(TokioIo::new(stream));
-                }
-                Err(error) => failed = SendError::Connect(format!("{address}: {error}")),
-            }
-        }
-        Err(failed)
-    }
-}
-
-impl Service<Uri> for CheckedConnector {
-    type Response = TokioIo<TcpStream>;
-    type Error = SendError;
-    type Future = BoxFuture<'static, Result<Self::Response, SendError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, url: Uri) -> Self::Future {
-        Box::pin(self.clone().connect(url))
-    }
 }
