@@ -20,7 +20,7 @@ pub(super) static BANDS: [Band; 11] = [
     TS001,
     RP001,
     RP001_REV_B,
-    at(PhyVersion::RP001_V1_0_3_REV_A, RP001_1_1),
+    RP001_1_0_3,
     RP001_1_1,
     RP001_1_1_REV_B,
     RP002,
@@ -67,6 +67,13 @@ const RP001_1_1: Band = Band {
     boot_dwell_time: DwellTime { uplinks: Some(true), downlinks: Some(false) },
     ch_mask: ChMaskScheme::Channels72 { uses_cntl5: true, atomic: true },
     ..at(PhyVersion::RP001_V1_1_REV_A, RP001_REV_B)
+};
+
+/// Later than RP001 1.1 A: TxParamSetupReq is defined, and index 15 is a power as well.
+const RP001_1_0_3: Band = Band {
+    tx_offsets: tx_offsets(16),
+    supports_tx_param_setup: true,
+    ..at(PhyVersion::RP001_V1_0_3_REV_A, RP001_1_1)
 };
 
 const RP001_1_1_REV_B: Band = Band {

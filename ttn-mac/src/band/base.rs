@@ -231,7 +231,8 @@ pub(super) const fn tx_offsets(count: usize) -> &'static [i8] {
     TX_OFFSETS.split_at(count).0
 }
 
-const TX_OFFSETS: [i8; 15] = [0, -2, -4, -6, -8, -10, -12, -14, -16, -18, -20, -22, -24, -26, -28];
+const TX_OFFSETS: [i8; 16] =
+    [0, -2, -4, -6, -8, -10, -12, -14, -16, -18, -20, -22, -24, -26, -28, -30];
 
 /// The rule behind the tables of RX1: the uplink's data rate, moved by `shift` and less the offset, within `min` and `max`.
 pub(super) struct Rx1Rule<const OFFSETS: usize> {
@@ -271,7 +272,7 @@ pub(super) const fn rx1_six_offsets(rows: usize) -> Rx1Table {
     Rx1Rule { rows, offsets: [0, 1, 2, 3, 4, 5], shift: 0, min: 0, max: 7 }.table()
 }
 
-/// RX1 of the regions like AS923, where offsets 6 and 7 raise the data rate.
+/// RX1 of the regions like AS923, where offsets 6 and 7 raise the data rate (RP002-1.0.5 §3.10.7).
 pub(super) const fn rx1_eight_offsets(min: i8, max: i8) -> Rx1Table {
     Rx1Rule { rows: 16, offsets: [0, 1, 2, 3, 4, 5, -1, -2], shift: 0, min, max }.table()
 }

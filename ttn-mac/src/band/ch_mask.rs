@@ -185,7 +185,7 @@ impl ChMaskScheme {
             Self::Channels72 { atomic: false, .. } => vec![pair(6, wide)],
             Self::Channels72 { uses_cntl5, .. } => {
                 let mut pairs = vec![pair(6, wide), pair(7, wide)];
-                pairs.extend(blocks(desired).filter(|_| uses_cntl5).map(|mask| pair(5, mask)));
+                pairs.extend(uses_cntl5.then(|| pair(5, blocks(desired))));
                 pairs
             }
             Self::Channels96 => vec![pair(6, 0)],
@@ -197,18 +197,11 @@ impl ChMaskScheme {
     }
 }
 
-/// The mask of ChMaskCntl 5, if the narrow channels come in whole blocks of eight.
-fn blocks(mask: ChannelMask) -> Option<u16> {
+/// The mask of ChMaskCntl 5 that sets every whole block of eight narrow channels; what is left is for other pairs.
+fn blocks(mask: ChannelMask) -> u16 {
     let narrow = mask.bits() as u64;
-    let mut blocks = 0;
-    for (index, octet) in narrow.to_le_bytes().into_iter().enumerate() {
-        match octet {
-            0 => {}
-            0xFF => blocks |= 1_u16.checked_shl(index as u32).unwrap_or(0),
-            _ => return None,
-        }
-    }
-    Some(blocks)
+    let whole = narrow.to_le_bytes().map(|octet| octet == 0xFF);
+    whole.into_iter().rev().fold(0, |blocks, set| (blocks << 1) | u16::from(set))
 }
 
 const fn with_blocks(current: ChannelMask, blocks: u16) -> ChannelMask {
@@ -267,6 +260,29 @@ mod tests {
                 }
             }
             prop_assert_eq!(state, desired);
+        }
+
+        // NS-46
+        #[test]
+        fn no_other_first_pair_leads_to_fewer(from: u128, to: u128, holes: u64, which in 0_usize..7) {
+            let scheme = SCHEMES[which];
+            let all = ChannelMask::first(scheme.channels().into()).bits();
+            let current = ChannelMask(from & all);
+            // Whole blocks here and there, as plans have them.
+            let whole = to.to_le_bytes().map(|octet| if octet & 1 == 0 { 0 } else { 0xFF });
+            let few = u128::from(holes & holes.rotate_left(7) & holes.rotate_left(23));
+            let desired = ChannelMask((u128::from_le_bytes(whole) ^ few) & all);
+            prop_assume!(!current.is_empty() && !desired.is_empty() && current != desired);
+            // A device that takes requests one by one needs a data rate for each step.
+            prop_assume!(!matches!(scheme, ChMaskScheme::Channels72 { atomic: false, .. }));
+            let ours = scheme.pairs(current, desired).len();
+            for cntl in 0..8 {
+                for ch_mask in (0..256).chain([0xFFFF]) {
+                    let Some(after) = scheme.apply(current, pair(cntl, ch_mask)) else { continue };
+                    let rest = scheme.direct(after, desired).len();
+                    prop_assert!(ours <= 1 + rest, "{ours} pairs, one less with {cntl} {ch_mask:#X}");
+                }
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) static BANDS: [Band; 12] = [
     at(PhyVersion::TS001_V1_0_1, TS001),
     RP001,
     RP001_REV_B,
-    at(PhyVersion::RP001_V1_0_3_REV_A, RP001_1_1),
+    RP001_1_0_3,
     RP001_1_1,
     at(PhyVersion::RP001_V1_1_REV_B, RP001_1_1),
     at(PhyVersion::RP002_V1_0_0, RP001_1_1),
@@ -63,6 +63,10 @@ const RP001_1_1: Band = Band {
     ch_mask: ChMaskScheme::Channels72 { uses_cntl5: true, atomic: true },
     ..at(PhyVersion::RP001_V1_1_REV_A, RP001_REV_B)
 };
+
+/// Index 15 is a power as well.
+const RP001_1_0_3: Band =
+    Band { tx_offsets: tx_offsets(16), ..at(PhyVersion::RP001_V1_0_3_REV_A, RP001_1_1) };
 
 const RP002_LR_FHSS: Band = Band {
     uplink_channels: &UPLINK_CHANNELS_LR_FHSS,
