@@ -28,8 +28,9 @@ pub struct RelaySecondChannel {
 impl RelaySecondChannel {
     /// The low nine bits of the settings.
     fn encode(self) -> Result<u16, BuildError> {
-        let ack_offset = u16::from(at_most("SecondChAckOffset", self.ack_offset, 7)?);
-        let index = u16::from(at_most("SecondChIdx", self.index, 3)?);
+        // Reserved values are read, but not sent.
+        let ack_offset = u16::from(at_most("SecondChAckOffset", self.ack_offset, 5)?);
+        let index = u16::from(at_most("SecondChIdx", self.index, 1)?);
         Ok(ack_offset | (u16::from(self.data_rate_index.get()) << 3) | (index << 7))
     }
 
@@ -303,7 +304,7 @@ pub(super) fn encode(
         }
         Command::RelayFilterListReq { index, action, eui } => {
             let index = u16::from(at_most("FilterListIdx", index, 15)?);
-            let action = u16::from(at_most("FilterListAction", action, 3)?);
+            let action = u16::from(at_most("FilterListAction", action, 2)?);
             let settings = u16::from(eui.length) | (action << 5) | (index << 7);
             out.extend_from_slice(&settings.to_le_bytes());
             out.extend(eui.as_slice().iter().rev());

@@ -309,7 +309,7 @@ fn conf(of: &ServingRelay) -> Command {
         start: true,
         cad_periodicity: of.cad_periodicity.min(5),
         default_channel_index: of.default_channel_index.min(1),
-        second_channel: of.second_channel.unwrap_or(NO_SECOND_CHANNEL),
+        second_channel: second_channel(of.second_channel),
     }
 }
 
@@ -318,8 +318,15 @@ fn end_device_conf(of: &ServedRelay) -> Command {
         activation: of.activation,
         smart_enable_level: of.smart_enable_level.min(3),
         backoff: of.backoff.min(63),
-        second_channel: of.second_channel.unwrap_or(NO_SECOND_CHANNEL),
+        second_channel: second_channel(of.second_channel),
     }
+}
+
+/// Nothing reserved is sent.
+fn second_channel(wanted: Option<RelaySecondChannel>) -> RelaySecondChannel {
+    let wanted = wanted.filter(|channel| channel.index > 0).unwrap_or(NO_SECOND_CHANNEL);
+    let (index, ack_offset) = (wanted.index.min(1), wanted.ack_offset.min(5));
+    RelaySecondChannel { index, ack_offset, ..wanted }
 }
 
 /// The request that leads from one to the other; `stop` leads to nothing.

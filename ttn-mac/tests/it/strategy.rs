@@ -205,7 +205,7 @@ fn relay_downlink() -> impl Strategy<Value = Command> {
                 }
             }
         ),
-        (0..=15_u8, 0..=3_u8, vec(any::<u8>(), 0..=16)).prop_map(|(index, action, eui)| {
+        (0..=15_u8, 0..=2_u8, vec(any::<u8>(), 0..=16)).prop_map(|(index, action, eui)| {
             Command::RelayFilterListReq { index, action, eui: RelayFilterEui::new(&eui).unwrap() }
         }),
         (0..=15_u8, limit(63), dev_addr(), any::<u32>(), any::<[u8; 16]>()).prop_map(

@@ -210,8 +210,8 @@ fn chirpstack_adr(case: &Case) {
         max_snr: history
             .iter()
             .map(|uplink| uplink[1].as_f64().unwrap() as f32)
-            .reduce(f32::max)
-            .unwrap(),
+            // What it takes for the best of none.
+            .fold(-999.0, f32::max),
         uplinks: history.len(),
         uplinks_at_power: at_power(current.tx_power_index.into()).count(),
         packet_loss_percent: chirpstack::packet_loss_percent(f_cnts),

@@ -35,7 +35,7 @@ pub(crate) fn command(name: &str, f: Fields<'_>) -> Result<Command, Refused> {
         "LinkADRReq" => Command::LinkAdrReq {
             data_rate_index: data_rate(f, "data_rate_index")?,
             tx_power_index: octet(f, "tx_power_index")?,
-            channel_mask: f.int("channel_mask"),
+            channel_mask: number(f, "channel_mask")?,
             channel_mask_control: octet(f, "channel_mask_control")?,
             nb_trans: octet(f, "nb_trans")?,
         },
@@ -57,10 +57,9 @@ pub(crate) fn command(name: &str, f: Fields<'_>) -> Result<Command, Refused> {
             rx1_data_rate_offset_ack: f.flag("rx1_data_rate_offset_ack"),
         },
         "DevStatusReq" => Command::DevStatusReq,
-        "DevStatusAns" => Command::DevStatusAns {
-            battery: octet(f, "battery")?,
-            margin: i8::try_from(f.number("margin")).map_err(|_| Refused)?,
-        },
+        "DevStatusAns" => {
+            Command::DevStatusAns { battery: octet(f, "battery")?, margin: number(f, "margin")? }
+        }
         "NewChannelReq" => Command::NewChannelReq {
             channel_index: octet(f, "channel_index")?,
             frequency: frequency(f, "frequency"),
@@ -96,7 +95,7 @@ pub(crate) fn command(name: &str, f: Fields<'_>) -> Result<Command, Refused> {
         "ADRParamSetupAns" => Command::AdrParamSetupAns,
         "DeviceTimeReq" => Command::DeviceTimeReq,
         "DeviceTimeAns" => Command::DeviceTimeAns {
-            gps_seconds: f.int("gps_seconds"),
+            gps_seconds: number(f, "gps_seconds")?,
             fraction_256: octet(f, "fraction_256")?,
         },
         "ForceRejoinReq" => Command::ForceRejoinReq {
@@ -126,7 +125,7 @@ pub(crate) fn command(name: &str, f: Fields<'_>) -> Result<Command, Refused> {
         },
         "BeaconTimingReq" => Command::BeaconTimingReq,
         "BeaconTimingAns" => Command::BeaconTimingAns {
-            delay: f.int("delay"),
+            delay: number(f, "delay")?,
             channel_index: octet(f, "channel_index")?,
         },
         "BeaconFreqReq" => Command::BeaconFreqReq { frequency: frequency(f, "frequency") },
@@ -138,7 +137,7 @@ pub(crate) fn command(name: &str, f: Fields<'_>) -> Result<Command, Refused> {
 fn relay_command(name: &str, f: Fields<'_>) -> Result<Command, Refused> {
     Ok(match name {
         "RelayConfReq" => Command::RelayConfReq {
-            start: octet(f, "start_stop")? != 0,
+            start: switch(f, "start_stop")?,
             cad_periodicity: octet(f, "cad_periodicity")?,
             default_channel_index: octet(f, "default_channel_index")?,
             second_channel: second_channel(f)?,
@@ -152,7 +151,7 @@ fn relay_command(name: &str, f: Fields<'_>) -> Result<Command, Refused> {
             cad_periodicity_ack: f.flag("cad_periodicity_ack"),
         },
         "RelayEndDeviceConfReq" => Command::RelayEndDeviceConfReq {
-            activation: RelayActivation::from_low_bits(octet(f, "relay_mode_activation")?),
+            activation: activation(f)?,
             smart_enable_level: octet(f, "smart_enable_level")?,
             backoff: octet(f, "backoff")?,
             second_channel: second_channel(f)?,
@@ -168,6 +167,11 @@ fn relay_command(name: &str, f: Fields<'_>) -> Result<Command, Refused> {
             action: octet(f, "filter_list_action")?,
             eui: RelayFilterEui::new(&f.bytes("filter_list_eui")).ok_or(Refused)?,
         },
+        "RelayFilterListAns" => Command::RelayFilterListAns {
+            action_ack: flag_of(f, "action"),
+            length_ack: flag_of(f, "len"),
+            combined_rules_ack: flag_of(f, "combined"),
+        },
         "RelayUpdateUplinkListReq" => Command::RelayUpdateUplinkListReq {
             rule_index: octet(f, "rule_index")?,
             limit: RelayLimit {
@@ -175,17 +179,17 @@ fn relay_command(name: &str, f: Fields<'_>) -> Result<Command, Refused> {
                 bucket_size: octet(f, "bucket_size")?,
             },
             dev_addr: f.dev_addr("dev_addr"),
-            w_f_cnt: f.int("w_f_cnt"),
+            w_f_cnt: number(f, "w_f_cnt")?,
             root_wor_s_key: RootWorSKey::new(f.array("root_wor_s_key")),
         },
         "RelayUpdateUplinkListAns" => Command::RelayUpdateUplinkListAns,
         "RelayCtrlUplinkListReq" => Command::RelayCtrlUplinkListReq {
             rule_index: octet(f, "rule_index")?,
-            remove: octet(f, "action")? != 0,
+            remove: switch(f, "action")?,
         },
         "RelayCtrlUplinkListAns" => Command::RelayCtrlUplinkListAns {
             rule_index_ack: f.flag("rule_index_ack"),
-            w_f_cnt: f.int("w_f_cnt"),
+            w_f_cnt: number(f, "w_f_cnt")?,
         },
         "RelayConfigureFwdLimitReq" => Command::RelayConfigureFwdLimitReq(RelayLimits {
             reset_limit_counter: octet(f, "reset_limit_counter")?,
@@ -194,10 +198,11 @@ fn relay_command(name: &str, f: Fields<'_>) -> Result<Command, Refused> {
             global_uplink: limit(f, "global_uplink")?,
             overall: limit(f, "overall")?,
         }),
+        "RelayConfigureFwdLimitAns" => Command::RelayConfigureFwdLimitAns,
         "RelayNotifyNewEndDeviceReq" => Command::RelayNotifyNewEndDeviceReq {
             dev_addr: f.dev_addr("dev_addr"),
-            snr: f.int("snr"),
-            rssi: f.int("rssi"),
+            snr: number(f, "snr")?,
+            rssi: number(f, "rssi")?,
         },
         other => panic!("unknown command {other}"),
     })
@@ -220,7 +225,35 @@ fn limit(f: Fields<'_>, name: &str) -> Result<RelayLimit, Refused> {
 }
 
 fn octet(f: Fields<'_>, name: &str) -> Result<u8, Refused> {
-    u8::try_from(f.number(name)).map_err(|_| Refused)
+    number(f, name)
+}
+
+fn number<T: TryFrom<i64>>(f: Fields<'_>, name: &str) -> Result<T, Refused> {
+    T::try_from(f.number(name)).map_err(|_| Refused)
+}
+
+/// A number that is a flag in our types.
+fn switch(f: Fields<'_>, name: &str) -> Result<bool, Refused> {
+    match f.value(name).as_bool() {
+        Some(flag) => Ok(flag),
+        None => octet(f, name).and_then(|number| match number {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Refused),
+        }),
+    }
+}
+
+fn activation(f: Fields<'_>) -> Result<RelayActivation, Refused> {
+    let bits = octet(f, "relay_mode_activation")?;
+    if bits > 3 { Err(Refused) } else { Ok(RelayActivation::from_low_bits(bits)) }
+}
+
+/// The flag whose name has this part.
+fn flag_of(f: Fields<'_>, part: &str) -> bool {
+    let members = f.0.as_object().unwrap();
+    let found = members.iter().find(|(name, _)| name.contains(part));
+    found.and_then(|(_, value)| value.as_bool()).unwrap_or_else(|| panic!("{part} in {}", f.0))
 }
 
 fn data_rate(f: Fields<'_>, name: &str) -> Result<DataRateIndex, Refused> {

@@ -65,7 +65,10 @@ fn codec_frame(case: &Case) {
             check_rejoin(request, expected);
             assert_eq!(encode_rejoin_request(request).unwrap(), phy.without_mic());
         }
-        Form::JoinAccept => panic!("no case has one"),
+        // Encrypted: there is nothing to be read.
+        Form::JoinAccept => {
+            assert!(!expected.has("raw") || phy.bytes[1..].starts_with(&expected.bytes("raw")));
+        }
     }
 }
 

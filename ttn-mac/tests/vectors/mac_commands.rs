@@ -21,6 +21,8 @@ pub(crate) const KINDS: &[Kind] = &[
     checked("relay_forward_uplink_req_error", relay_forward_uplink_req_error),
 ];
 
+// TS001-1.0.4 §5.1, §5.2, §5.3, §5.4, §5.5, §5.6, §5.7, §5.8, §5.9, §12.1, §12.2, §12.3
+// TS001-1.1 §5.1, §5.10, §5.11, §5.13, §5.14, §18.1
 fn mac_command(case: &Case) {
     let (input, bytes) = (case.input(), case.expected().bytes("bytes"));
     let name = input.text("name");

@@ -376,11 +376,16 @@ fn dut(name: &str, fields: Fields<'_>) -> Dut {
             Dut::RegionalDutyCycleCtrlReq { enable: fields.flag("enable") }
         }
         "SwitchClassReq" => Dut::SwitchClassReq {
-            class: match fields.text("class") {
+            class: match fields.value("class").as_str().unwrap_or_default() {
                 "A" => DeviceClass::A,
                 "B" => DeviceClass::B,
                 "C" => DeviceClass::C,
-                other => panic!("{other} is no class"),
+                _ => match fields.number("class") {
+                    0 => DeviceClass::A,
+                    1 => DeviceClass::B,
+                    2 => DeviceClass::C,
+                    other => panic!("{other} is no class"),
+                },
             },
         },
         "TxFramesCtrlReq" => Dut::TxFramesCtrlReq {

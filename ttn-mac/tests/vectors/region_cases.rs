@@ -132,6 +132,7 @@ fn find_data_rate(case: &Case) {
     assert_eq!(band.downlink_data_rate(&rate), index("downlink_index"));
 }
 
+// RP002-1.0.5 §3.3.1
 fn cf_list(case: &Case) {
     let band = band_of(case.input());
     let channels = desired_channels(band, case.input());

@@ -27,6 +27,7 @@ const DIFFERENCES: &[&str] = &[
     "ISM2400 DR",
 ];
 
+// RP002-1.0.5 §3.10.7
 fn region(case: &Case) {
     let id = band_id(case.input().text("common_name"));
     compare(case, band::latest(id).unwrap(), "RP002-1.0.4", DIFFERENCES);

@@ -6,7 +6,7 @@ use lorawan::maccommands::{
 };
 use lrwn::{MACCommand, MACCommandSet};
 use ttn_mac::{
-    command::{Command, CommandError, Direction, parse},
+    command::{Command, CommandError, Direction, RelaySecondChannel, parse},
     frame::FrequencyStep,
 };
 
@@ -148,9 +148,12 @@ fn may_not_be_sent(command: &Command) -> bool {
         Command::LinkCheckAns { margin, .. } => *margin == 255,
         Command::ForceRejoinReq { rejoin_type, .. } => *rejoin_type > 2,
         Command::RelayConfReq { cad_periodicity, second_channel, .. } => {
-            *cad_periodicity > 5 || low(second_channel.frequency.hz())
+            *cad_periodicity > 5 || reserved(second_channel) || low(second_channel.frequency.hz())
         }
-        Command::RelayEndDeviceConfReq { second_channel, .. } => low(second_channel.frequency.hz()),
+        Command::RelayEndDeviceConfReq { second_channel, .. } => {
+            reserved(second_channel) || low(second_channel.frequency.hz())
+        }
+        Command::RelayFilterListReq { action, .. } => *action > 2,
         Command::RelayNotifyNewEndDeviceReq { .. } => true,
         Command::RxParamSetupReq { rx2_frequency, .. } => low(rx2_frequency.hz()),
         Command::NewChannelReq { frequency, .. }
@@ -159,6 +162,10 @@ fn may_not_be_sent(command: &Command) -> bool {
         | Command::BeaconFreqReq { frequency } => low(frequency.hz()),
         _ => false,
     }
+}
+
+const fn reserved(second_channel: &RelaySecondChannel) -> bool {
+    second_channel.ack_offset > 5 || second_channel.index > 1
 }
 
 fn against_lrwn(tally: &mut Tally, direction: Direction, command: &Command, octets: &[u8]) {
