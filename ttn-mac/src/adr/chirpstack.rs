@@ -4,7 +4,7 @@
 use super::{
     AdrAlgorithm, AdrDecision, AdrEvidence, AdrInput, AdrKeep, AdrParameters, AdrReason,
     DataRateSet, PowerRange, adapt_nb_trans,
-    default::data_rates,
+    default::{data_rates, nb_trans_within, powers},
     rules::{NB_TRANS_UPLINKS_MIN, demodulation_floor},
 };
 use crate::state::ADR_RING_LENGTH;
@@ -28,13 +28,11 @@ impl Default for ChirpStackAdr {
 
 impl AdrAlgorithm for ChirpStackAdr {
     fn decide(&self, input: &AdrInput<'_>) -> AdrDecision {
-        match self.request(input).and_then(|(request, allowed, powers)| {
+        let decided = self.request(input).and_then(|(request, allowed, powers)| {
             let (wanted, evidence) = request.decide()?;
-            Ok((within(input.current, wanted, allowed, powers, input), evidence))
-        }) {
-            Ok((parameters, evidence)) => AdrDecision::Use { parameters, evidence },
-            Err(keep) => AdrDecision::Keep(keep),
-        }
+            Ok((within(input, wanted, allowed, powers), evidence))
+        });
+        decided.into()
     }
 }
 
@@ -47,13 +45,7 @@ impl ChirpStackAdr {
         let rate = band.data_rate(current.data_rate).map(|entry| entry.rate);
         let required_snr = rate.as_ref().and_then(demodulation_floor).ok_or(AdrKeep::NoFloor)?;
         let allowed = data_rates(input).ok_or(AdrKeep::NoDataRate)?;
-        let powers = PowerRange::new(
-            band,
-            limits.min_tx_power_index,
-            limits.max_tx_power_index,
-            input.rejected.adr_tx_powers,
-        )
-        .ok_or(AdrKeep::NoTxPower)?;
+        let powers = powers(input)?;
         let last = input.uplinks.len().saturating_sub(ADR_RING_LENGTH);
         let uplinks = || input.uplinks.iter().skip(last);
         let since = input.last_change_f_cnt.unwrap_or(0);
@@ -74,22 +66,18 @@ impl ChirpStackAdr {
 
 /// Moves what the rule wants to where the settings allow it.
 fn within(
-    current: AdrParameters,
+    input: &AdrInput<'_>,
     wanted: AdrParameters,
     allowed: DataRateSet,
     powers: PowerRange,
-    input: &AdrInput<'_>,
 ) -> AdrParameters {
     let up_to = allowed.iter().rfind(|index| *index <= wanted.data_rate);
     let from = || allowed.iter().next();
     let mut power = (powers.min..=wanted.tx_power_index).rev();
     AdrParameters {
-        data_rate: up_to.or_else(from).unwrap_or(current.data_rate),
+        data_rate: up_to.or_else(from).unwrap_or(input.current.data_rate),
         tx_power_index: power.find(|index| powers.contains(*index)).unwrap_or(powers.min),
-        nb_trans: wanted
-            .nb_trans
-            .min(input.limits.max_nb_trans.unwrap_or(u8::MAX))
-            .max(input.limits.min_nb_trans.unwrap_or(1)),
+        nb_trans: nb_trans_within(input, wanted.nb_trans),
     }
 }
 

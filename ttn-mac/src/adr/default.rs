@@ -22,10 +22,7 @@ pub struct DefaultAdr;
 
 impl AdrAlgorithm for DefaultAdr {
     fn decide(&self, input: &AdrInput<'_>) -> AdrDecision {
-        match decide(input) {
-            Ok((parameters, evidence)) => AdrDecision::Use { parameters, evidence },
-            Err(keep) => AdrDecision::Keep(keep),
-        }
+        decide(input).into()
     }
 }
 
@@ -38,13 +35,7 @@ fn decide(input: &AdrInput<'_>) -> Result<(AdrParameters, AdrEvidence), AdrKeep>
     }
     let max_snr = uplinks().map(|up| up.max_snr).reduce(f32::max).ok_or(AdrKeep::NoUplinks)?;
     let data_rates = data_rates(input).ok_or(AdrKeep::NoDataRate)?;
-    let powers = PowerRange::new(
-        band,
-        limits.min_tx_power_index,
-        limits.max_tx_power_index,
-        input.rejected.adr_tx_powers,
-    )
-    .ok_or(AdrKeep::NoTxPower)?;
+    let powers = powers(input)?;
     let rate = band.data_rate(current.data_rate).map(|entry| entry.rate);
     let floor = rate.as_ref().and_then(demodulation_floor).ok_or(AdrKeep::NoFloor)?;
 
@@ -56,9 +47,7 @@ fn decide(input: &AdrInput<'_>) -> Result<(AdrParameters, AdrEvidence), AdrKeep>
     let rate = adapt_data_rate(band, current, data_rates, powers, margin);
     let power = adapt_tx_power(band, rate.tx_power_index, powers, rate.margin, optimal);
     let loss_rate = loss_rate(uplinks().map(|up| up.f_cnt));
-    let nb_trans = adapt_nb_trans(current.nb_trans, count, loss_rate)
-        .min(limits.max_nb_trans.unwrap_or(u8::MAX))
-        .max(limits.min_nb_trans.unwrap_or(1));
+    let nb_trans = nb_trans_within(input, adapt_nb_trans(current.nb_trans, count, loss_rate));
     let evidence = AdrEvidence {
         reason: AdrReason::Margin,
         uplinks: u8::try_from(count).unwrap_or(u8::MAX),
@@ -107,6 +96,19 @@ pub(super) fn data_rates(input: &AdrInput<'_>) -> Option<DataRateSet> {
     let refused = DataRateSet::from_bits(input.rejected.adr_data_rates);
     let allowed = input.channel_data_rates.and(within).without(refused);
     (allowed != DataRateSet::default()).then_some(allowed)
+}
+
+/// The powers that may be asked for.
+pub(super) fn powers(input: &AdrInput<'_>) -> Result<PowerRange, AdrKeep> {
+    let AdrInput { band, limits, rejected, .. } = *input;
+    let (min, max) = (limits.min_tx_power_index, limits.max_tx_power_index);
+    PowerRange::new(band, min, max, rejected.adr_tx_powers).ok_or(AdrKeep::NoTxPower)
+}
+
+/// The nearest number of repetitions that the settings allow.
+pub(super) fn nb_trans_within(input: &AdrInput<'_>, wanted: u8) -> u8 {
+    let limits = input.limits;
+    wanted.min(limits.max_nb_trans.unwrap_or(u8::MAX)).max(limits.min_nb_trans.unwrap_or(1))
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub struct AdrInput<'a> {
 }
 
 /// An uplink as a policy sees it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct AdrUplink {
     /// The full frame counter.
     pub f_cnt: u32,
@@ -99,6 +99,15 @@ pub enum AdrDecision {
         /// What they follow from.
         evidence: AdrEvidence,
     },
+}
+
+impl From<Result<(AdrParameters, AdrEvidence), AdrKeep>> for AdrDecision {
+    fn from(decided: Result<(AdrParameters, AdrEvidence), AdrKeep>) -> Self {
+        match decided {
+            Ok((parameters, evidence)) => Self::Use { parameters, evidence },
+            Err(keep) => Self::Keep(keep),
+        }
+    }
 }
 
 /// Why nothing should change.

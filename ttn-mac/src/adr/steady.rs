@@ -5,7 +5,7 @@ use ttn_core::radio::DataRateIndex;
 use super::{
     AdrAlgorithm, AdrDecision, AdrEvidence, AdrInput, AdrKeep, AdrParameters, AdrReason,
     DEFAULT_MARGIN, DataRateSet, PowerRange,
-    default::{data_rates, relevant, steered},
+    default::{data_rates, nb_trans_within, powers, relevant, steered},
     rules::{demodulation_floor, loss_rate, offset},
 };
 use crate::{band::Band, state::ADR_RING_LENGTH};
@@ -36,10 +36,7 @@ pub const HYSTERESIS: f32 = 3.0;
 
 impl AdrAlgorithm for SteadyAdr {
     fn decide(&self, input: &AdrInput<'_>) -> AdrDecision {
-        match decide(input) {
-            Ok((parameters, evidence)) => AdrDecision::Use { parameters, evidence },
-            Err(keep) => AdrDecision::Keep(keep),
-        }
+        decide(input).into()
     }
 }
 
@@ -49,13 +46,7 @@ fn decide(input: &AdrInput<'_>) -> Result<(AdrParameters, AdrEvidence), AdrKeep>
         return Ok((parameters, AdrEvidence::without_uplinks(AdrReason::Steered)));
     }
     let allowed = data_rates(input).ok_or(AdrKeep::NoDataRate)?;
-    let powers = PowerRange::new(
-        band,
-        limits.min_tx_power_index,
-        limits.max_tx_power_index,
-        input.rejected.adr_tx_powers,
-    )
-    .ok_or(AdrKeep::NoTxPower)?;
+    let powers = powers(input)?;
     if let Some(parameters) = into_bounds(current, allowed, powers) {
         return Ok((parameters, AdrEvidence::without_uplinks(AdrReason::Bounds)));
     }
@@ -71,10 +62,7 @@ fn decide(input: &AdrInput<'_>) -> Result<(AdrParameters, AdrEvidence), AdrKeep>
             None => (current, reason),
         },
     };
-    let nb_trans = change
-        .nb_trans
-        .min(limits.max_nb_trans.unwrap_or(u8::MAX))
-        .max(limits.min_nb_trans.unwrap_or(1));
+    let nb_trans = nb_trans_within(input, change.nb_trans);
     let parameters = AdrParameters { nb_trans, ..change };
     let margin = link.mean - floor - needed;
     let evidence = AdrEvidence {
