@@ -1,4 +1,4 @@
-//! Device addresses and network identifiers (TS001 §6.1.1, TS002).
+//! Device addresses and network identifiers (TS001-1.0.4 §6.1.1, TS002).
 
 use alloc::string::String;
 use core::{fmt, str::FromStr};

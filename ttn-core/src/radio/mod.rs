@@ -44,7 +44,7 @@ impl fmt::Debug for Frequency {
     }
 }
 
-/// A class of operation (TS001 §2.1).
+/// A class of operation (TS001-1.0.4 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "complete by definition")]
 pub enum DeviceClass {
