@@ -1,4 +1,4 @@
-//! What a device does for want of downlinks: ADR_ACK_LIMIT, ADR_ACK_DELAY, relays.
+//! What a device does for want of downlinks: ADR_ACK_LIMIT, ADR_ACK_DELAY (TS001-1.0.4 §4.3.1.1), relays.
 
 use super::Device;
 use crate::{

@@ -136,7 +136,13 @@ impl Device {
                 if frequency_ack && data_rate_index_ack {
                     self.parameters.ping_slot = Some((frequency, data_rate_index));
                 }
-                self.answer(Command::PingSlotChannelAns { frequency_ack, data_rate_index_ack });
+                let answer = Command::PingSlotChannelAns { frequency_ack, data_rate_index_ack };
+                // TS001-1.0.4 §12.3: repeated like the answers about receive windows.
+                if self.session_version() == MacVersion::V1_0_4 {
+                    self.answer_until_heard(answer);
+                } else {
+                    self.answer(answer);
+                }
             }
             Command::BeaconFreqReq { frequency } => {
                 let frequency_ack = self.can_hear(frequency);

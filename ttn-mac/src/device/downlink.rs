@@ -50,6 +50,7 @@ impl Device {
             return Err(DeviceError::NotForMe);
         }
         let f_cnt = check(session, &parsed, data, self.confirmed_up, replays, max_gap)?;
+        // TS001-1.0.4 §4.3.1.6: such a frame is discarded.
         if CommandPlace::of(data) == CommandPlace::Both {
             return Err(DeviceError::Forbidden);
         }

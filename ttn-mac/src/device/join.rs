@@ -88,7 +88,14 @@ impl Device {
         let mut bytes = encode_rejoin_request(&form).map_err(DeviceError::Build)?;
         bytes.extend(rejoin_request_mic(&key, &bytes).map_err(|error| length(error.got))?);
         self.joining = Some(Joining { request, nonce: rejoin_count });
-        let mut parameters = self.parameters.clone();
+        // Type 1 is sent as a join-request is: the network may have lost everything.
+        let mut parameters = match request {
+            JoinReqType::Rejoin1 => DeviceParameters {
+                data_rate: self.parameters.data_rate,
+                ..DeviceParameters::at_boot(&self.config)
+            },
+            _ => self.parameters.clone(),
+        };
         parameters.data_rate = self.rejoins.sent(request).unwrap_or(parameters.data_rate);
         self.request_transmission(bytes, &parameters, entropy)
     }
@@ -152,6 +159,7 @@ impl Device {
         Ok(Received::Joined)
     }
 
+    /// From LoRaWAN 1.0.4 on a counter that is never used twice (TS001-1.0.4 §6.2.5).
     fn next_dev_nonce(&mut self, entropy: &dyn Entropy) -> Result<u16, DeviceError> {
         let last = self.nonces.last_dev_nonce;
         if let Some(last) = last.filter(|_| self.misbehaviour.repeats_dev_nonce) {
@@ -195,6 +203,8 @@ impl Device {
                     masks.iter().rev().fold(0, |bits, mask| (bits << 16) | u128::from(*mask));
                 let known = ChannelMask::first(known.len()).bits();
                 channels.enabled = ChannelMask::from_bits(bits & known);
+                // Its data rate may be one that these channels do not have.
+                self.parameters.data_rate = self.parameters.sending_rate(band);
             }
             _ => {}
         }

@@ -52,7 +52,7 @@ fn hear(
     phy: &PhyPayload,
     data: &DataForm,
 ) -> Result<Received, DeviceError> {
-    // A group has no commands and nobody to acknowledge (TS001, multicast downlinks).
+    // A group has no commands and nobody to acknowledge (TS001-1.0.4 §9.3.2).
     let plain = !data.confirmed
         && !data.f_ctrl.ack
         && !data.f_ctrl.adr

@@ -120,13 +120,12 @@ impl DeviceParameters {
         })
     }
 
-    /// The data rate that is really used: the next one up where dwell time forbids the one that was set.
+    /// The data rate that is really used: where dwell time or the channels of a join-accept forbid the one that was set, the
+    /// next one up, or the highest.
     pub(super) fn sending_rate(&self, band: &Band) -> DataRateIndex {
-        if self.allows(band, self.data_rate) {
-            return self.data_rate;
-        }
         let wanted = self.data_rate;
-        self.data_rates(band).find(|rate| *rate > wanted).unwrap_or(wanted)
+        let above = self.data_rates(band).find(|rate| *rate >= wanted);
+        above.or_else(|| self.data_rates(band).last()).unwrap_or(wanted)
     }
 }
 

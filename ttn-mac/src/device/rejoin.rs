@@ -1,4 +1,4 @@
-//! When a device of LoRaWAN 1.1 rejoins by itself: RejoinParamSetupReq and ForceRejoinReq.
+//! When a device of LoRaWAN 1.1 rejoins by itself: RejoinParamSetupReq and ForceRejoinReq (TS001-1.1 §5.13, §5.14).
 
 use core::time::Duration;
 

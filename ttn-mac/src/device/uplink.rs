@@ -57,7 +57,7 @@ impl Device {
     /// Its windows closed without a downlink, or with one; it may send the same frame again.
     pub fn windows_closed(&mut self, heard: bool, entropy: &dyn Entropy) -> Option<DeviceTx> {
         let sent = self.sent.as_ref()?;
-        // Any downlink ends the repetitions of an unconfirmed uplink (TS001 §4.3.1: NbTrans).
+        // Any downlink ends the repetitions of an unconfirmed uplink (TS001-1.0.4 §5.2: NbTrans).
         let done = if sent.confirmed { sent.acknowledged } else { heard };
         if done || sent.left == 0 {
             self.sent = None;

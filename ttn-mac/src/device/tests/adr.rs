@@ -8,6 +8,7 @@ fn at(device: &Device) -> (u8, u8, u8, u128) {
     (parameters.tx_power_index, parameters.data_rate.get(), parameters.nb_trans, enabled)
 }
 
+// TS001-1.0.4 §4.3.1.1
 #[test]
 fn falls_back_by_power_then_data_rate_then_channels() {
     let mut device = plain();
@@ -53,6 +54,7 @@ fn before_1_0_4_it_does_not_ask_at_its_lowest_data_rate() {
     }
 }
 
+// TS001-1.1 §5.11
 #[test]
 fn adr_param_setup_req_moves_the_limits() {
     let mut device = abp(MacVersion::V1_1, PhyVersion::RP001_V1_1_REV_B);

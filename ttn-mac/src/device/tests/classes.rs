@@ -11,6 +11,7 @@ use crate::{
 
 const NOW: GpsTime = GpsTime::from_nanos(1_000_000_000_000);
 
+// TS001-1.0.4 §12.1, §12.2, §12.3, §4.3.1.7
 #[test]
 fn ping_slots_open_when_the_network_knows_them_and_a_beacon_was_heard() {
     let mut device = plain();
@@ -63,6 +64,7 @@ fn class_c_listens_with_the_parameters_of_rx2_all_the_time() {
     assert_eq!(f_opts(&mut device), [0_u8; 0]);
 }
 
+// TS001-1.1 §18.1
 #[test]
 fn a_1_1_device_tells_its_class_until_the_network_confirms() {
     let mut device = abp(MacVersion::V1_1, PhyVersion::RP001_V1_1_REV_B);
@@ -108,6 +110,7 @@ fn to_group(f_cnt: u32, confirmed: bool) -> Vec<u8> {
     seal_downlink(&keys, MacVersion::V1_0_4, frame, &context).unwrap()
 }
 
+// TS001-1.0.4 §9.3.2
 #[test]
 fn a_group_is_heard_once_and_has_nothing_to_confirm() {
     let mut device = plain();

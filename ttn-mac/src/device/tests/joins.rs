@@ -58,6 +58,7 @@ fn joined_1_1() -> Device {
     device
 }
 
+// TS001-1.0.4 §6.2.6
 #[test]
 fn a_join_nonce_is_taken_once() {
     let mut device = joined_1_1();
@@ -67,6 +68,7 @@ fn a_join_nonce_is_taken_once() {
     assert_eq!(device.hear(&accept(2, JoinReqType::JoinRequest, 2)), Ok(Received::Joined));
 }
 
+// TS001-1.0.4 §6.2.5
 #[test]
 fn counted_nonces_end() {
     let mut device =
@@ -86,6 +88,7 @@ fn random_nonces_do_not_repeat_themselves() {
     assert_ne!(nonce(device.join(&Zero).unwrap()), first);
 }
 
+// TS001-1.1 §5.10
 #[test]
 fn rekey_ind_is_repeated_and_without_an_answer_the_session_is_given_up() {
     let mut device = joined_1_1();
@@ -101,6 +104,7 @@ fn rekey_ind_is_repeated_and_without_an_answer_the_session_is_given_up() {
     assert_eq!(f_opts(&mut device), [0_u8; 0]);
 }
 
+// TS001-1.1 §6.2.4
 #[test]
 fn rejoins_of_each_type_are_signed_and_answered_with_the_keys_of_their_own() {
     for (request, keeps_parameters) in
@@ -147,6 +151,7 @@ fn only_a_session_of_1_1_rejoins() {
     assert_eq!(device.rejoin(JoinReqType::Rejoin0, &Zero), Err(DeviceError::Unsupported));
 }
 
+// TS001-1.1 §5.13
 #[test]
 fn force_rejoin_req_is_tried_again_until_it_is_answered() {
     let mut device = joined_1_1();
@@ -162,6 +167,7 @@ fn force_rejoin_req_is_tried_again_until_it_is_answered() {
     assert_eq!(device.rejoin_due(at(1_000), &Zero), None);
 }
 
+// TS001-1.1 §5.14
 #[test]
 fn rejoin_param_setup_req_counts_uplinks_and_time() {
     for measures in [false, true] {

@@ -2,6 +2,7 @@
 
 use super::*;
 
+// TS001-1.0.4 §4.1
 #[test]
 fn refuses_payloads_that_the_data_rate_does_not_carry() {
     let mut device = plain();
@@ -44,6 +45,7 @@ fn many_commands_alone_go_to_port_0() {
     assert_eq!((data.f_port, data.frm_payload.len()), (Some(0), 20));
 }
 
+// TS001-1.0.4 §4.3.1.6
 #[test]
 fn a_frame_with_commands_in_two_places_is_refused() {
     let mut device = plain();
@@ -63,6 +65,7 @@ fn a_frame_with_commands_in_two_places_is_refused() {
     assert_eq!(device.hear(&phy), Err(DeviceError::Forbidden));
 }
 
+// TS001-1.0.4 §5
 #[test]
 fn commands_of_a_later_version_end_the_list() {
     let mut device = abp(MacVersion::V1_0_1, PhyVersion::TS001_V1_0_1);
@@ -122,6 +125,7 @@ fn counters_nonces_and_integrity_codes_go_wrong_when_asked() {
     assert_eq!(f_opts(&mut device), [0x08, 0x08]);
 }
 
+// TS001-1.0.4 §5.2
 #[test]
 fn from_1_0_4_on_nb_trans_counts_for_confirmed_uplinks_too() {
     let mut device = plain();
