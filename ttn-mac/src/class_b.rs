@@ -1,4 +1,4 @@
-//! Class B: when beacons and ping slots are, and what a beacon says.
+//! Class B: when beacons and ping slots are (TS001-1.0.4 §11.1, §11.2), and what a beacon says (TS001-1.1 §15.2).
 //!
 //! ```
 //! use ttn_core::{addr::DevAddr, time::GpsTime};
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        // NS-84
+        // NS-84, TS001-1.0.4 §11.1, §11.2
         #[test]
         fn slots_of_a_device_are_a_period_apart_and_outside_the_beacon(
             seconds in 0_i64..4_000_000_000,

@@ -1,4 +1,4 @@
-//! Sessions: frame counters, verification, sealing and opening of data messages.
+//! Sessions: frame counters (TS001-1.0.4 §4.3.1.5), verification, sealing and opening of data messages.
 //!
 //! Everything here is bound to keys and a full frame counter. Which session a frame may belong to, and what a counter
 //! that repeats means, is the decision of callers.

@@ -1,4 +1,5 @@
-//! Channels, receive windows and transmit parameters: RXParamSetup, NewChannel, RXTimingSetup, TXParamSetup, DlChannel.
+//! Channels, receive windows and transmit parameters: RXParamSetup, NewChannel and DlChannel, RXTimingSetup, TXParamSetup
+//! (TS001-1.0.4 §5.4, §5.6, §5.7, §5.8).
 
 use alloc::vec::Vec;
 

@@ -1,4 +1,4 @@
-//! Class B: PingSlotInfo, PingSlotChannel, BeaconTiming, BeaconFreq.
+//! Class B: PingSlotInfo, BeaconFreq, PingSlotChannel (TS001-1.0.4 §12.1, §12.2, §12.3), BeaconTiming.
 
 use alloc::vec::Vec;
 

@@ -1,4 +1,4 @@
-//! The device itself: DevStatus, DeviceTime, DeviceMode.
+//! The device itself: DevStatus, DeviceTime (TS001-1.0.4 §5.5, §5.9), DeviceMode (TS001-1.1 §18.1).
 
 use alloc::vec::Vec;
 

@@ -1,4 +1,4 @@
-//! The radio link: LinkCheck, LinkADR, DutyCycle, ADRParamSetup.
+//! The radio link: LinkCheck, LinkADR, DutyCycle (TS001-1.0.4 §5.1, §5.2, §5.3), ADRParamSetup (TS001-1.1 §5.11).
 
 use alloc::vec::Vec;
 

@@ -438,7 +438,7 @@ impl Command {
     }
 }
 
-/// Reads the commands of a decrypted FOpts field or of a decrypted FRMPayload on port 0.
+/// Reads the commands of a decrypted FOpts field or of a decrypted FRMPayload on port 0 (TS001-1.0.4 §5).
 ///
 /// Reserved bits are ignored. The iterator never panics and always ends: after an [`CommandError::Unknown`] or
 /// [`CommandError::CutOff`] nothing follows.

@@ -1,4 +1,4 @@
-//! The session: Reset, Rekey, ForceRejoin, RejoinParamSetup.
+//! The session: Reset, Rekey, ForceRejoin, RejoinParamSetup (TS001-1.1 §5.1, §5.10, §5.13, §5.14).
 
 use alloc::vec::Vec;
 

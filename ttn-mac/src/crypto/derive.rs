@@ -1,4 +1,4 @@
-//! Derivation of session keys and of the keys of a Join Server.
+//! Derivation of session keys (TS001-1.0.4 §6.2.6, TS001-1.1 §6.2.3) and of the keys of a Join Server (TS001-1.1 §6.1.1.4).
 //!
 //! Of a JoinNonce the low 24 bits count.
 

@@ -66,7 +66,7 @@ pub enum JoinAcceptMic<'k> {
     },
 }
 
-/// The integrity code of a join-request, MHDR first (key: AppKey or NwkKey).
+/// The integrity code of a join-request, MHDR first (key: AppKey or NwkKey; TS001-1.0.4 §6.2.5).
 ///
 /// # Errors
 ///
@@ -76,7 +76,8 @@ pub fn join_request_mic(key: &Aes128Key, payload: &[u8]) -> Result<Mic, LengthEr
     Ok(cmac_mic(key, &[payload]))
 }
 
-/// The integrity code of a rejoin-request, MHDR first (key: SNwkSIntKey for types 0 and 2, JSIntKey for type 1).
+/// The integrity code of a rejoin-request, MHDR first (key: SNwkSIntKey for types 0 and 2, JSIntKey for
+/// type 1; TS001-1.1 §6.2.4).
 ///
 /// # Errors
 ///
@@ -86,7 +87,7 @@ pub fn rejoin_request_mic(key: &Aes128Key, payload: &[u8]) -> Result<Mic, Length
     Ok(cmac_mic(key, &[payload]))
 }
 
-/// The integrity code of an unencrypted join-accept, MHDR first.
+/// The integrity code of an unencrypted join-accept, MHDR first (TS001-1.0.4 §6.2.6, TS001-1.1 §6.2.3).
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Integrity codes of data messages.
+//! Integrity codes of data messages (TS001-1.0.4 §4.4, TS001-1.1 §4.4.1, §4.4.2).
 //!
 //! `message` is always the PHYPayload without its integrity code, `f_cnt` the full 32-bit counter.
 

@@ -1,4 +1,4 @@
-//! Encryption of FRMPayload and FOpts. Encrypting twice gives the plaintext again.
+//! Encryption of FRMPayload (TS001-1.0.4 §4.3.3) and FOpts (TS001-1.1 §4.3.1.6). Encrypting twice gives the plaintext again.
 
 use ttn_core::{addr::DevAddr, key::Aes128Key};
 

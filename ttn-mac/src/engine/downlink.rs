@@ -80,7 +80,7 @@ impl Engine<'_> {
             None => room,
         };
         let (commands, cut) = self.fitting_commands(st, room_for_commands);
-        let reasons = reasons(st, &commands, relayed.is_some(), head.is_some());
+        let reasons = self.reasons(st, &commands, relayed.is_some(), head.is_some());
         if reasons.is_empty() {
             return Err(NoDownlink::NothingToSend);
         }
@@ -304,6 +304,30 @@ impl Engine<'_> {
         Ok(frame)
     }
 
+    /// Why a downlink is due (NS-78).
+    fn reasons(
+        &self,
+        st: &MacState,
+        commands: &Commands,
+        relayed: bool,
+        queue: bool,
+    ) -> Vec<DownlinkReason> {
+        let asks = !commands.requests.is_empty() && self.requests_are_due(st);
+        [
+            (st.hot.confirmed_up, DownlinkReason::Ack),
+            (!commands.answers.is_empty(), DownlinkReason::Answers),
+            (asks, DownlinkReason::Requests),
+            (relayed, DownlinkReason::Relay),
+            (queue, DownlinkReason::Queue),
+            (st.hot.adr_ack_req, DownlinkReason::AdrAckReq),
+            (st.hot.sticky != 0, DownlinkReason::StickyAnswers),
+        ]
+        .into_iter()
+        .filter(|(due, _)| *due)
+        .map(|(_, reason)| reason)
+        .collect()
+    }
+
     /// NS-61: from the end of a downlink of `size` octets in this window to the next beacon.
     fn beacon_timing(&self, window: &RxWindow, size: usize) -> Command {
         let on_air = time_on_air(size, window.frequency, &window.data_rate).unwrap_or_default();
@@ -411,23 +435,6 @@ fn content<'q>(
         (None, None) => queue.len(),
     };
     Content { commands, item, relayed, f_pending: cut || behind < queue.len() }
-}
-
-/// Why a downlink is due (NS-78).
-fn reasons(st: &MacState, commands: &Commands, relayed: bool, queue: bool) -> Vec<DownlinkReason> {
-    [
-        (st.hot.confirmed_up, DownlinkReason::Ack),
-        (!commands.answers.is_empty(), DownlinkReason::Answers),
-        (!commands.requests.is_empty(), DownlinkReason::Requests),
-        (relayed, DownlinkReason::Relay),
-        (queue, DownlinkReason::Queue),
-        (st.hot.adr_ack_req, DownlinkReason::AdrAckReq),
-        (st.hot.sticky != 0, DownlinkReason::StickyAnswers),
-    ]
-    .into_iter()
-    .filter(|(due, _)| *due)
-    .map(|(_, reason)| reason)
-    .collect()
 }
 
 /// Moves the state: from here on the frame counts as sent. Requests keep waiting for the next uplink if the network begins.

@@ -19,8 +19,9 @@ use crate::{
 const RETRANSMISSION_TIME: Duration = Duration::from_secs(10);
 /// How often a confirmed uplink may be sent before LoRaWAN 1.0.4 (NS-12).
 const CONFIRMED_TRANSMISSIONS_MAX: u8 = 5;
-/// How many counters of confirmed downlinks the copies of one uplink may use up: NbTrans is 15 at most.
-const ANSWERS_MAX: u32 = 15;
+/// How far the downlink that a device acknowledges may lie behind the last confirmed one: answers to copies of one uplink, and
+/// what the network began in class B or C, may have followed it.
+const EARLIER_MAX: u32 = 32;
 
 impl Engine<'_> {
     /// Whether an uplink belongs to one of the sessions of a device. Reads the state only and allocates nothing.
@@ -56,11 +57,12 @@ impl Engine<'_> {
         };
         self.check_length(st, phy, channel)?;
         let attempt = Attempt { engine: self, st, phy, data, session, channel };
-        let (kind, f_cnt) = match candidate {
+        let (kind, f_cnt, bound_to) = match candidate {
             Candidate::Pending => attempt.pending()?,
             Candidate::Current => attempt.current(received_at)?,
         };
-        Ok(MatchedUplink { candidate, kind, f_cnt, channel })
+        let acknowledges = Some(bound_to).filter(|_| data.f_ctrl.ack);
+        Ok(MatchedUplink { candidate, kind, f_cnt, channel, acknowledges })
     }
 
     /// Channel and data rate of an uplink. A channel that is off counts as well: the device may not have heard yet.
@@ -77,7 +79,8 @@ impl Engine<'_> {
         Ok(UplinkChannel { channel_index, data_rate_index })
     }
 
-    /// A channel that the device was just told of: it may send there at once, its answer comes with that uplink.
+    /// A channel that the device was told of: it may send there at once, its answer comes with that uplink. If that was lost,
+    /// the channel is still one that the device shall have.
     fn requested_channel(
         &self,
         st: &MacState,
@@ -93,13 +96,14 @@ impl Engine<'_> {
             }
             _ => None,
         });
-        let channel_index = requested.ok_or(Reject::UnknownChannel { frequency })?;
+        let told = requested.or_else(|| st.slow.desired.channels.index_of(self.band, frequency));
+        let channel_index = told.ok_or(Reject::UnknownChannel { frequency })?;
         let data_rate_index =
             self.band.uplink_data_rate(&data_rate).ok_or(Reject::UnknownDataRate { data_rate })?;
         Ok(UplinkChannel { channel_index, data_rate_index })
     }
 
-    /// NS-13.
+    /// NS-13, TS001-1.0.4 §4.1.
     fn check_length(
         &self,
         st: &MacState,
@@ -130,44 +134,44 @@ struct Attempt<'a> {
     channel: UplinkChannel,
 }
 
+/// How an uplink relates to what came before, its full counter, and the downlink that its integrity code is bound to.
+type Found = (MatchKind, u32, u32);
+
 impl Attempt<'_> {
-    fn pending(&self) -> Result<(MatchKind, u32), Reject> {
+    fn pending(&self) -> Result<Found, Reject> {
         let f_cnt = u32::from(self.data.f_cnt);
         if self.data.f_ctrl.ack {
             return Err(Reject::AckWithoutDownlink { f_cnt });
         }
         self.check_gap(0, f_cnt)?;
-        if self.verify(f_cnt) {
-            Ok((MatchKind::New, f_cnt))
-        } else {
-            Err(Reject::MicMismatch { f_cnt })
-        }
+        let bound_to = self.verify(f_cnt).ok_or(Reject::MicMismatch { f_cnt })?;
+        Ok((MatchKind::New, f_cnt, bound_to))
     }
 
-    fn current(&self, received_at: Timestamp) -> Result<(MatchKind, u32), Reject> {
+    fn current(&self, received_at: Timestamp) -> Result<Found, Reject> {
         let last = self.st.hot.f_cnt_up;
         let supports_32_bit = self.engine.setting(|set| set.supports_32_bit_f_cnt).unwrap_or(true);
         let full = full_f_cnt(last, self.data.f_cnt, supports_32_bit);
         let refused = match full {
             Some(f_cnt) if last == Some(f_cnt) => match self.retransmission(f_cnt, received_at) {
-                Ok(()) => return Ok((MatchKind::Retransmission, f_cnt)),
+                Ok(bound_to) => return Ok((MatchKind::Retransmission, f_cnt, bound_to)),
                 Err(refused) => refused,
             },
             Some(f_cnt) => match self.next(last.unwrap_or(0), f_cnt) {
-                Ok(()) => return Ok((MatchKind::New, f_cnt)),
+                Ok(bound_to) => return Ok((MatchKind::New, f_cnt, bound_to)),
                 Err(refused) => refused,
             },
             None => Reject::FCntExhausted { last: last.unwrap_or(0), got: self.data.f_cnt },
         };
         self.reset(full)?.map_or_else(
             || Err(self.replayed(last, full).unwrap_or(refused)),
-            |f_cnt| Ok((MatchKind::Reset, f_cnt)),
+            |f_cnt| Ok((MatchKind::Reset, f_cnt, 0)),
         )
     }
 
-    fn next(&self, last: u32, f_cnt: u32) -> Result<(), Reject> {
+    fn next(&self, last: u32, f_cnt: u32) -> Result<u32, Reject> {
         self.check_gap(last, f_cnt)?;
-        if self.verify(f_cnt) { Ok(()) } else { Err(Reject::MicMismatch { f_cnt }) }
+        self.verify(f_cnt).ok_or(Reject::MicMismatch { f_cnt })
     }
 
     /// NS-09.
@@ -180,11 +184,9 @@ impl Attempt<'_> {
     }
 
     /// NS-12.
-    fn retransmission(&self, f_cnt: u32, received_at: Timestamp) -> Result<(), Reject> {
+    fn retransmission(&self, f_cnt: u32, received_at: Timestamp) -> Result<u32, Reject> {
         let hot = &self.st.hot;
-        if !self.verify_repeated(f_cnt) {
-            return Err(Reject::MicMismatch { f_cnt });
-        }
+        let bound_to = self.verify(f_cnt).ok_or(Reject::MicMismatch { f_cnt })?;
         // In LoRaWAN 1.1 the first half of the code depends on the channel, which changes between repetitions.
         let ([_, _, a, b], [_, _, c, d]) = (self.phy.mic(), hot.last_mic);
         let same_half = a == c && b == d;
@@ -203,7 +205,7 @@ impl Attempt<'_> {
         if after > max {
             return Err(Reject::RetransmissionTooLate { f_cnt, after, max });
         }
-        Ok(())
+        Ok(bound_to)
     }
 
     fn transmissions_max(&self) -> u8 {
@@ -222,7 +224,7 @@ impl Attempt<'_> {
         let f_cnt = u32::from(self.data.f_cnt);
         // The same counter was tried already, unless it is a repeated one with another content.
         let untried = full != Some(f_cnt) || self.st.hot.f_cnt_up == Some(f_cnt) && self.differs();
-        if !allowed || !untried || !self.verify(f_cnt) {
+        if !allowed || !untried || self.verify(f_cnt).is_none() {
             return Ok(None);
         }
         if self.data.f_ctrl.ack {
@@ -239,24 +241,19 @@ impl Attempt<'_> {
     fn replayed(&self, last: Option<u32>, full: Option<u32>) -> Option<Reject> {
         let last = last?;
         let got = (last & 0xFFFF_0000) | u32::from(self.data.f_cnt);
-        (got < last && full != Some(got) && self.verify(got))
+        (got < last && full != Some(got) && self.verify(got).is_some())
             .then_some(Reject::FCntReplayed { last, got })
     }
 
-    /// NS-11. An uplink that is sent again acknowledges what its first copy did, and confirmed downlinks may have answered
-    /// its copies since then.
-    fn verify_repeated(&self, f_cnt: u32) -> bool {
+    /// NS-11. The confirmed downlink that the integrity code is bound to, if it is right. In LoRaWAN 1.1 an uplink with ACK is
+    /// bound to the downlink that it acknowledges: the last one, unless the device has not heard that.
+    fn verify(&self, f_cnt: u32) -> Option<u32> {
         let last = self.st.hot.conf_f_cnt_down.unwrap_or(0);
         let bound = self.data.f_ctrl.ack && self.st.slow.version.is_1_1();
-        let answers = if bound { ANSWERS_MAX } else { 0 };
-        (0..=answers)
-            .filter_map(|answers| last.checked_sub(answers))
-            .any(|conf_f_cnt| self.verify_bound(f_cnt, conf_f_cnt))
-    }
-
-    /// NS-11.
-    fn verify(&self, f_cnt: u32) -> bool {
-        self.verify_bound(f_cnt, self.st.hot.conf_f_cnt_down.unwrap_or(0))
+        let earlier = if bound { EARLIER_MAX } else { 0 };
+        (0..=earlier)
+            .filter_map(|earlier| last.checked_sub(earlier))
+            .find(|conf_f_cnt| self.verify_bound(f_cnt, *conf_f_cnt))
     }
 
     fn verify_bound(&self, f_cnt: u32, conf_f_cnt: u32) -> bool {

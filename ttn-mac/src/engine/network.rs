@@ -1,4 +1,4 @@
-//! Downlinks that the network begins: class B ping slots and class C (NS-78, NS-84 to NS-86).
+//! Downlinks that the network begins: class B ping slots (TS001-1.0.4 §8.1, §9.3.1) and class C (NS-78, NS-84 to NS-86).
 
 use core::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Rejoins of LoRaWAN 1.1 (NS-57): asked for by the network, and requested by the device.
+//! Rejoins of LoRaWAN 1.1 (NS-57, TS001-1.1 §6.2.4): asked for by the network, and requested by the device.
 
 use core::fmt;
 

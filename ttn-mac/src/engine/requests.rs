@@ -3,7 +3,12 @@
 
 use alloc::vec::Vec;
 
-use super::{Engine, handle::STICKY_DL_CHANNEL};
+use ttn_core::radio::DataRateIndex;
+
+use super::{
+    Engine,
+    handle::{STICKY_DL_CHANNEL, channel_data_rates},
+};
 use crate::{
     band::{ChannelMask, index_of_eirp},
     command::Command,
@@ -14,8 +19,10 @@ use crate::{
 /// Requests that stand or fall together: all of them go into a downlink, or none.
 pub(super) type Block = Vec<Command>;
 
-/// “Keep the value” in LinkADRReq, from LoRaWAN 1.0.4 on.
-const NO_CHANGE: u8 = 15;
+/// “Keep the value” in LinkADRReq, from LoRaWAN 1.0.4 on (TS001-1.0.4 §5.2).
+pub(super) const NO_CHANGE: u8 = 15;
+/// How many uplinks in a row may leave requests unanswered before they become rarer.
+const UNANSWERED_FREE: u8 = 3;
 
 impl Engine<'_> {
     /// Everything that should be asked.
@@ -54,6 +61,16 @@ impl Engine<'_> {
         blocks.extend(self.dev_status(st).map(|command| Block::from([command])));
         blocks.extend(self.relay_requests(st).into_iter().map(|command| Block::from([command])));
         blocks
+    }
+
+    /// Whether requests alone are a reason to send. A device that has left them unanswered for some uplinks is asked with
+    /// every second one from then on, then every fourth, up to every sixteenth; whatever is sent for another reason takes
+    /// them along. Without that, every uplink of a device that ignores them would cost a downlink for ever.
+    pub(super) fn requests_are_due(&self, st: &MacState) -> bool {
+        let rarer = st.hot.unanswered.saturating_sub(UNANSWERED_FREE);
+        let every = 1_u32.checked_shl(rarer.into()).unwrap_or(1);
+        let turn = st.hot.f_cnt_up.unwrap_or(0).checked_rem(every) == Some(0);
+        turn || st.slow.force_rejoin.is_some()
     }
 
     /// NS-49: after so many uplinks or so much time, and if the device never told.
@@ -165,8 +182,13 @@ impl Engine<'_> {
         {
             return Block::new();
         }
+        let used = data_rate.unwrap_or(current.adr_data_rate);
+        let data_rate = match self.usable_rate(st, mask, used) {
+            usable if usable != used && !same_mask => Some(usable),
+            _ => data_rate,
+        };
         let no_change = slow.version.has_no_change_adr_indices();
-        let keep = ttn_core::radio::DataRateIndex::from_low_bits(NO_CHANGE);
+        let keep = DataRateIndex::from_low_bits(NO_CHANGE);
         let data_rate_index =
             data_rate.unwrap_or(if no_change { keep } else { current.adr_data_rate });
         let tx_power_index =
@@ -182,6 +204,26 @@ impl Engine<'_> {
                 nb_trans: desired.adr_nb_trans.clamp(1, 15),
             })
             .collect()
+    }
+
+    /// The data rate that is wanted, if one of these channels allows it; else the nearest that one does, lower ones first. A
+    /// device refuses channels together with a data rate that none of them has.
+    fn usable_rate(
+        &self,
+        st: &MacState,
+        mask: ChannelMask,
+        wanted: DataRateIndex,
+    ) -> DataRateIndex {
+        let (current, desired) = (&st.slow.current, &st.slow.desired);
+        let limits = [current.uplink_dwell_time, desired.uplink_dwell_time];
+        let dwell_time = limits.contains(&Some(true));
+        let allowed = |index: &DataRateIndex| {
+            self.band.max_mac_payload(*index, dwell_time).is_some_and(|max| max > 0)
+        };
+        let usable =
+            || channel_data_rates(self.band, &current.channels, mask).iter().filter(allowed);
+        let lower = usable().rfind(|index| *index <= wanted);
+        lower.or_else(|| usable().next()).unwrap_or(wanted)
     }
 
     /// The desired channels, as far as the device has them; the current ones if it has refused just that.

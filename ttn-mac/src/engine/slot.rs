@@ -1,4 +1,4 @@
-//! The windows in which a device listens (NS-26, NS-79).
+//! The windows in which a device listens (NS-26, NS-79, TS001-1.0.4 §3.3.2, §3.3.3).
 
 use core::time::Duration;
 

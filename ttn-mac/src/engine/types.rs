@@ -53,6 +53,8 @@ pub struct MatchedUplink {
     pub f_cnt: u32,
     /// Channel and data rate.
     pub channel: UplinkChannel,
+    /// The confirmed downlink that it acknowledges. LoRaWAN 1.1 is sure of it; before, the last one is meant.
+    pub acknowledges: Option<u32>,
 }
 
 /// How an uplink relates to what came before.

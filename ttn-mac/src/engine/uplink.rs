@@ -42,7 +42,7 @@ impl Engine<'_> {
         }
         let class = st.slow.class;
         let (kind, mut slow_changed) = self.start(st, uplink, rx);
-        let queue_result = acknowledge(&mut st.hot, data);
+        let queue_result = acknowledge(&mut st.hot, matched.acknowledges);
         note(&mut st.hot, uplink, data, rx);
 
         let mut handling = Handling::new(self, st, matched, rx);
@@ -180,12 +180,16 @@ impl Engine<'_> {
         st.answers.clear();
     }
 
-    fn reply_due(&self, st: &MacState, data: &DataForm) -> bool {
+    fn reply_due(&self, st: &mut MacState, data: &DataForm) -> bool {
+        let wants = !self.requests(st).is_empty();
+        if !wants {
+            st.hot.unanswered = 0;
+        }
         data.confirmed
             || data.f_ctrl.adr_ack_req
             || !st.answers.is_empty()
             || st.hot.sticky != 0
-            || !self.requests(st).is_empty()
+            || (wants && self.requests_are_due(st))
     }
 }
 
@@ -204,11 +208,11 @@ fn check_still_matches(st: &MacState, uplink: &UplinkFrame<'_>) -> Result<(), Re
     }
 }
 
-/// NS-87.
-fn acknowledge(hot: &mut Hot, data: &DataForm) -> Option<QueueResult> {
+/// NS-87. An acknowledgement of an earlier downlink is none of the last one.
+fn acknowledge(hot: &mut Hot, acknowledges: Option<u32>) -> Option<QueueResult> {
     let f_cnt = hot.conf_f_cnt_down.filter(|_| hot.ack_pending)?;
     hot.ack_pending = false;
-    Some(QueueResult { f_cnt, acknowledged: data.f_ctrl.ack })
+    Some(QueueResult { f_cnt, acknowledged: acknowledges == Some(f_cnt) })
 }
 
 /// Counters and history.

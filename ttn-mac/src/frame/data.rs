@@ -1,4 +1,4 @@
-//! Data messages: MHDR, FHDR, FPort, FRMPayload, MIC.
+//! Data messages: MHDR, FHDR, FPort, FRMPayload, MIC (TS001-1.0.4 §4.3.1, §4.3.2).
 
 use alloc::vec::Vec;
 
@@ -183,6 +183,7 @@ mod tests {
         }
     }
 
+    // TS001-1.0.4 §4.3.2
     #[test]
     fn an_absent_port_is_not_port_zero() {
         let without = frame().encode().unwrap();
@@ -202,6 +203,7 @@ mod tests {
         assert_eq!(too_long.encode(), Err(BuildError::TooLong { got: 256 }));
     }
 
+    // TS001-1.0.4 §4.3.1
     #[test]
     fn bits_of_the_other_direction_are_not_sent() {
         let all =

@@ -11,7 +11,7 @@ use ttn_core::{
 
 use super::{BuildError, FrameError, FrequencyStep, MType};
 
-/// Writes a join-request without its integrity code.
+/// Writes a join-request without its integrity code (TS001-1.0.4 §6.2.5).
 #[must_use]
 pub fn encode_join_request(request: &JoinRequestForm) -> [u8; 19] {
     let [a, b, c, d, e, f, g, h] = request.join_eui.to_le_bytes();
@@ -33,7 +33,7 @@ pub(super) fn parse_request(rest: &[u8]) -> Result<JoinRequestForm, FrameError> 
     })
 }
 
-/// The plaintext of a join-accept.
+/// The plaintext of a join-accept (TS001-1.0.4 §6.2.6, TS001-1.1 §6.2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "built by other crates")]
 pub struct JoinAccept {
@@ -145,7 +145,7 @@ impl DlSettings {
     }
 }
 
-/// The CFList of a join-accept: 16 octets, the last of which is its type.
+/// The CFList of a join-accept: 16 octets, the last of which is its type (RP002-1.0.5 §3.3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "both types that are defined")]
 pub enum CfList {

@@ -26,7 +26,7 @@ use crate::command::Direction;
 /// The longest PHYPayload: what a LoRa header can announce.
 pub const PHY_PAYLOAD_LENGTH_MAX: usize = 255;
 
-/// Checks the form of a PHYPayload, uplink or downlink.
+/// Checks the form of a PHYPayload, uplink or downlink (TS001-1.0.4 §4.1).
 ///
 /// Reserved bits are ignored. Whether the frame is authentic, and whether its FOpts and FRMPayload are MAC commands
 /// that can be read, is not looked at. A proprietary message may have any content and any major version.
@@ -43,6 +43,7 @@ fn parse_form(octets: &[u8]) -> Result<Form, FrameError> {
     if octets.len() > PHY_PAYLOAD_LENGTH_MAX {
         return Err(FrameError::TooLong { got: octets.len() });
     }
+    // TS001-1.0.4 §4.2.2: other major versions are reserved.
     let (m_hdr, rest) = octets.split_first().ok_or(FrameError::Empty)?;
     let m_type = MType::of(*m_hdr);
     if m_hdr & 0x03 != 0 && m_type != MType::Proprietary {
@@ -249,12 +250,14 @@ mod tests {
 
     use super::*;
 
+    // TS001-1.0.4 §4.1
     #[test]
     fn refuses_more_octets_than_a_radio_frame_has() {
         assert_eq!(parse(vec![0xE0; 256]), Err(FrameError::TooLong { got: 256 }));
         assert!(parse(vec![0xE0; 255]).is_ok());
     }
 
+    // TS001-1.0.4 §4.2.2
     #[test]
     fn a_proprietary_message_may_have_any_major_version() {
         assert_eq!(parse([0xE3].as_slice()).map(|phy| phy.form), Ok(Form::Proprietary));

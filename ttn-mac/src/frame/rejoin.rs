@@ -1,4 +1,4 @@
-//! Rejoin-requests of LoRaWAN 1.1.
+//! Rejoin-requests of LoRaWAN 1.1 (TS001-1.1 §6.2.4).
 
 use alloc::vec::Vec;
 
@@ -71,6 +71,7 @@ fn dev_eui_and_count(fields: &[u8]) -> Option<(DevEui, u16)> {
 mod tests {
     use super::*;
 
+    // TS001-1.1 §6.2.4
     #[test]
     fn refuses_types_and_lengths_that_are_not_defined() {
         assert_eq!(parse(&[3; 18]), Err(FrameError::RejoinType { got: 3 }));

@@ -31,8 +31,11 @@ pub struct Hot {
     pub last_adr_change_f_cnt: Option<u32>,
     /// The downlink that was handed to a gateway and is not reported on yet.
     pub in_flight: Option<InFlight>,
-    /// Commands whose answers the device repeats until it hears a downlink (NS-40); the bits of `sticky` in the engine.
+    /// Commands whose answers the device repeats until it hears a downlink (NS-40); the low five bits, as in the engine.
     pub sticky: u8,
+    /// How many uplinks in a row, up to [`UNANSWERED_MAX`], have left requests unanswered: a device that ignores them is
+    /// asked less and less often.
+    pub unanswered: u8,
     /// Whether a LinkADRReq was not answered since the last LinkADRAns, so that what the device does is not known.
     pub link_adr_unsure: bool,
     /// When the last downlink was to be sent, of any class (NS-85, NS-86); in steps of 1/256 s, see
@@ -59,6 +62,8 @@ pub struct InFlight {
 
 /// The most uplinks that are remembered (NS-17, NS-69).
 pub const ADR_RING_LENGTH: usize = 20;
+/// The most that [`Hot::unanswered`] counts: it has three bits.
+pub const UNANSWERED_MAX: u8 = 7;
 /// The octets of an encoded [`Hot`].
 pub const HOT_LENGTH: usize = 127;
 /// The octets that a session record may have (DESIGN 4).
@@ -188,7 +193,9 @@ impl Hot {
         out.put(&self.flags().to_le_bytes());
         out.put(&self.f_cnt_up.unwrap_or_default().to_le_bytes());
         out.put(&self.last_mic);
-        out.put(&[self.repeats, self.sticky]);
+        // Earlier records have zero in the upper bits.
+        let unanswered = self.unanswered.min(UNANSWERED_MAX) << STICKY_BITS;
+        out.put(&[self.repeats, (self.sticky & STICKY_MASK) | unanswered]);
         out.put(&self.last_uplink_at.unwrap_or_default().unix_nanos().to_le_bytes());
         out.put(&self.n_f_cnt_down.unwrap_or_default().to_le_bytes());
         out.put(&self.a_f_cnt_down.unwrap_or_default().to_le_bytes());
@@ -263,7 +270,8 @@ impl Hot {
             ack_pending: has(ACK_PENDING),
             last_adr_change_f_cnt: has(LAST_ADR_CHANGE).then_some(last_adr_change_f_cnt),
             in_flight: has(IN_FLIGHT).then_some(in_flight),
-            sticky,
+            sticky: sticky & STICKY_MASK,
+            unanswered: sticky >> STICKY_BITS,
             link_adr_unsure: has(LINK_ADR_UNSURE),
             last_downlink_at,
             adr_ring,
@@ -339,6 +347,10 @@ const STEP_NANOS: u64 = 3_906_250;
 
 const LAYOUT: u8 = 2;
 
+/// The bits of [`Hot::sticky`]; [`Hot::unanswered`] has the others of its octet.
+const STICKY_BITS: u32 = 5;
+const STICKY_MASK: u8 = (1 << STICKY_BITS) - 1;
+
 const F_CNT_UP: u16 = 1;
 const CONFIRMED_UP: u16 = 1 << 1;
 const LAST_UPLINK_AT: u16 = 1 << 2;
@@ -403,7 +415,8 @@ mod tests {
                     ack_pending: rest.1,
                     last_adr_change_f_cnt: numbers[4],
                     in_flight,
-                    sticky: rest.4,
+                    sticky: rest.4 & STICKY_MASK,
+                    unanswered: rest.4 >> STICKY_BITS,
                     link_adr_unsure: rest.7,
                     last_downlink_at: from_steps(rest.8.into()),
                     adr_ring,

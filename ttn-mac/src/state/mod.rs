@@ -34,6 +34,7 @@ pub use ttn_core::radio::DeviceClass;
 pub use channels::{Channel, Channels};
 pub use hot::{
     ADR_RING_LENGTH, AdrRing, AdrSample, HOT_LENGTH, HOT_LENGTH_MAX, Hot, HotDecodeError, InFlight,
+    UNANSWERED_MAX,
 };
 pub use relay::{RELAY_RULES_MAX, Relay, RelayRule, RuleSession, ServedRelay, ServingRelay};
 pub use settings::{

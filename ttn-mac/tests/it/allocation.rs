@@ -1,12 +1,29 @@
 //! What the search for a session may cost: no allocation per candidate.
 
+use core::time::Duration;
+
 use allocation_counter::measure;
-use ttn_core::{key::Aes128Key, radio::DataRateIndex, version::MacVersion};
+use ttn_core::{
+    addr::DevAddr,
+    frame::FCtrl,
+    key::{Aes128Key, SessionKeyId},
+    radio::{DataRate, DataRateIndex, Frequency},
+    time::Timestamp,
+    version::{MacVersion, PhyVersion},
+};
 use ttn_mac::{
+    adr::DefaultAdr,
+    band,
     command::{Command, Direction},
     crypto::ReadyKey,
-    frame::{self, FrequencyStep},
-    session::{NetworkKeys, ReadyNetworkKeys, UplinkContext, open_frm_payload_into, verify_uplink},
+    engine::{Engine, RxInfo, UplinkFrame, UplinkRadio},
+    frame::{self, DataFrame, FrequencyStep},
+    plan,
+    session::{
+        NetworkKeys, ReadyNetworkKeys, UplinkContext, open_frm_payload_into, seal_uplink,
+        verify_uplink,
+    },
+    state::{Candidate, MacSettings, Session},
 };
 
 const UPLINK: [u8; 18] = [
@@ -77,4 +94,60 @@ fn parsing_commands_allocates_nothing() {
             .count();
     });
     assert_eq!((commands, allocations.count_total), (2, 0));
+}
+
+// An uplink without commands, of a device that has all that the network wants.
+#[test]
+fn a_step_of_the_engine_allocates_nothing() {
+    let plan = plan::get("EU_863_870_TTN").unwrap();
+    let band = band::get(plan.band_id, PhyVersion::RP001_V1_0_3_REV_A).unwrap();
+    let settings = MacSettings {
+        status_count_periodicity: Some(0),
+        status_time_periodicity: Some(Duration::ZERO),
+        ..MacSettings::default()
+    };
+    let engine = Engine::new(band, plan, &settings, &settings, &DefaultAdr);
+    let version = MacVersion::V1_0_3;
+    let (keys, dev_addr) = (NetworkKeys::v1_0(Aes128Key::new([2; 16])), DevAddr::from_u32(7));
+    let session = Session {
+        dev_addr,
+        keys: keys.clone(),
+        session_key_id: SessionKeyId::new(&[1]).unwrap(),
+        started_at: Timestamp::UNIX_EPOCH,
+    };
+    let mut st = engine.new_abp(version, session);
+    st.slow.desired = st.slow.current.clone();
+    let radio = UplinkRadio {
+        frequency: Frequency::from_hz(868_100_000),
+        data_rate: DataRate::lora(12, 125_000),
+    };
+    for f_cnt in 0..30_u16 {
+        let frame = DataFrame {
+            uplink: true,
+            confirmed: false,
+            dev_addr,
+            f_ctrl: FCtrl { adr: true, ..FCtrl::default() },
+            f_cnt,
+            f_opts: Vec::new(),
+            f_port: Some(1),
+            frm_payload: vec![0; 20],
+        };
+        let context = UplinkContext {
+            f_cnt: f_cnt.into(),
+            conf_f_cnt: 0,
+            data_rate: DataRateIndex::ZERO,
+            channel: 0,
+        };
+        let phy = frame::parse(seal_uplink(&keys, version, frame, &context).unwrap()).unwrap();
+        let at = Timestamp::from_unix_secs(1_790_000_000 + 60 * i64::from(f_cnt));
+        // So weak that ADR wants nothing else.
+        let rx = RxInfo { received_at: at, max_snr: Some(-20.0), gateway_count: 1, gps_time: None };
+        let allocations = measure(|| {
+            let matched = engine.try_match(&st, Candidate::Current, &phy, &radio, at).unwrap();
+            let uplink = UplinkFrame { phy: &phy, matched };
+            let outcome = engine.on_uplink(&mut st, &uplink, &rx, at).unwrap();
+            assert!(outcome.deliver && !outcome.reply_due);
+        });
+        assert_eq!(allocations.count_total, 0, "uplink {f_cnt}");
+    }
 }

@@ -88,7 +88,7 @@ proptest! {
     }
 }
 
-// NS-14: commands in front of one that is not known count.
+// NS-14, TS001-1.0.4 §5: commands in front of one that is not known count.
 #[test]
 fn commands_in_front_of_an_unknown_one_are_kept() {
     let parsed: Vec<_> = parse(Direction::Uplink, STEP, &[0x02, 0x80, 1, 2]).collect();

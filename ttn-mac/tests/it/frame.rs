@@ -55,6 +55,7 @@ proptest! {
         prop_assert_eq!(rebuild(&phy, phy.data().unwrap()), message);
     }
 
+    // TS001-1.0.4 §6.2.5
     #[test]
     fn a_join_request_is_parsed_as_it_was_built(request in strategy::join_request()) {
         let mut octets = encode_join_request(&request).to_vec();
@@ -62,6 +63,7 @@ proptest! {
         prop_assert_eq!(parse(octets).unwrap().form, Form::JoinRequest(request));
     }
 
+    // TS001-1.1 §6.2.4
     #[test]
     fn a_rejoin_request_is_parsed_as_it_was_built(request in strategy::rejoin_request()) {
         let mut octets = encode_rejoin_request(&request).unwrap();

@@ -24,6 +24,7 @@ pub(crate) fn check_payload(octets: &[u8]) {
 }
 
 proptest! {
+    // TS001-1.0.4 §6.2.6, TS001-1.1 §6.2.3
     #[test]
     fn a_join_accept_opens_as_it_was_sealed(
         accept in strategy::join_accept(),

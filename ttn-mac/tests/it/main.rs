@@ -15,6 +15,7 @@ mod adr_rules;
 mod allocation;
 mod app_package;
 mod chance;
+mod channels;
 mod clock_sync;
 mod command;
 mod corpus;

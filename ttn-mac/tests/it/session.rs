@@ -37,6 +37,7 @@ fn uplink() -> DataFrame {
 }
 
 proptest! {
+    // TS001-1.0.4 §4.3.3, §4.4
     #[test]
     fn an_uplink_is_verified_and_opened_as_it_was_sealed(
         (version, keys) in strategy::session(),
@@ -71,6 +72,7 @@ proptest! {
         }
     }
 
+    // TS001-1.1 §4.4.1, §4.3.1.6
     #[test]
     fn a_downlink_is_verified_and_opened_as_it_was_sealed(
         (version, keys) in strategy::session(),
@@ -91,6 +93,7 @@ proptest! {
     }
 
     // NS-08
+    // TS001-1.0.4 §4.3.1.5
     #[test]
     fn the_full_counter_ends_with_the_bits_on_the_air_and_never_falls(
         last in any::<u32>(),
@@ -105,6 +108,7 @@ proptest! {
 }
 
 // NS-11
+// TS001-1.1 §4.4.2
 #[test]
 fn an_uplink_of_1_1_needs_both_integrity_keys_and_everything_they_cover() {
     let (keys, version) = (keys_1_1(), MacVersion::V1_1);

@@ -1,4 +1,5 @@
-//! Answers to the network's requests, all but LinkADRAns.
+//! Answers to the network's requests, all but LinkADRAns; those about receive windows are repeated until a downlink is heard
+//! (TS001-1.0.4 §5.7, §12.3).
 
 use super::{Handling, MacEvent};
 use crate::{
@@ -12,6 +13,7 @@ pub(in crate::engine) const STICKY_DL_CHANNEL: u8 = 1;
 const STICKY_RX_PARAM_SETUP: u8 = 1 << 1;
 const STICKY_RX_TIMING_SETUP: u8 = 1 << 2;
 const STICKY_TX_PARAM_SETUP: u8 = 1 << 3;
+pub(super) const STICKY_PING_SLOT_CHANNEL: u8 = 1 << 4;
 
 impl Handling<'_> {
     /// Matches an answer with its request and does what both agree upon.
@@ -214,7 +216,7 @@ impl Handling<'_> {
     }
 
     /// An answer that may be repeated is fine if the uplink before had it too (NS-40).
-    fn unasked(&mut self, sticky: u8, answer: Command) {
+    pub(super) fn unasked(&mut self, sticky: u8, answer: Command) {
         if self.sticky_before & sticky == 0 {
             self.events.push(MacEvent::AnswerUnexpected(answer));
         }

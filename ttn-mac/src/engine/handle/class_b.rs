@@ -2,7 +2,7 @@
 
 use ttn_core::radio::{DataRateIndex, Frequency};
 
-use super::{Handling, MacEvent};
+use super::{Handling, MacEvent, answer::STICKY_PING_SLOT_CHANNEL};
 use crate::{command::Command, state::DeviceClass, version::MacRules as _};
 
 impl Handling<'_> {
@@ -16,7 +16,7 @@ impl Handling<'_> {
         self.switch_class(if c { DeviceClass::C } else { DeviceClass::A });
     }
 
-    /// The class B bit of an uplink is set, after its commands (NS-36).
+    /// The class B bit of an uplink is set, after its commands (NS-36, TS001-1.0.4 §4.3.1.7).
     pub(in crate::engine) fn enter_class_b(&mut self) {
         match self.engine.ping_slots(self.st) {
             Ok(_) => self.switch_class(DeviceClass::B),
@@ -46,9 +46,11 @@ impl Handling<'_> {
         let request = self.take_request(|request| {
             request.cid() == answer.cid() && request.direction() != answer.direction()
         });
-        let Some(request) = request else {
-            return self.events.push(MacEvent::AnswerUnexpected(answer));
-        };
+        // TS001-1.0.4 §12.3: repeated until the device hears a downlink of class A.
+        let repeats = matches!(answer, Command::PingSlotChannelAns { .. });
+        let sticky = if repeats { STICKY_PING_SLOT_CHANNEL } else { 0 };
+        self.st.hot.sticky |= sticky;
+        let Some(request) = request else { return self.unasked(sticky, answer) };
         let accepted = match (request, answer) {
             (
                 Command::PingSlotChannelReq { frequency, data_rate_index },

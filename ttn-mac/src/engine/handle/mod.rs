@@ -10,11 +10,12 @@ mod request;
 use alloc::vec::Vec;
 
 pub(super) use answer::STICKY_DL_CHANNEL;
+pub(super) use observe::channel_data_rates;
 
 use super::{Engine, MacEvent, MatchedUplink, RxInfo};
 use crate::{
     command::{Command, CommandError},
-    state::MacState,
+    state::{MacState, UNANSWERED_MAX},
 };
 
 /// The state while the commands of one uplink are processed.
@@ -78,13 +79,19 @@ impl<'h> Handling<'h> {
         self.slow_changed |= !left.is_empty();
         self.st.hot.link_adr_unsure |=
             left.iter().any(|request| matches!(request, Command::LinkAdrReq { .. }));
+        let mut ignored = false;
         for request in left {
             // A device that is forced to rejoin answers with a rejoin-request, if it has heard (NS-57).
             if matches!(request, Command::ForceRejoinReq { .. }) {
                 self.st.slow.force_rejoin = None;
             } else {
+                ignored = true;
                 self.events.push(MacEvent::Unanswered(request));
             }
+        }
+        if ignored {
+            let count = &mut self.st.hot.unanswered;
+            *count = count.saturating_add(1).min(UNANSWERED_MAX);
         }
     }
 
@@ -97,6 +104,7 @@ impl<'h> Handling<'h> {
 
     fn answered(&mut self, request: Command, answer: Command, accepted: bool) {
         self.slow_changed = true;
+        self.st.hot.unanswered = 0;
         self.events.push(MacEvent::Answered { request, answer, accepted });
     }
 }

@@ -1,12 +1,12 @@
 //! What the uplink itself tells: the data rate that the device uses, and what ADR makes of it.
 
-use alloc::vec::Vec;
-
 use super::{Handling, MacEvent};
 use crate::{
     adr::{AdrDecision, AdrInput, AdrParameters, AdrUplink, DataRateSet},
-    band::Band,
-    state::{AdrDynamic, AdrMode, Channels, Parameters},
+    band::{Band, ChannelMask},
+    engine::requests::NO_CHANGE,
+    state::{ADR_RING_LENGTH, AdrDynamic, AdrMode, Channels, Parameters},
+    version::MacRules as _,
 };
 
 impl Handling<'_> {
@@ -50,29 +50,34 @@ impl Handling<'_> {
     fn decide(&mut self, current: AdrParameters, limits: AdrDynamic) -> AdrParameters {
         let (band, slow, hot) = (self.engine.band, &self.st.slow, &self.st.hot);
         let latest = self.matched.f_cnt;
-        let uplinks: Vec<AdrUplink> = hot
-            .adr_ring
-            .samples()
-            .iter()
-            .map(|sample| AdrUplink {
-                f_cnt: sample.f_cnt(latest),
-                max_snr: sample.max_snr(),
-                data_rate: sample.data_rate(),
-            })
-            .collect();
+        let samples = hot.adr_ring.samples();
+        // Twenty at most: no allocation for every uplink.
+        let mut uplinks = [AdrUplink::default(); ADR_RING_LENGTH];
+        for (uplink, sample) in uplinks.iter_mut().zip(samples) {
+            let (f_cnt, max_snr) = (sample.f_cnt(latest), sample.max_snr());
+            *uplink = AdrUplink { f_cnt, max_snr, data_rate: sample.data_rate() };
+        }
         let decision = self.engine.adr.decide(&AdrInput {
             band,
             current,
-            channel_data_rates: channel_data_rates(band, &slow.current.channels),
+            channel_data_rates: channel_data_rates(
+                band,
+                &slow.current.channels,
+                slow.current.channels.enabled,
+            ),
             rejected: &slow.rejected,
             limits,
             last_change_f_cnt: hot.last_adr_change_f_cnt,
-            uplinks: &uplinks,
+            uplinks: uplinks.get(..samples.len()).unwrap_or_default(),
         });
         match decision {
             AdrDecision::Use { parameters, .. } if parameters != current => {
                 self.events.push(MacEvent::AdrDecided(decision));
-                parameters
+                // Where the highest index stands for “keep” it is no power, whatever the table of the band has.
+                let kept = slow.version.has_no_change_adr_indices();
+                let weakest = if kept { NO_CHANGE.saturating_sub(1) } else { NO_CHANGE };
+                let tx_power_index = parameters.tx_power_index.min(weakest);
+                AdrParameters { tx_power_index, ..parameters }
             }
             _ => current,
         }
@@ -98,11 +103,15 @@ const fn parameters(of: &Parameters) -> AdrParameters {
     }
 }
 
-/// The data rates of the channels that the device may send on.
-fn channel_data_rates(band: &Band, channels: &Channels) -> DataRateSet {
+/// The data rates of those channels that are in the mask.
+pub(in crate::engine) fn channel_data_rates(
+    band: &Band,
+    channels: &Channels,
+    mask: ChannelMask,
+) -> DataRateSet {
     channels
         .iter(band)
-        .filter(|(index, _)| channels.enabled.contains(*index))
+        .filter(|(index, _)| mask.contains(*index))
         .map(|(_, channel)| DataRateSet::range(channel.min_data_rate, channel.max_data_rate))
         .fold(DataRateSet::default(), DataRateSet::or)
 }

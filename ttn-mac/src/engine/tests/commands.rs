@@ -7,6 +7,7 @@ use ttn_core::radio::{DataRateIndex, Frequency};
 use super::rig::{Rig, Zero};
 use crate::{
     command::Command,
+    device::Misbehaviour,
     engine::{DownlinkReason, MacEvent},
     state::{AdrMode, AdrStatic, DeviceStatus, MacSettings},
     version::{MacVersion, PhyVersion},
@@ -287,4 +288,33 @@ fn no_dl_channel_req_while_the_device_repeats_its_last_answer() {
     assert_eq!(answer.unwrap().0.commands.iter().filter(|it| is_dl_channel(it)).count(), 1);
     rig.exchange(b"the last answer");
     assert_eq!(rig.device.parameters().channels, rig.st.slow.current.channels);
+}
+
+// NS-39
+#[test]
+fn a_device_that_ignores_requests_is_asked_less_and_less_often() {
+    let mut rig = Rig::abp(MacVersion::V1_0_3);
+    let ignores = vec![0x03, 0x05, 0x07, 0x08];
+    rig.device.misbehave(Misbehaviour { ignores, ..Misbehaviour::default() });
+    let mut asked = Vec::new();
+    for uplink in 0..100_u32 {
+        if rig.exchange(b"x").1.is_some() {
+            asked.push(uplink);
+        }
+    }
+    // Every uplink, every second, fourth, eighth, sixteenth.
+    assert_eq!(asked, [0, 1, 2, 3, 4, 8, 16, 32, 48, 64, 80, 96]);
+
+    // What is sent for another reason takes the requests along.
+    let tx = rig.send(b"x", true);
+    let outcome = rig.receive(&tx).unwrap();
+    let (plan, _) = rig.answer(&tx, &outcome, &[]).unwrap();
+    assert_eq!(plan.reasons, [DownlinkReason::Ack]);
+    assert!(!plan.commands.is_empty());
+
+    // As soon as it answers it is asked as before.
+    rig.device.misbehave(Misbehaviour::default());
+    rig.settle();
+    assert_eq!(rig.st.hot.unanswered, 0);
+    assert_eq!(rig.device.parameters().rx1_delay, 5);
 }

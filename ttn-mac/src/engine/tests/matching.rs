@@ -117,6 +117,7 @@ fn retransmissions_end_with_nb_trans_and_with_time() {
 }
 
 // NS-13
+// TS001-1.0.4 §4.1
 #[test]
 fn an_uplink_that_is_too_long_for_its_data_rate_is_refused_in_1_0_4_only() {
     let long = |version| {

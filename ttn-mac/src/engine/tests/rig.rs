@@ -314,8 +314,9 @@ impl Rig {
 
     /// Uplinks until the network wants nothing more.
     pub(super) fn settle(&mut self) {
-        for _ in 0..6 {
-            if self.exchange(b"settle").1.is_none() {
+        // Requests that got lost several times are made with some uplinks only.
+        for _ in 0..40 {
+            if self.exchange(b"settle").1.is_none() && self.st.hot.unanswered == 0 {
                 return;
             }
         }

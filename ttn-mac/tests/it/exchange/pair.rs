@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use ttn_core::{
-    addr::{DevAddr, NetId},
+    addr::NetId,
     eui::{DevEui, JoinEui},
-    frame::{Form, JoinRequestForm, PhyPayload},
+    frame::PhyPayload,
     key::{Aes128Key, SessionKeyId},
     rand::Entropy as _,
     time::Timestamp,
@@ -14,51 +14,60 @@ use ttn_core::{
 use ttn_mac::{
     adr::DefaultAdr,
     band::{Band, ChannelMask, index_of_eirp},
-    command::Direction,
-    crypto::{
-        derive::{join_server_keys, session_keys_1_0, session_keys_1_1},
-        join::{JoinAcceptMic, JoinReqType, seal_join_accept},
-        payload::encrypt_frm_payload,
-    },
+    command::{Command, Direction},
+    crypto::payload::encrypt_frm_payload,
     device::{
         DevNonces, Device, DeviceConfig, DeviceError, DeviceTx, Received, ReceivedData, RootKeys,
     },
     engine::{
-        DataPlan, Engine, JoinAccepted, MacEvent, Outcome, Priority, QueueDrop, QueuedDownlink,
-        Reject, RxInfo, TxPlan, TxReport, UplinkFrame, UplinkRadio,
+        Classes, DataPlan, Engine, MacEvent, Outcome, Priority, QueueDrop, QueuedDownlink, Reject,
+        RxInfo, TxPlan, TxReport, UplinkFrame, UplinkKind, UplinkRadio,
     },
-    frame::{self, JoinAccept},
+    frame,
     plan::FrequencyPlan,
-    state::{Candidate, Channel, Channels, MacSettings, MacState, Parameters, Session},
+    state::{Candidate, Channel, Channels, DeviceClass, MacSettings, MacState, Parameters},
     version::MacRules as _,
 };
 
 use crate::chance::Chance;
 
-macro_rules! ensure {
-    ($holds:expr, $($text:tt)+) => {
-        if !$holds {
-            return Err(format!($($text)+));
-        }
-    };
-}
+pub(super) const JOIN_EUI: JoinEui = JoinEui::from_u64(1);
+pub(super) const DEV_EUI: DevEui = DevEui::from_u64(2);
+pub(super) const NET_ID: NetId = NetId::from_be_bytes([0, 0, 0x13]);
+const PAYLOAD: &[u8] = b"from the application";
 
-const JOIN_EUI: JoinEui = JoinEui::from_u64(1);
-const DEV_EUI: DevEui = DevEui::from_u64(2);
-const NET_ID: NetId = NetId::from_be_bytes([0, 0, 0x13]);
-
-pub(super) struct Pair {
-    band: &'static Band,
+/// What the network goes by.
+pub(super) struct Rules {
+    pub(super) band: &'static Band,
     plan: &'static FrequencyPlan,
     settings: MacSettings,
     defaults: MacSettings,
-    version: MacVersion,
-    st: MacState,
-    app_s_key: Aes128Key,
-    device: Device,
-    now: Timestamp,
-    chance: Chance,
-    joins: u32,
+    pub(super) classes: Classes,
+}
+
+impl Rules {
+    pub(super) fn engine(&self) -> Engine<'_> {
+        Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr)
+            .with_classes(self.classes)
+    }
+}
+
+pub(super) struct Pair {
+    pub(super) rules: Rules,
+    pub(super) version: MacVersion,
+    pub(super) st: MacState,
+    pub(super) app_s_key: Aes128Key,
+    pub(super) device: Device,
+    pub(super) now: Timestamp,
+    pub(super) chance: Chance,
+    pub(super) joins: u32,
+    /// The nonces of the join-requests: none comes twice where they count.
+    pub(super) dev_nonces: Vec<u16>,
+    /// RJcount1 of the last rejoin-request of type 1.
+    pub(super) rejoin_count_1: Option<u16>,
+    /// The confirmed downlink that the device heard since its last uplink, and before that one.
+    pub(super) heard_confirmed: Option<u32>,
+    owes_acknowledgement: Option<u32>,
     /// A bad link whose quality never changes, so that ADR wants nothing new.
     steady: bool,
     pub(super) uplinks: usize,
@@ -78,8 +87,10 @@ impl Pair {
         let indexes = (0_u8..).zip(band.uplink_channels);
         let known = indexes.filter(|(_, channel)| in_plan(channel.frequency));
         let channels: ChannelMask = known.map(|(index, _)| index).collect();
-        let first = channels.iter().next().filter(|_| band.has_fixed_channels()).unwrap_or(0);
-        let usable = (!channels.is_empty() && band.has_fixed_channels()).then_some(channels);
+        // Every fifth comes with all channels of its region.
+        let preset = band.has_fixed_channels() && !seed.is_multiple_of(5);
+        let first = channels.iter().next().filter(|_| preset).unwrap_or(0);
+        let usable = (!channels.is_empty() && preset).then_some(channels);
         let config = DeviceConfig {
             band,
             version,
@@ -99,12 +110,11 @@ impl Pair {
             status_time_periodicity: Some(Duration::ZERO),
             ..MacSettings::default()
         };
-        let st = Engine::new(band, plan, &settings, &defaults, &DefaultAdr).new_otaa(version);
-        Self {
-            band,
-            plan,
-            settings,
-            defaults,
+        let classes = Classes { b: true, c: false, multicast: false };
+        let rules = Rules { band, plan, settings, defaults, classes };
+        let st = rules.engine().new_otaa(version);
+        let mut pair = Self {
+            rules,
             version,
             st,
             app_s_key: Aes128Key::new([0; 16]),
@@ -112,75 +122,25 @@ impl Pair {
             now: Timestamp::from_unix_secs(1_790_000_000),
             chance: Chance::new(seed),
             joins: 0,
+            dev_nonces: Vec::new(),
+            rejoin_count_1: None,
+            heard_confirmed: None,
+            owes_acknowledgement: None,
             steady: false,
             uplinks: 0,
             downlinks: 0,
-        }
-    }
-
-    /// Joins, once without losses.
-    pub(super) fn join(&mut self) -> Result<(), String> {
-        self.wait(60);
-        let tx = self.device.join(&self.chance).map_err(|error| format!("join: {error}"))?;
-        let plan = self.accept(&tx)?;
-        self.check_windows(&tx, &plan)?;
-        match self.device.hear(&plan.bytes) {
-            Ok(Received::Joined) => Ok(()),
-            other => Err(format!("the join-accept is not taken: {other:?}")),
-        }
-    }
-
-    /// The part of Join Server and Network Server.
-    fn accept(&mut self, tx: &DeviceTx) -> Result<TxPlan, String> {
-        let phy = frame::parse(tx.bytes.clone()).unwrap();
-        let Form::JoinRequest(JoinRequestForm { dev_nonce, .. }) = phy.form else {
-            return Err(format!("no join-request: {phy:?}"));
         };
-        self.joins += 1;
-        let dev_addr = DevAddr::from_u32(0x2600_0100 + self.joins);
-        let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr);
-        let channel = engine.join_channel(&radio(tx)).map_err(|it| format!("join: {it}"))?;
-        let parameters = engine.join_parameters(&self.st, channel);
-        let accept = JoinAccept {
-            join_nonce: self.joins,
-            net_id: NET_ID,
-            dev_addr,
-            dl_settings: parameters.dl_settings,
-            rx_delay: parameters.rx_delay,
-            cf_list: parameters.cf_list.clone(),
-        };
-        let root = root(self.version);
-        let key = root.nwk_key.as_ref().unwrap_or(&root.app_key);
-        let js_keys = join_server_keys(key, DEV_EUI);
-        let (mic, keys) = if self.version.is_1_1() {
-            let mic = JoinAcceptMic::V1_1 {
-                js_int_key: &js_keys.js_int_key,
-                join_req_type: JoinReqType::JoinRequest,
-                join_eui: JOIN_EUI,
-                dev_nonce,
-            };
-            (mic, session_keys_1_1(key, &root.app_key, self.joins, JOIN_EUI, dev_nonce))
-        } else {
-            (JoinAcceptMic::V1_0(key), session_keys_1_0(key, self.joins, NET_ID, dev_nonce))
-        };
-        let phy = seal_join_accept(&accept, self.band.frequency_step, mic, key)
-            .map_err(|error| format!("join-accept: {error}"))?;
-        self.app_s_key = keys.app_s_key;
-        let session = Session {
-            dev_addr,
-            keys: keys.network,
-            session_key_id: SessionKeyId::new(&self.joins.to_be_bytes()).unwrap(),
-            started_at: self.now,
-        };
-        let accepted = JoinAccepted { session, parameters, phy, channel, received_at: self.now };
-        engine.on_join(&mut self.st, accepted, self.now).map_err(|it| format!("join: {it:?}"))
+        // A device that is told the time can measure it.
+        pair.due();
+        pair
     }
 
     /// Uplinks without losses until the network wants nothing more; how many it took.
     pub(super) fn settle(&mut self, most: usize) -> Result<usize, String> {
         self.steady = true;
         for exchanges in 0..=most {
-            if !self.exchange(0)? {
+            // Requests that got lost several times are made with some uplinks only.
+            if !self.exchange(0)? && self.st.hot.unanswered == 0 {
                 self.steady = false;
                 return Ok(exchanges);
             }
@@ -214,6 +174,7 @@ impl Pair {
     }
 
     fn send(&mut self, confirmed: bool) -> Result<DeviceTx, String> {
+        self.owes_acknowledgement = self.heard_confirmed.take();
         let payload = self.chance.octets(self.chance.length(30));
         let tx = match self.device.uplink(7, &payload, confirmed, &self.chance) {
             Err(DeviceError::TooLong { size, max }) => {
@@ -233,7 +194,7 @@ impl Pair {
     /// What the network makes of a transmission; `None` for a repetition that it need not take.
     fn receive(&mut self, tx: &DeviceTx) -> Result<Option<Outcome>, String> {
         let phy = frame::parse(tx.bytes.clone()).unwrap();
-        let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr);
+        let engine = self.rules.engine();
         let matching =
             |candidate| engine.try_match(&self.st, candidate, &phy, &radio(tx), self.now);
         let matched = matching(Candidate::Current).or_else(|refused| {
@@ -271,7 +232,37 @@ impl Pair {
             };
             ensure!(!wrong, "{event:?}");
         }
+        self.check_uplink(tx, &phy, &outcome)?;
         Ok(Some(outcome))
+    }
+
+    /// The device sends what it owes, and nothing that the network has not allowed it.
+    fn check_uplink(
+        &self,
+        tx: &DeviceTx,
+        phy: &PhyPayload,
+        outcome: &Outcome,
+    ) -> Result<(), String> {
+        let f_ctrl = phy.data().unwrap().f_ctrl;
+        let owes = self.owes_acknowledgement;
+        ensure!(f_ctrl.ack == owes.is_some(), "ACK is {}, it owes {owes:?}", f_ctrl.ack);
+        if let Some(result) = outcome.queue_result {
+            // Before LoRaWAN 1.1 nothing tells which downlink is meant.
+            let meant = if self.version.is_1_1() { owes } else { owes.map(|_| result.f_cnt) };
+            let acknowledged = meant == Some(result.f_cnt);
+            ensure!(result.acknowledged == acknowledged, "{result:?}, the device heard {owes:?}");
+        }
+        let allowed = self.st.slow.current.channels.enabled.contains(tx.channel);
+        ensure!(allowed || !self.steady, "channel {} is off: {:?}", tx.channel, self.st.slow);
+        if outcome.kind == UplinkKind::Retransmission {
+            return Ok(());
+        }
+        let listens = self.device.in_class_b();
+        ensure!(f_ctrl.class_b == listens, "class B bit {}, listens {listens}", f_ctrl.class_b);
+        if self.st.slow.class == DeviceClass::B {
+            ensure!(listens, "the network takes it for a device of class B");
+        }
+        Ok(())
     }
 
     fn check_length(
@@ -280,7 +271,7 @@ impl Pair {
         rate: ttn_core::radio::DataRateIndex,
     ) -> Result<(), String> {
         let dwell = self.st.slow.current.uplink_dwell_time.unwrap_or(false);
-        let max = usize::from(self.band.max_mac_payload(rate, dwell).unwrap_or_default());
+        let max = usize::from(self.rules.band.max_mac_payload(rate, dwell).unwrap_or_default());
         let size = phy.bytes.len() - 5;
         ensure!(size <= max, "{size} octets of MACPayload, the network knows of {max}");
         Ok(())
@@ -294,27 +285,9 @@ impl Pair {
         queued: bool,
     ) -> Result<Option<DataPlan>, String> {
         let now = self.now.plus(Duration::from_millis(200));
-        let engine = Engine::new(self.band, self.plan, &self.settings, &self.defaults, &DefaultAdr);
-        let session = self.st.slow.session.clone().unwrap();
-        let f_cnt = engine.next_app_f_cnt(&self.st);
-        let mut payload = b"from the application"[..self.chance.length(20)].to_vec();
-        encrypt_frm_payload(
-            &self.app_s_key,
-            Direction::Downlink,
-            session.dev_addr,
-            f_cnt,
-            &mut payload,
-        );
-        let item = QueuedDownlink {
-            session_key_id: &session.session_key_id,
-            f_cnt,
-            f_port: 9,
-            frm_payload: &payload,
-            confirmed: self.chance.flip(),
-            priority: Priority::Normal,
-            expires_at: None,
-            absolute_time: None,
-        };
+        let (session_key_id, f_cnt, frm_payload) = self.item();
+        let item = queued_item(&session_key_id, f_cnt, &frm_payload, self.chance.flip());
+        let engine = self.rules.engine();
         let queue = if queued && self.chance.percent(40) { &[item][..] } else { &[] };
         let decision = engine.next_downlink(&mut self.st, &outcome.slot, queue, now);
         for dropped in &decision.dropped {
@@ -327,6 +300,10 @@ impl Pair {
             return Ok(None);
         }
         self.check_windows(tx, &plan.tx)?;
+        for command in &plan.commands {
+            let since = since(command);
+            ensure!(self.version >= since, "{command:?} is of LoRaWAN {since}");
+        }
         Ok(Some(plan))
     }
 
@@ -339,17 +316,39 @@ impl Pair {
             Ok(Received::Data(heard)) => heard,
             other => return Err(format!("the downlink is not taken: {other:?}, {plan:?}")),
         };
-        self.downlinks += 1;
-        let ReceivedData { ack, payload, commands, .. } = heard;
-        ensure!(ack == confirmed, "acknowledgement {ack} of a confirmed uplink {confirmed}");
-        ensure!(commands == plan.commands, "{commands:?} of {:?}", plan.commands);
-        let sent = b"from the application".starts_with(&payload);
-        ensure!(sent, "{payload:?} was not sent");
+        self.took(&heard, plan, confirmed)?;
         Ok(true)
     }
 
+    /// The device has understood what the network meant.
+    pub(super) fn took(
+        &mut self,
+        heard: &ReceivedData,
+        plan: &DataPlan,
+        ack: bool,
+    ) -> Result<(), String> {
+        self.downlinks += 1;
+        self.heard_confirmed = heard.confirmed.then_some(heard.f_cnt).or(self.heard_confirmed);
+        ensure!(heard.ack == ack, "acknowledgement {} instead of {ack}", heard.ack);
+        ensure!(heard.commands == plan.commands, "{heard:?} of {:?}", plan.commands);
+        ensure!(heard.confirmed == plan.confirmed, "{heard:?} of {plan:?}");
+        let sent = PAYLOAD.starts_with(&heard.payload);
+        ensure!(sent, "{:?} was not sent", heard.payload);
+        Ok(())
+    }
+
+    /// The next item of the application's queue.
+    pub(super) fn item(&self) -> (SessionKeyId, u32, Vec<u8>) {
+        let session = self.st.slow.session.clone().unwrap();
+        let f_cnt = self.rules.engine().next_app_f_cnt(&self.st);
+        let mut payload = PAYLOAD[..self.chance.length(20)].to_vec();
+        let (key, addr) = (&self.app_s_key, session.dev_addr);
+        encrypt_frm_payload(key, Direction::Downlink, addr, f_cnt, &mut payload);
+        (session.session_key_id, f_cnt, payload)
+    }
+
     /// Nothing is sent outside a window that the device has open, or longer than the data rate allows there.
-    fn check_windows(&self, tx: &DeviceTx, plan: &TxPlan) -> Result<(), String> {
+    pub(super) fn check_windows(&self, tx: &DeviceTx, plan: &TxPlan) -> Result<(), String> {
         let ours = [plan.rx1, plan.rx2];
         ensure!(ours.iter().any(Option::is_some), "no window");
         for window in ours.into_iter().flatten() {
@@ -360,7 +359,7 @@ impl Pair {
             });
             ensure!(open, "{window:?} is not among {:?}", tx.windows);
             let dwell = self.device.parameters().downlink_dwell_time;
-            let max = self.band.max_mac_payload(window.data_rate_index, dwell).unwrap_or(0);
+            let max = self.rules.band.max_mac_payload(window.data_rate_index, dwell).unwrap_or(0);
             let size = plan.bytes.len() - 5;
             ensure!(size <= usize::from(max), "{size} octets in {window:?}, which takes {max}");
         }
@@ -401,8 +400,22 @@ impl Pair {
         let known = (current.uplink_dwell_time, current.downlink_dwell_time);
         let known = (known.0.unwrap_or(false), known.1.unwrap_or(false));
         ensure!(dwell == known, "dwell times {dwell:?}, the network knows of {known:?}");
+        let beacon_rate = self.rules.band.beacon.data_rate;
+        let slots = device.ping_slot.unwrap_or_else(|| (Default::default(), beacon_rate));
+        let rate = current.ping_slot_data_rate.unwrap_or(beacon_rate);
+        let known = (current.ping_slot_frequency, rate);
+        ensure!(slots == known, "ping slots {slots:?}, the network knows of {known:?}");
+        let times = device
+            .rejoin
+            .map_or((0, 0), |it| (it.time_exponent.unwrap_or_default(), it.count_exponent));
+        let known = (current.rejoin_time_exponent, current.rejoin_count_exponent);
+        ensure!(times == known, "rejoins after {times:?}, the network knows of {known:?}");
         let mut desired = slow.desired.clone();
-        if !self.band.supports_tx_param_setup || !slow.version.uses_tx_param_setup_req() {
+        if !slow.version.uses_rejoin_param_setup_req() {
+            desired.rejoin_time_exponent = current.rejoin_time_exponent;
+            desired.rejoin_count_exponent = current.rejoin_count_exponent;
+        }
+        if !self.rules.band.supports_tx_param_setup || !slow.version.uses_tx_param_setup_req() {
             // No command says so.
             desired.max_eirp = current.max_eirp;
             desired.uplink_dwell_time = current.uplink_dwell_time;
@@ -413,8 +426,36 @@ impl Pair {
         Ok(())
     }
 
-    fn wait(&mut self, seconds: u64) {
+    pub(super) fn wait(&mut self, seconds: u64) {
         self.now = self.now.plus(Duration::from_secs(seconds));
+    }
+}
+
+pub(super) const fn queued_item<'a>(
+    session_key_id: &'a SessionKeyId,
+    f_cnt: u32,
+    frm_payload: &'a [u8],
+    confirmed: bool,
+) -> QueuedDownlink<'a> {
+    QueuedDownlink {
+        session_key_id,
+        f_cnt,
+        f_port: 9,
+        frm_payload,
+        confirmed,
+        priority: Priority::Normal,
+        expires_at: None,
+        absolute_time: None,
+    }
+}
+
+/// The version that defines a command; before, a device stops reading there.
+const fn since(command: &Command) -> MacVersion {
+    match command.cid() {
+        0x01 | 0x0B | 0x0C | 0x0E | 0x0F | 0x20 => MacVersion::V1_1,
+        0x0D => MacVersion::V1_0_3,
+        0x09 | 0x0A => MacVersion::V1_0_2,
+        _ => MacVersion::V1_0,
     }
 }
 
@@ -456,6 +497,8 @@ fn difference(current: &Parameters, desired: &Parameters) -> String {
         downlink_dwell_time,
         ping_slot_frequency,
         beacon_frequency,
+        rejoin_time_exponent,
+        rejoin_count_exponent,
     );
     let channels = |of: &Parameters| format!("{:?}", known_channels(&of.channels));
     field("channels", channels(current), channels(desired));
@@ -463,11 +506,11 @@ fn difference(current: &Parameters, desired: &Parameters) -> String {
     differs
 }
 
-const fn radio(tx: &DeviceTx) -> UplinkRadio {
+pub(super) const fn radio(tx: &DeviceTx) -> UplinkRadio {
     UplinkRadio { frequency: tx.frequency, data_rate: tx.data_rate }
 }
 
-fn root(version: MacVersion) -> RootKeys {
+pub(super) fn root(version: MacVersion) -> RootKeys {
     RootKeys {
         join_eui: JOIN_EUI,
         dev_eui: DEV_EUI,
