@@ -255,3 +255,20 @@ macro_rules! text_serde {
 }
 
 text_serde!(DevAddr, NetId, DevAddrPrefix);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    // TS001-1.0.4 §6.1.1
+    #[test]
+    fn the_addresses_of_a_network_begin_with_its_type_and_id() {
+        for (net_id, prefix) in
+            [(0x00_0013, "26000000/7"), (0x60_0002, "E0040000/15"), (0xE0_0001, "FE000080/25")]
+        {
+            let net_id = NetId::from_u32(net_id).unwrap();
+            assert_eq!(net_id.dev_addr_prefix().to_string(), prefix);
+        }
+    }
+}

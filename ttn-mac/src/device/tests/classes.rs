@@ -45,6 +45,7 @@ fn ping_slots_open_when_the_network_knows_them_and_a_beacon_was_heard() {
     assert_eq!(device.next_ping_slot(NOW), None);
 }
 
+// TS001-1.0.4 §2.1
 #[test]
 fn class_c_listens_with_the_parameters_of_rx2_all_the_time() {
     let mut device = plain();

@@ -453,6 +453,7 @@ mod tests {
         assert_eq!(read, [Ok(Uplink::McClassCSessionAns(late))]);
     }
 
+    // TS005-2.0.0 §4.6
     #[test]
     fn durations_are_powers_of_two() {
         let session = Session {
