@@ -5,7 +5,6 @@ use ttn_core::{
     auth::{AccessDenied, Caller, Credentials, Principal, Right, Rights, same_secret},
     id::{EntityId, UserId},
     peer::{Access, PeerError},
-    time::Timestamp,
 };
 
 use crate::{
@@ -40,15 +39,9 @@ impl IdentityServer {
 
     async fn authenticate_token(&self, text: &str) -> Result<Principal, Error> {
         let token = Token::parse(text)?;
-        let key = self.store.record::<ApiKey>(token.id).await?;
-        let key = key.ok_or(Error::ApiKeyUnknown)?.value;
-        if !self.hasher.verify(token.secret, &key.hash, &*self.clock).await {
-            return Err(Error::ApiKeyUnknown);
-        }
-        let expires_at = key.expires_at.map(Timestamp::from);
-        if expires_at.is_some_and(|end| end <= self.clock.utc()) {
-            return Err(Error::ApiKeyExpired { id: key.id });
-        }
+        let key = self.store.record::<ApiKey>(token.id).await?.ok_or(Error::ApiKeyUnknown)?;
+        self.check_key(&key.value, token.secret).await?;
+        let key = self.note_use(key).await?;
         let entity = entity_of_key(&key.entity).ok_or(Error::ApiKeyUnknown)?;
         let mut rights = key.rights();
         let (mut is_admin, mut universal) = (false, Rights::NONE);
@@ -211,6 +204,19 @@ pub(crate) fn require_known(caller: &Principal) -> Result<(), Error> {
     match caller.caller {
         Caller::Anonymous => Err(AccessDenied::Unauthenticated.into()),
         _ => Ok(()),
+    }
+}
+
+/// The account in whose name a caller acts.
+pub(crate) fn own_account(caller: &Principal) -> Option<Account> {
+    match &caller.caller {
+        Caller::ApiKey { entity: EntityId::User(id), .. } | Caller::User(id) => {
+            Some(Account::User(id.clone()))
+        }
+        Caller::ApiKey { entity: EntityId::Organization(id), .. } => {
+            Some(Account::Organization(id.clone()))
+        }
+        _ => None,
     }
 }
 

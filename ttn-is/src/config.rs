@@ -3,6 +3,8 @@
 
 use std::{fmt, time::Duration};
 
+use ttn_core::eui::DevEui;
+
 /// How the Identity Server behaves.
 #[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -17,6 +19,57 @@ pub struct Config {
     pub registration_admin_approval: bool,
     /// How long deleted entities can be restored (IS-16).
     pub restore_window: Duration,
+    /// What people may create who are no administrators (IS-32).
+    pub user_rights: UserRights,
+    /// Whether collaborators may name others than themselves as contacts (IS-19).
+    pub set_others_as_contacts: bool,
+    /// DevEUIs that applications may draw; none are given out without it (IS-17).
+    pub dev_euis: Option<DevEuis>,
+}
+
+/// What people may create who are no administrators (IS-32).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct UserRights {
+    /// Applications.
+    pub create_applications: bool,
+    /// OAuth clients.
+    pub create_clients: bool,
+    /// Gateways.
+    pub create_gateways: bool,
+    /// Organizations.
+    pub create_organizations: bool,
+}
+
+impl Default for UserRights {
+    fn default() -> Self {
+        Self {
+            create_applications: true,
+            create_clients: true,
+            create_gateways: true,
+            create_organizations: true,
+        }
+    }
+}
+
+/// DevEUIs that applications may draw (IS-17).
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DevEuis {
+    /// The blocks, drawn from in this order.
+    pub blocks: Vec<EuiBlock>,
+    /// How many one application may draw.
+    pub application_limit: u32,
+}
+
+/// A block of EUIs: all that begin with the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EuiBlock {
+    /// The first EUI of the block.
+    pub first: DevEui,
+    /// How many bits all of them share.
+    pub length: u8,
 }
 
 impl Default for Config {
@@ -27,6 +80,9 @@ impl Default for Config {
             registration_enabled: true,
             registration_admin_approval: false,
             restore_window: Duration::from_secs(24 * 3600),
+            user_rights: UserRights::default(),
+            set_others_as_contacts: true,
+            dev_euis: None,
         }
     }
 }
@@ -39,6 +95,9 @@ impl fmt::Debug for Config {
             .field("registration_enabled", &self.registration_enabled)
             .field("registration_admin_approval", &self.registration_admin_approval)
             .field("restore_window", &self.restore_window)
+            .field("user_rights", &self.user_rights)
+            .field("set_others_as_contacts", &self.set_others_as_contacts)
+            .field("dev_euis", &self.dev_euis)
             .finish()
     }
 }

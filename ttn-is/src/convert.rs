@@ -6,7 +6,7 @@
 use prost::{DecodeError, Message};
 use ttn_proto::v3;
 
-use crate::record::{ApiKey, Application, Device, Gateway, Organization, User};
+use crate::record::{ApiKey, Application, Client, Device, Gateway, Organization, User};
 
 /// A record that has a message in the API.
 pub trait Convert: Message + Default {
@@ -43,6 +43,7 @@ macro_rules! convert {
 convert!(
     ApiKey = ApiKey,
     Application = Application,
+    Client = Client,
     Device = EndDevice,
     Gateway = Gateway,
     Organization = Organization,
@@ -75,6 +76,15 @@ mod tests {
         comes_back::<Application>(&format!(
             r#"{{"ids":{{"application_id":"app"}},{TIMES},"name":"n","description":"d","attributes":{{"a":"b"}},"administrative_contact":{{"user_ids":{{"user_id":"me"}}}},"technical_contact":{{"organization_ids":{{"organization_id":"org"}}}},"network_server_address":"ns","application_server_address":"as","join_server_address":"js"}}"#
         ));
+    }
+
+    #[test]
+    fn clients_come_back_without_a_secret() {
+        comes_back::<Client>(&format!(
+            r#"{{"ids":{{"client_id":"cli"}},{TIMES},"name":"n","attributes":{{"a":"b"}},"technical_contact":{{"user_ids":{{"user_id":"me"}}}},"redirect_uris":["https://example.com/back"],"logout_redirect_uris":["https://example.com"],"state":"STATE_APPROVED","state_description":"d","skip_authorization":true,"endorsed":true,"grants":["GRANT_AUTHORIZATION_CODE","GRANT_REFRESH_TOKEN"],"rights":["RIGHT_USER_INFO","RIGHT_ALL"]}}"#
+        ));
+        let message = v3::Client { secret: "secret".to_owned(), ..v3::Client::default() };
+        assert!(Client::of_api(&message).unwrap().encode_to_vec().is_empty());
     }
 
     #[test]

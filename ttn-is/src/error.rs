@@ -49,6 +49,15 @@ pub enum Error {
         /// How many.
         count: u64,
     },
+    /// The account is a contact of the entity (IS-19).
+    #[error("{} {} is a contact of the entity; name another one first", account.kind(), account.id())]
+    CollaboratorIsContact {
+        /// The account.
+        account: Account,
+    },
+    /// Only oneself may be named as a contact (IS-19).
+    #[error("only you yourself can be the contact: this server does not let you name others")]
+    ContactRestricted,
     /// The key of another cluster.
     #[error("the cluster key is not one of this cluster's")]
     ClusterKey,
@@ -64,6 +73,18 @@ pub enum Error {
         /// The contact.
         contact: Account,
     },
+    /// Nobody may draw DevEUIs here (IS-17).
+    #[error("this server gives out no DevEUIs")]
+    DevEuisDisabled,
+    /// The application drew all that it may (IS-17).
+    #[error("the application has drawn its {limit} DevEUIs")]
+    DevEuiLimit {
+        /// How many it may.
+        limit: u32,
+    },
+    /// Every block of EUIs is used up (IS-17).
+    #[error("all DevEUIs of this server are given out; an administrator can add a block")]
+    DevEuisUsedUp,
     /// Another device has these EUIs (IS-13).
     #[error("the EUIs are those of end device {} of application {}", device.id(), device.application_id())]
     DeviceEuisTaken {
@@ -83,6 +104,9 @@ pub enum Error {
         /// What the application has.
         expected: String,
     },
+    /// A list of rights is empty where one is needed.
+    #[error("the request names no rights")]
+    EmptyRequest,
     /// The id is kept for other uses (IS-01).
     #[error("id {id:?} is reserved; choose another one")]
     ForbiddenId {
@@ -156,6 +180,12 @@ pub enum Error {
     /// Organizations as members of organizations (IS-11).
     #[error("an organization cannot be a member of an organization")]
     NestedOrganizations,
+    /// Rights of other entities where those of gateways are asked for (IS-15).
+    #[error("only rights on gateways can be asked for here")]
+    NonGatewayRights,
+    /// Some of several gateways do not exist (IS-15).
+    #[error("some of the gateways do not exist")]
+    SomeGatewaysNotFound,
     /// It does not exist, or is deleted.
     #[error("{} {} does not exist", entity.kind(), entity.uid())]
     NotFound {
@@ -209,9 +239,14 @@ pub enum Error {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum AdminOnly {
+    CreateApplications,
+    CreateClients,
+    CreateGateways,
+    CreateOrganizations,
     CreateUsers,
     ListUsers,
     PurgeApplications,
+    PurgeClients,
     PurgeGateways,
     PurgeOrganizations,
     PurgeUsers,
@@ -221,9 +256,14 @@ pub enum AdminOnly {
 impl std::fmt::Display for AdminOnly {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::CreateApplications => "create applications",
+            Self::CreateClients => "create OAuth clients",
+            Self::CreateGateways => "create gateways",
+            Self::CreateOrganizations => "create organizations",
             Self::CreateUsers => "create users: self-registration is disabled",
             Self::ListUsers => "list users",
             Self::PurgeApplications => "purge applications",
+            Self::PurgeClients => "purge OAuth clients",
             Self::PurgeGateways => "purge gateways",
             Self::PurgeOrganizations => "purge organizations",
             Self::PurgeUsers => "purge users",
@@ -272,6 +312,9 @@ impl ApiError for Error {
         match self {
             Self::Access(error) => error.namespace(),
             Self::ApiKeyNotFound { .. }
+            | Self::ContactRestricted
+            | Self::DevEuiLimit { .. }
+            | Self::DevEuisUsedUp
             | Self::DeviceNotFoundByEuis
             | Self::GatewayNotFoundByEui { .. }
             | Self::LastAdmin { .. }
@@ -298,8 +341,13 @@ impl ApiError for Error {
                 "network_server_address_mismatch"
             }
             Self::AdminOnly { what } => match what {
+                AdminOnly::CreateApplications => "admins_create_applications",
+                AdminOnly::CreateClients => "admins_create_clients",
+                AdminOnly::CreateGateways => "admins_create_gateways",
+                AdminOnly::CreateOrganizations => "admins_create_organizations",
                 AdminOnly::CreateUsers => "user_registration_disabled",
                 AdminOnly::PurgeApplications => "admins_purge_applications",
+                AdminOnly::PurgeClients => "admins_purge_clients",
                 AdminOnly::PurgeGateways => "admins_purge_gateways",
                 AdminOnly::PurgeOrganizations => "admins_purge_organizations",
                 AdminOnly::PurgeUsers => "admins_purge_users",
@@ -309,11 +357,17 @@ impl ApiError for Error {
             Self::ApiKeyUnknown | Self::ApiKeyNotFound { .. } => "api_key_not_found",
             Self::ApplicationHasDevices { .. } => "application_has_devices",
             Self::ClusterKey => "cluster_key",
+            Self::CollaboratorIsContact { .. } => "collaborator_is_contact",
             Self::ContactNoCollaborator { .. } => "contact_no_collaborator",
+            Self::ContactRestricted => "contact_info_restricted",
             Self::Contention { .. } => "conflict",
+            Self::DevEuisDisabled => "dev_eui_issuing_not_enabled",
+            Self::DevEuiLimit { .. } => "application_dev_eui_limit_reached",
+            Self::DevEuisUsedUp => "no_eui_or_block_available",
             Self::DeviceEuisTaken { .. } => "end_device_euis_taken",
             Self::DeviceNotFoundByEuis => "end_device_not_found",
             Self::EmailTaken => "already_exists",
+            Self::EmptyRequest => "empty_request",
             Self::ForbiddenId { .. } => "forbidden_id",
             Self::GatewayEuiTaken { .. } => "gateway_eui_taken",
             Self::GatewayNotFoundByEui { .. } => "gateway_not_found_by_eui",
@@ -329,7 +383,9 @@ impl ApiError for Error {
                 _ => "application_needs_collaborator",
             },
             Self::NestedOrganizations => "nested_organizations",
+            Self::NonGatewayRights => "non_gateway_rights",
             Self::NotFound { entity } => not_found(entity),
+            Self::SomeGatewaysNotFound => "some_gateways_not_found",
             Self::OldPassword => "old_password",
             Self::Password(rule) => rule.name(),
             Self::RestoreWindowExpired { .. } => "restore_window_expired",
@@ -351,6 +407,7 @@ impl ApiError for Error {
             Self::AdminOnly { what: AdminOnly::CreateUsers } => ErrorKind::InvalidArgument,
             Self::AdminOnly { .. }
             | Self::ClusterKey
+            | Self::ContactRestricted
             | Self::InsufficientRights { .. }
             | Self::UpdateAdminField { .. }
             | Self::UserState { .. } => ErrorKind::PermissionDenied,
@@ -358,6 +415,9 @@ impl ApiError for Error {
                 ErrorKind::Unauthenticated
             }
             Self::ApplicationHasDevices { .. }
+            | Self::CollaboratorIsContact { .. }
+            | Self::DevEuiLimit { .. }
+            | Self::DevEuisUsedUp
             | Self::LastAdmin { .. }
             | Self::NeedsCollaborator { .. }
             | Self::RestoreWindowExpired { .. } => ErrorKind::FailedPrecondition,
@@ -366,7 +426,8 @@ impl ApiError for Error {
             | Self::DeviceNotFoundByEuis
             | Self::GatewayNotFoundByEui { .. }
             | Self::MembershipNotFound { .. }
-            | Self::NotFound { .. } => ErrorKind::NotFound,
+            | Self::NotFound { .. }
+            | Self::SomeGatewaysNotFound => ErrorKind::NotFound,
             Self::DeviceEuisTaken { .. }
             | Self::EmailTaken
             | Self::GatewayEuiTaken { .. }
@@ -395,6 +456,10 @@ impl ApiError for Error {
             Self::ContactNoCollaborator { contact } => {
                 Attributes::from([("contact", contact.id().into())])
             }
+            Self::CollaboratorIsContact { account } => {
+                Attributes::from([("collaborator_id", account.id().into())])
+            }
+            Self::DevEuiLimit { limit } => Attributes::from([("dev_eui_limit", (*limit).into())]),
             Self::DeviceEuisTaken { device } => euis_taken(device),
             Self::ForbiddenId { id } => Attributes::from([("id", id.as_str().into())]),
             Self::GatewayEuiTaken { eui, gateway_id, contact } => Attributes::from([

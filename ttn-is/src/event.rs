@@ -2,7 +2,7 @@
 
 use ttn_core::{
     auth::Principal,
-    event::{Event, EventDefinition, RadioIds, named},
+    event::{Event, EventData, EventDefinition, RadioIds, named},
     id::EntityId,
 };
 
@@ -16,11 +16,18 @@ pub(crate) struct KindEvents {
     pub(crate) delete: EventDefinition,
     pub(crate) restore: EventDefinition,
     pub(crate) purge: EventDefinition,
-    pub(crate) key_create: EventDefinition,
-    pub(crate) key_update: EventDefinition,
-    pub(crate) key_delete: EventDefinition,
+    /// OAuth clients have no API keys.
+    pub(crate) keys: Option<KeyEvents>,
     /// Users have no collaborators.
     pub(crate) collaborators: Option<CollaboratorEvents>,
+}
+
+/// The events of the API keys of one kind of entity.
+#[derive(Debug)]
+pub(crate) struct KeyEvents {
+    pub(crate) create: EventDefinition,
+    pub(crate) update: EventDefinition,
+    pub(crate) delete: EventDefinition,
 }
 
 /// The events of the collaborators of one kind of entity.
@@ -38,11 +45,19 @@ macro_rules! kind_events {
             delete: named(concat!($kind, ".delete")),
             restore: named(concat!($kind, ".restore")),
             purge: named(concat!($kind, ".purge")),
-            key_create: named(concat!($kind, ".api-key.create")),
-            key_update: named(concat!($kind, ".api-key.update")),
-            key_delete: named(concat!($kind, ".api-key.delete")),
+            keys: None,
             collaborators: None,
         }
+    };
+}
+
+macro_rules! key_events {
+    ($kind:literal) => {
+        Some(KeyEvents {
+            create: named(concat!($kind, ".api-key.create")),
+            update: named(concat!($kind, ".api-key.update")),
+            delete: named(concat!($kind, ".api-key.delete")),
+        })
     };
 }
 
@@ -56,17 +71,31 @@ macro_rules! collaborator_events {
 }
 
 pub(crate) static APPLICATION: KindEvents = KindEvents {
+    keys: key_events!("application"),
     collaborators: collaborator_events!("application"),
     ..kind_events!("application")
 };
-pub(crate) static GATEWAY: KindEvents =
-    KindEvents { collaborators: collaborator_events!("gateway"), ..kind_events!("gateway") };
+pub(crate) static CLIENT: KindEvents =
+    KindEvents { collaborators: collaborator_events!("client"), ..kind_events!("client") };
+pub(crate) static GATEWAY: KindEvents = KindEvents {
+    keys: key_events!("gateway"),
+    collaborators: collaborator_events!("gateway"),
+    ..kind_events!("gateway")
+};
 pub(crate) static ORGANIZATION: KindEvents = KindEvents {
+    keys: key_events!("organization"),
     collaborators: collaborator_events!("organization"),
     ..kind_events!("organization")
 };
-pub(crate) static USER: KindEvents = kind_events!("user");
+pub(crate) static USER: KindEvents =
+    KindEvents { keys: key_events!("user"), ..kind_events!("user") };
 
+/// An application got a DevEUI.
+pub static APPLICATION_ISSUE_DEV_EUI: EventDefinition = named("application.issue_dev_eui");
+/// End devices were deleted at once.
+pub static END_DEVICE_BATCH_DELETE: EventDefinition = named("end_device.batch.delete");
+/// Gateways were deleted at once.
+pub static GATEWAY_BATCH_DELETE: EventDefinition = named("gateway.batch.delete");
 /// An end device was created.
 pub static END_DEVICE_CREATE: EventDefinition = named("end_device.create");
 /// An end device was changed.
@@ -82,7 +111,7 @@ impl IdentityServer {
         caller: &Principal,
         definition: &'static EventDefinition,
         entity: &EntityId,
-        data: serde_json::Value,
+        data: impl Into<EventData>,
     ) {
         if self.events.is_enabled() {
             let call = caller.call.as_ref();

@@ -1,4 +1,4 @@
-//! Identity Server: users, applications, gateways, end devices, rights and API keys.
+//! Identity Server: users, organizations, applications, OAuth clients, gateways, end devices, rights and API keys.
 //!
 //! [`IdentityServer`] is the system of record. It implements [`ttn_core::peer::Directory`] (what other components ask
 //! about entities) and [`ttn_core::peer::Access`] (who calls, and what he may do). Every method that acts for
@@ -42,7 +42,7 @@ pub mod store;
 
 pub use auth::PasswordRule;
 pub use builder::{BuildError, Builder};
-pub use config::Config;
+pub use config::{Config, DevEuis, EuiBlock, UserRights};
 pub use entity::Query;
 pub use error::{AdminOnly, Error, Server};
-pub use server::{Admin, IdentityServer, Issued};
+pub use server::{Admin, IdentityServer, Issued, NewClient};

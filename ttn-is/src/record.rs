@@ -5,11 +5,13 @@
 //! `convert` holds both together. Fields of our own count from 1001. Numbers are never used anew.
 #![expect(clippy::exhaustive_structs, reason = "built by embedders and by the API services")]
 
+mod client;
 mod device;
 mod gateway;
 mod user;
 
-pub use device::{Device, DeviceCount, DeviceIds, DeviceVersion, LoraAllianceProfile};
+pub use client::{Client, ClientIds, GRANT_AUTHORIZATION_CODE, GRANT_REFRESH_TOKEN};
+pub use device::{Device, DeviceCount, DeviceIds, DeviceVersion, EuiCount, LoraAllianceProfile};
 pub use gateway::{Antenna, Gateway, GatewayIds, GatewayVersion, LrFhss, Span};
 pub use user::{ApiKey, ConsolePreferences, DashboardLayouts, SortBy, User, UserIds};
 

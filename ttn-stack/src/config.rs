@@ -21,6 +21,8 @@ use ttn_core::{
 };
 use ttn_gs::config::Ack;
 
+pub use crate::compose::{ClusterKey, Identity};
+
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -66,6 +68,8 @@ pub struct Config {
     pub pubsub: PubSub,
     /// What is remembered of events.
     pub events: Events,
+    /// People, and what they may do by themselves.
+    pub identity: Identity,
 }
 
 /// The ports of the listeners, as in The Things Stack; `--port-offset` shifts all.
@@ -266,6 +270,7 @@ impl Default for Config {
             rate_limiting: RateLimiting::default(),
             pubsub: PubSub::default(),
             events: Events::default(),
+            identity: Identity::default(),
         }
     }
 }
@@ -471,6 +476,24 @@ const KEYS: &[(&str, Set)] = &[
     ("events.per_entity", |config, text| parse(text).map(|value| config.events.per_entity = value)),
     ("events.entities", |config, text| parse(text).map(|value| config.events.entities = value)),
     ("events.hours", |config, text| parse(text).map(|value| config.events.hours = value)),
+    ("identity.registration", |config, text| {
+        flag(text).map(|value| config.identity.registration = value)
+    }),
+    ("identity.registration_approval", |config, text| {
+        flag(text).map(|value| config.identity.registration_approval = value)
+    }),
+    ("identity.set_others_as_contacts", |config, text| {
+        flag(text).map(|value| config.identity.set_others_as_contacts = value)
+    }),
+    ("identity.admin_rights_all", |config, text| {
+        flag(text).map(|value| config.identity.admin_rights_all = value)
+    }),
+    ("identity.restore_hours", |config, text| {
+        parse(text).map(|value| config.identity.restore_hours = value)
+    }),
+    ("identity.dev_eui_limit", |config, text| {
+        parse(text).map(|value| config.identity.dev_eui_limit = value)
+    }),
 ];
 
 /// Variables with our prefix that tests and the command-line client read and that set no key.

@@ -103,6 +103,12 @@ pub enum AccessDenied {
         /// What is missing.
         missing: Rights,
     },
+    /// The caller has nothing to do with the entity.
+    #[error("no rights on {} {}; use a key or an account that has some", entity.kind(), entity.uid())]
+    NoRights {
+        /// The entity.
+        entity: EntityId,
+    },
     /// The call carries no credentials.
     #[error("this call needs credentials: send `Authorization: Bearer <API key>`")]
     Unauthenticated,
@@ -113,12 +119,14 @@ impl AccessDenied {
     ///
     /// # Errors
     ///
-    /// A right is missing.
+    /// A right is missing, or the caller has none at all.
     pub fn check(has: Rights, needs: &[Right], entity: &EntityId) -> Result<(), Self> {
         let needs: Rights = needs.iter().copied().collect();
         let missing = needs.difference(has.implied());
         if missing.is_empty() {
             Ok(())
+        } else if has.is_empty() {
+            Err(Self::NoRights { entity: entity.clone() })
         } else {
             Err(Self::MissingRights { entity: entity.clone(), missing })
         }
@@ -139,13 +147,20 @@ impl ApiError for AccessDenied {
                 EntityId::Organization(_) => "insufficient_organization_rights",
                 EntityId::User(_) => "insufficient_user_rights",
             },
+            Self::NoRights { entity } => match entity {
+                EntityId::Application(_) | EntityId::Device(_) => "no_application_rights",
+                EntityId::Client(_) => "no_client_rights",
+                EntityId::Gateway(_) => "no_gateway_rights",
+                EntityId::Organization(_) => "no_organization_rights",
+                EntityId::User(_) => "no_user_rights",
+            },
             Self::Unauthenticated => "unauthenticated",
         }
     }
 
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::MissingRights { .. } => ErrorKind::PermissionDenied,
+            Self::MissingRights { .. } | Self::NoRights { .. } => ErrorKind::PermissionDenied,
             Self::Unauthenticated => ErrorKind::Unauthenticated,
         }
     }
@@ -159,6 +174,7 @@ impl ApiError for AccessDenied {
                     ("missing", names.join(",").into()),
                 ])
             }
+            Self::NoRights { entity } => Attributes::from([("uid", entity.uid().into())]),
             Self::Unauthenticated => Attributes::new(),
         }
     }

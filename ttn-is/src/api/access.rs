@@ -158,7 +158,7 @@ impl Api {
 }
 
 /// Rights of numbers, all of which must be known: dropping one silently would change what a key may do.
-fn known_rights(numbers: &[i32]) -> Result<Rights, Status> {
+pub(super) fn known_rights(numbers: &[i32]) -> Result<Rights, Status> {
     if numbers.iter().any(|number| Right::from_number(*number).is_none()) {
         return Err(status(Error::InvalidField {
             field: "rights",
@@ -170,9 +170,9 @@ fn known_rights(numbers: &[i32]) -> Result<Rights, Status> {
 
 macro_rules! access {
     (
-        $service:ident, $ids:ident, $ids_type:ident, $id:ident, $entity:ident, $prefix:literal,
-        $create:ident, $list:ident, $get:ident, $update:ident, $delete:ident
-        $(; $get_member:ident, $set_member:ident, $list_members:ident, $delete_member:ident)?
+        $service:ident, $ids:ident, $ids_type:ident, $id:ident, $entity:ident, $prefix:literal
+        $(; keys $create:ident, $list:ident, $get:ident, $update:ident, $delete:ident)?
+        $(; members $get_member:ident, $set_member:ident, $list_members:ident, $delete_member:ident)?
     ) => {
         #[async_trait::async_trait]
         impl service::$service for Api {
@@ -184,62 +184,63 @@ macro_rules! access {
                 let entity = EntityId::$entity(request.into_inner().$id.parse().map_err(invalid)?);
                 self.rights(&caller, &entity, $prefix).await
             }
+            $(
+                async fn create_api_key(
+                    &self,
+                    request: Request<v3::$create>,
+                ) -> Result<Response<v3::ApiKey>, Status> {
+                    let caller = self.caller(&request).await?;
+                    let r = request.into_inner();
+                    let id = r.$ids.unwrap_or_default().$id;
+                    let entity = EntityId::$entity(id.parse().map_err(invalid)?);
+                    self.create_key(&caller, &entity, &r.name, &r.rights, r.expires_at).await
+                }
 
-            async fn create_api_key(
-                &self,
-                request: Request<v3::$create>,
-            ) -> Result<Response<v3::ApiKey>, Status> {
-                let caller = self.caller(&request).await?;
-                let r = request.into_inner();
-                let id = r.$ids.unwrap_or_default().$id;
-                let entity = EntityId::$entity(id.parse().map_err(invalid)?);
-                self.create_key(&caller, &entity, &r.name, &r.rights, r.expires_at).await
-            }
+                async fn list_api_keys(
+                    &self,
+                    request: Request<v3::$list>,
+                ) -> Result<Response<v3::ApiKeys>, Status> {
+                    let caller = self.caller(&request).await?;
+                    let r = request.into_inner();
+                    let id = r.$ids.unwrap_or_default().$id;
+                    let entity = EntityId::$entity(id.parse().map_err(invalid)?);
+                    self.list_keys(&caller, &entity, &query(r.order, r.limit, r.page, false)).await
+                }
 
-            async fn list_api_keys(
-                &self,
-                request: Request<v3::$list>,
-            ) -> Result<Response<v3::ApiKeys>, Status> {
-                let caller = self.caller(&request).await?;
-                let r = request.into_inner();
-                let id = r.$ids.unwrap_or_default().$id;
-                let entity = EntityId::$entity(id.parse().map_err(invalid)?);
-                self.list_keys(&caller, &entity, &query(r.order, r.limit, r.page, false)).await
-            }
+                async fn get_api_key(
+                    &self,
+                    request: Request<v3::$get>,
+                ) -> Result<Response<v3::ApiKey>, Status> {
+                    let caller = self.caller(&request).await?;
+                    let r = request.into_inner();
+                    let id = r.$ids.unwrap_or_default().$id;
+                    let entity = EntityId::$entity(id.parse().map_err(invalid)?);
+                    self.get_key(&caller, &entity, &r.key_id).await
+                }
 
-            async fn get_api_key(
-                &self,
-                request: Request<v3::$get>,
-            ) -> Result<Response<v3::ApiKey>, Status> {
-                let caller = self.caller(&request).await?;
-                let r = request.into_inner();
-                let id = r.$ids.unwrap_or_default().$id;
-                let entity = EntityId::$entity(id.parse().map_err(invalid)?);
-                self.get_key(&caller, &entity, &r.key_id).await
-            }
+                async fn update_api_key(
+                    &self,
+                    request: Request<v3::$update>,
+                ) -> Result<Response<v3::ApiKey>, Status> {
+                    let caller = self.caller(&request).await?;
+                    let r = request.into_inner();
+                    let id = r.$ids.unwrap_or_default().$id;
+                    let entity = EntityId::$entity(id.parse().map_err(invalid)?);
+                    let key = r.api_key.unwrap_or_default();
+                    self.update_key(&caller, &entity, key, paths(r.field_mask)).await
+                }
 
-            async fn update_api_key(
-                &self,
-                request: Request<v3::$update>,
-            ) -> Result<Response<v3::ApiKey>, Status> {
-                let caller = self.caller(&request).await?;
-                let r = request.into_inner();
-                let id = r.$ids.unwrap_or_default().$id;
-                let entity = EntityId::$entity(id.parse().map_err(invalid)?);
-                let key = r.api_key.unwrap_or_default();
-                self.update_key(&caller, &entity, key, paths(r.field_mask)).await
-            }
-
-            async fn delete_api_key(
-                &self,
-                request: Request<v3::$delete>,
-            ) -> Result<Response<()>, Status> {
-                let caller = self.caller(&request).await?;
-                let r = request.into_inner();
-                let id = r.$ids.unwrap_or_default().$id;
-                let entity = EntityId::$entity(id.parse().map_err(invalid)?);
-                self.delete_key(&caller, &entity, &r.key_id).await
-            }
+                async fn delete_api_key(
+                    &self,
+                    request: Request<v3::$delete>,
+                ) -> Result<Response<()>, Status> {
+                    let caller = self.caller(&request).await?;
+                    let r = request.into_inner();
+                    let id = r.$ids.unwrap_or_default().$id;
+                    let entity = EntityId::$entity(id.parse().map_err(invalid)?);
+                    self.delete_key(&caller, &entity, &r.key_id).await
+                }
+            )?
             $(
                 async fn get_collaborator(
                     &self,
@@ -291,41 +292,39 @@ macro_rules! access {
 
 access!(
     ApplicationAccess, application_ids, ApplicationIdentifiers, application_id, Application,
-    "RIGHT_APPLICATION_",
-    CreateApplicationApiKeyRequest, ListApplicationApiKeysRequest, GetApplicationApiKeyRequest,
-    UpdateApplicationApiKeyRequest, DeleteApplicationApiKeyRequest;
-    GetApplicationCollaboratorRequest, SetApplicationCollaboratorRequest,
+    "RIGHT_APPLICATION_";
+    keys CreateApplicationApiKeyRequest, ListApplicationApiKeysRequest,
+    GetApplicationApiKeyRequest, UpdateApplicationApiKeyRequest, DeleteApplicationApiKeyRequest;
+    members GetApplicationCollaboratorRequest, SetApplicationCollaboratorRequest,
     ListApplicationCollaboratorsRequest, DeleteApplicationCollaboratorRequest
 );
 
 access!(
-    GatewayAccess, gateway_ids, GatewayIdentifiers, gateway_id, Gateway, "RIGHT_GATEWAY_",
-    CreateGatewayApiKeyRequest, ListGatewayApiKeysRequest, GetGatewayApiKeyRequest,
+    ClientAccess, client_ids, ClientIdentifiers, client_id, Client, "RIGHT_CLIENT_";
+    members GetClientCollaboratorRequest, SetClientCollaboratorRequest,
+    ListClientCollaboratorsRequest, DeleteClientCollaboratorRequest
+);
+
+access!(
+    GatewayAccess, gateway_ids, GatewayIdentifiers, gateway_id, Gateway, "RIGHT_GATEWAY_";
+    keys CreateGatewayApiKeyRequest, ListGatewayApiKeysRequest, GetGatewayApiKeyRequest,
     UpdateGatewayApiKeyRequest, DeleteGatewayApiKeyRequest;
-    GetGatewayCollaboratorRequest, SetGatewayCollaboratorRequest,
+    members GetGatewayCollaboratorRequest, SetGatewayCollaboratorRequest,
     ListGatewayCollaboratorsRequest, DeleteGatewayCollaboratorRequest
 );
 
 access!(
     OrganizationAccess, organization_ids, OrganizationIdentifiers, organization_id, Organization,
-    "RIGHT_",
-    CreateOrganizationApiKeyRequest, ListOrganizationApiKeysRequest,
+    "RIGHT_";
+    keys CreateOrganizationApiKeyRequest, ListOrganizationApiKeysRequest,
     GetOrganizationApiKeyRequest, UpdateOrganizationApiKeyRequest,
     DeleteOrganizationApiKeyRequest;
-    GetOrganizationCollaboratorRequest, SetOrganizationCollaboratorRequest,
+    members GetOrganizationCollaboratorRequest, SetOrganizationCollaboratorRequest,
     ListOrganizationCollaboratorsRequest, DeleteOrganizationCollaboratorRequest
 );
 
 access!(
-    UserAccess,
-    user_ids,
-    UserIdentifiers,
-    user_id,
-    User,
-    "RIGHT_",
-    CreateUserApiKeyRequest,
-    ListUserApiKeysRequest,
-    GetUserApiKeyRequest,
-    UpdateUserApiKeyRequest,
-    DeleteUserApiKeyRequest
+    UserAccess, user_ids, UserIdentifiers, user_id, User, "RIGHT_";
+    keys CreateUserApiKeyRequest, ListUserApiKeysRequest, GetUserApiKeyRequest,
+    UpdateUserApiKeyRequest, DeleteUserApiKeyRequest
 );

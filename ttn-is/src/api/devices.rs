@@ -4,13 +4,14 @@ use tonic::{Request, Response, Status};
 use ttn_core::{
     eui::{DevEui, JoinEui},
     id::{ApplicationId, DeviceKey},
+    time::Timestamp,
 };
 use ttn_proto::{mask, service, v3};
 
 use super::{
     Api, answer, answers, apply, counted, defect, invalid, paths, query, status, timestamp,
 };
-use crate::{convert::Convert as _, error::Error, record::Device};
+use crate::{convert::Convert as _, entity::Query, error::Error, record::Device};
 
 #[async_trait::async_trait]
 impl service::EndDeviceRegistry for Api {
@@ -56,12 +57,11 @@ impl service::EndDeviceRegistry for Api {
     ) -> Result<Response<v3::EndDevices>, Status> {
         let caller = self.caller(&request).await?;
         let request = request.into_inner();
-        if !request.filters.is_empty() {
-            return Err(Status::unimplemented("filters of end devices are not built"));
-        }
+        let updated_since = devices_since(&request);
         let id = request.application_ids.unwrap_or_default().application_id;
         let id: ApplicationId = id.parse().map_err(invalid)?;
         let query = query(request.order, request.limit, request.page, false);
+        let query = Query { updated_since, ..query };
         let page = self.0.list_devices(&caller, &id, &query).await.map_err(status)?;
         let end_devices = answers(&page, &paths(request.field_mask))?;
         Ok(counted(v3::EndDevices { end_devices }, page.total))
@@ -108,6 +108,15 @@ impl service::EndDeviceRegistry for Api {
         self.0.delete_device(&caller, &key).await.map_err(status)?;
         Ok(Response::new(()))
     }
+}
+
+/// All filters hold: the latest time counts.
+fn devices_since(request: &v3::ListEndDevicesRequest) -> Option<Timestamp> {
+    use v3::list_end_devices_request::filter::Field;
+    let times = request.filters.iter().filter_map(|filter| match filter.field.as_ref()? {
+        Field::UpdatedSince(at) => Some(timestamp(*at)),
+    });
+    times.max()
 }
 
 fn key(ids: Option<&v3::EndDeviceIdentifiers>) -> Result<DeviceKey, Status> {

@@ -79,16 +79,20 @@ impl service::Is for Api {
             ..Default::default()
         };
         let user_rights = is_configuration::UserRights {
-            create_applications: Some(true),
-            create_clients: Some(false),
-            create_gateways: Some(true),
-            create_organizations: Some(true),
+            create_applications: Some(config.user_rights.create_applications),
+            create_clients: Some(config.user_rights.create_clients),
+            create_gateways: Some(config.user_rights.create_gateways),
+            create_organizations: Some(config.user_rights.create_organizations),
+        };
+        let collaborator_rights = is_configuration::CollaboratorRights {
+            set_others_as_contacts: Some(config.set_others_as_contacts),
         };
         let admin_rights = is_configuration::AdminRights { all: Some(config.admin_rights_all) };
         let configuration = v3::IsConfiguration {
             user_registration: Some(registration),
             user_rights: Some(user_rights),
             admin_rights: Some(admin_rights),
+            collaborator_rights: Some(collaborator_rights),
             ..Default::default()
         };
         let answer = v3::GetIsConfigurationResponse { configuration: Some(configuration) };

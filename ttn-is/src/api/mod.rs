@@ -1,9 +1,11 @@
 //! The API services: thin over [`IdentityServer`], which checks the rights.
 
 mod access;
+mod batches;
 mod devices;
 mod info;
 mod registry;
+mod routes;
 mod users;
 
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use ttn_proto::{
     ApiMessage, mask,
     service::{self, Method},
 };
+
+pub use routes::routes;
 
 use crate::{
     convert::Convert,
@@ -31,11 +35,16 @@ pub fn methods(server: &Arc<IdentityServer>) -> Vec<Method> {
     [
         service::application_registry(api.clone()),
         service::application_access(api.clone()),
+        service::client_registry(api.clone()),
+        service::client_access(api.clone()),
         service::gateway_registry(api.clone()),
         service::gateway_access(api.clone()),
+        service::gateway_batch_registry(api.clone()),
+        service::gateway_batch_access(api.clone()),
         service::organization_registry(api.clone()),
         service::organization_access(api.clone()),
         service::end_device_registry(api.clone()),
+        service::end_device_batch_registry(api.clone()),
         service::user_registry(api.clone()),
         service::user_access(api.clone()),
         service::entity_access(api.clone()),
@@ -143,7 +152,7 @@ fn counted<T>(message: T, total: u64) -> Response<T> {
 }
 
 const fn query(order: String, limit: u32, page: u32, deleted: bool) -> Query {
-    Query { order, limit, page, deleted }
+    Query { order, limit, page, deleted, updated_since: None }
 }
 
 fn timestamp(time: prost_types::Timestamp) -> Timestamp {

@@ -171,6 +171,25 @@ impl Record for Device {
     }
 }
 
+/// How many DevEUIs of a block are given out (IS-17).
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct EuiCount {
+    /// The block: its first EUI and its length in bits.
+    #[prost(string, tag = "1001")]
+    pub block: String,
+    /// How many.
+    #[prost(uint64, tag = "1002")]
+    pub given: u64,
+}
+
+impl Record for EuiCount {
+    const TABLE: Table = Table::EuiBlock;
+
+    fn key(&self) -> String {
+        self.block.clone()
+    }
+}
+
 /// How many end devices an application has.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct DeviceCount {

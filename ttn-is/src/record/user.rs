@@ -196,6 +196,15 @@ pub struct ApiKey {
     /// Whose key it is, as `kind/id`.
     #[prost(string, tag = "1002")]
     pub entity: String,
+    /// When it was last used, to the hour.
+    #[prost(message, optional, tag = "1003")]
+    pub last_used_at: Option<Time>,
+    /// The secret of before, as a hash.
+    #[prost(string, tag = "1004")]
+    pub previous_hash: String,
+    /// Until when the secret of before is accepted too.
+    #[prost(message, optional, tag = "1005")]
+    pub previous_until: Option<Time>,
 }
 
 impl ApiKey {

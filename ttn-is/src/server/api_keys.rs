@@ -1,6 +1,6 @@
 //! API keys of users, applications, gateways and organizations (IS-26).
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use ttn_core::{
     auth::{AccessDenied, Principal, Right, Rights},
@@ -9,11 +9,12 @@ use ttn_core::{
     time::Timestamp,
 };
 
-use super::{IdentityServer, TRIES, entities::contention, kind::Kind};
+use super::{IdentityServer, TRIES, kind::Kind, lifecycle::contention};
 use crate::{
     auth::{api_key, hash::API_KEY_ITERATIONS},
     entity::{self, Query, entity_key},
     error::Error,
+    event::KeyEvents,
     record::{ApiKey, Time, rights_to_numbers},
     rights,
     store::{IdentityStoreExt as _, Table, Transaction, WriteError},
@@ -49,8 +50,8 @@ impl IdentityServer {
         rights: Rights,
         expires_at: Option<Timestamp>,
     ) -> Result<Issued, Error> {
-        let kind = Kind::require(entity)?;
-        let has = self.authorize(caller, entity, &[kind.api_keys]).await?;
+        let (right, events) = keys_of(entity)?;
+        let has = self.authorize(caller, entity, &[right]).await?;
         require_covered(has, rights, entity)?;
         if rights.is_empty() {
             return Err(Error::InvalidField { field: "rights", reason: "a key needs a right" });
@@ -64,7 +65,7 @@ impl IdentityServer {
         self.require_entity(entity).await?;
         let issued = self.new_key(entity, name, rights, expires_at).await;
         put_key(Transaction::new(), &issued.key, Replaces::Nothing).commit(&*self.store).await?;
-        self.publish(caller, &kind.events.key_create, entity, serde_json::Value::Null);
+        self.publish(caller, &events.create, entity, serde_json::Value::Null);
         Ok(issued)
     }
 
@@ -89,6 +90,7 @@ impl IdentityServer {
             expires_at: expires_at.map(Time::from),
             hash,
             entity: entity_key(entity),
+            ..ApiKey::default()
         };
         Issued { key, token }
     }
@@ -104,7 +106,7 @@ impl IdentityServer {
         entity: &EntityId,
         query: &Query,
     ) -> Result<Page<ApiKey>, Error> {
-        self.authorize(caller, entity, &[Kind::require(entity)?.api_keys]).await?;
+        self.authorize(caller, entity, &[keys_of(entity)?.0]).await?;
         let prefix = format!("{}/", entity_key(entity));
         let mut keys = Vec::new();
         for (key, _) in self.store.texts(Table::ApiKeyOfEntity, &prefix).await? {
@@ -125,7 +127,7 @@ impl IdentityServer {
         entity: &EntityId,
         id: &str,
     ) -> Result<ApiKey, Error> {
-        self.authorize(caller, entity, &[Kind::require(entity)?.api_keys]).await?;
+        self.authorize(caller, entity, &[keys_of(entity)?.0]).await?;
         Ok(self.key_of(entity, id).await?.value)
     }
 
@@ -145,15 +147,15 @@ impl IdentityServer {
     where
         F: FnMut(&mut ApiKey) + Send,
     {
-        let kind = Kind::require(entity)?;
-        let has = self.authorize(caller, entity, &[kind.api_keys]).await?;
+        let (right, events) = keys_of(entity)?;
+        let has = self.authorize(caller, entity, &[right]).await?;
         for _ in 0..TRIES {
             let Versioned { revision, value: old } = self.key_of(entity, id).await?;
             let mut key = old.clone();
             change(&mut key);
             key.updated_at = Some(self.clock.utc().into());
-            key.created_at = old.created_at;
-            (key.id, key.hash, key.entity) = (old.id.clone(), old.hash.clone(), old.entity.clone());
+            let ApiKey { name, rights, expires_at, updated_at, .. } = key;
+            let key = ApiKey { name, rights, expires_at, updated_at, ..old.clone() };
             require_change(has, old.rights(), key.rights())?;
             if key.rights().is_empty() {
                 self.delete_api_key(caller, entity, id).await?;
@@ -162,7 +164,7 @@ impl IdentityServer {
             let write = Transaction::new().put(&key, Replaces::Revision(revision));
             match write.commit(&*self.store).await {
                 Ok(_) => {
-                    self.publish(caller, &kind.events.key_update, entity, serde_json::Value::Null);
+                    self.publish(caller, &events.update, entity, serde_json::Value::Null);
                     return Ok(key);
                 }
                 Err(WriteError::Conflict { .. }) => {}
@@ -183,8 +185,8 @@ impl IdentityServer {
         entity: &EntityId,
         id: &str,
     ) -> Result<(), Error> {
-        let kind = Kind::require(entity)?;
-        self.authorize(caller, entity, &[kind.api_keys]).await?;
+        let (right, events) = keys_of(entity)?;
+        self.authorize(caller, entity, &[right]).await?;
         let key = self.key_of(entity, id).await?.value;
         let of_entity = key.key_of_entity();
         Transaction::new()
@@ -192,8 +194,85 @@ impl IdentityServer {
             .delete(Table::ApiKeyOfEntity, of_entity, Replaces::Any)
             .commit(&*self.store)
             .await?;
-        self.publish(caller, &kind.events.key_delete, entity, serde_json::Value::Null);
+        self.publish(caller, &events.delete, entity, serde_json::Value::Null);
         Ok(())
+    }
+
+    /// Gives an API key a new secret under its old id. The old secret is accepted for `overlap` longer, so that those who
+    /// use it can change over; a secret from before that one ends now.
+    ///
+    /// # Errors
+    ///
+    /// The caller lacks the right, or one that the key has; the entity has no such key; the overlap is too long.
+    pub async fn rotate_api_key(
+        &self,
+        caller: &Principal,
+        entity: &EntityId,
+        id: &str,
+        overlap: Duration,
+    ) -> Result<Issued, Error> {
+        let (right, events) = keys_of(entity)?;
+        let has = self.authorize(caller, entity, &[right]).await?;
+        if overlap > OVERLAP_MAX {
+            return Err(Error::InvalidField { field: "overlap", reason: "is longer than 30 days" });
+        }
+        for _ in 0..TRIES {
+            let Versioned { revision, value: old } = self.key_of(entity, id).await?;
+            require_covered(has, old.rights(), entity)?;
+            let (_, secret) = api_key::generate(&*self.entropy);
+            let now = self.clock.utc();
+            let key = ApiKey {
+                hash: self.hasher.hash(&secret, API_KEY_ITERATIONS, &*self.entropy).await,
+                updated_at: Some(now.into()),
+                previous_until: Some(now.plus(overlap).into()),
+                previous_hash: old.hash.clone(),
+                ..old
+            };
+            let write = Transaction::new().put(&key, Replaces::Revision(revision));
+            match write.commit(&*self.store).await {
+                Ok(_) => {
+                    self.publish(caller, &events.update, entity, serde_json::Value::Null);
+                    let token = api_key::token(&key.id, &secret);
+                    return Ok(Issued { key, token });
+                }
+                Err(WriteError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(contention(entity))
+    }
+
+    /// Refuses a secret that is not the key's, and keys that have ended.
+    pub(crate) async fn check_key(&self, key: &ApiKey, secret: &str) -> Result<(), Error> {
+        let now = self.clock.utc();
+        let ends = |at: Option<Time>| at.is_some_and(|end| Timestamp::from(end) <= now);
+        if !self.hasher.verify(secret, &key.hash, &*self.clock).await {
+            let previous = !key.previous_hash.is_empty() && !ends(key.previous_until);
+            if !previous || !self.hasher.verify(secret, &key.previous_hash, &*self.clock).await {
+                return Err(Error::ApiKeyUnknown);
+            }
+        }
+        if ends(key.expires_at) {
+            return Err(Error::ApiKeyExpired { id: key.id.clone() });
+        }
+        Ok(())
+    }
+
+    /// Notes when a key is used, at most once an hour.
+    pub(crate) async fn note_use(&self, stored: Versioned<ApiKey>) -> Result<ApiKey, Error> {
+        let Versioned { revision, value: mut key } = stored;
+        let now = self.clock.utc();
+        let known = key.last_used_at.map(Timestamp::from);
+        if known.is_some_and(|at| now.since(at) < USE_NOTED_EVERY) {
+            return Ok(key);
+        }
+        key.last_used_at = Some(now.into());
+        let write = Transaction::new().put(&key, Replaces::Revision(revision));
+        match write.commit(&*self.store).await {
+            // Somebody else changed the key meanwhile: the next use is noted.
+            Ok(_) | Err(WriteError::Conflict { .. }) => Ok(key),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn key_of(&self, entity: &EntityId, id: &str) -> Result<Versioned<ApiKey>, Error> {
@@ -208,6 +287,13 @@ impl IdentityServer {
         let key = self.store.record::<ApiKey>(id).await?;
         key.map(|key| key.value).ok_or(Error::ApiKeyUnknown)
     }
+}
+
+/// What it takes to see the API keys of an entity, and their events.
+fn keys_of(entity: &EntityId) -> Result<(Right, &'static KeyEvents), Error> {
+    let kind = Kind::require(entity)?;
+    let unsupported = Error::Unsupported { what: "API keys of this kind of entity" };
+    kind.api_keys.zip(kind.events.keys.as_ref()).ok_or(unsupported)
 }
 
 pub(crate) fn put_key(transaction: Transaction, key: &ApiKey, replaces: Replaces) -> Transaction {
@@ -233,3 +319,8 @@ pub(crate) fn require_change(has: Rights, old: Rights, new: Rights) -> Result<()
     let names: Vec<_> = missing.iter().map(Right::name).collect();
     Err(Error::InsufficientRights { missing: names.join(",") })
 }
+
+/// The longest time that the secret of before a rotation is accepted.
+const OVERLAP_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// A use is written down when the last one that was is older.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(3600);

@@ -7,15 +7,13 @@ use ttn_core::{
 };
 
 use super::{
-    IdentityServer, TRIES,
-    api_keys::require_change,
-    entities::{contention, delete_membership},
-    kind::Kind,
+    IdentityServer, TRIES, api_keys::require_change, kind::Kind, lifecycle::contention,
+    purge::delete_membership,
 };
 use crate::{
     entity::{Account, Query, entity_key},
     error::Error,
-    record::{Application, Gateway, Membership, Organization, Record as _, User},
+    record::{Membership, Record as _},
     rights,
     store::{IdentityStoreExt as _, Table, Transaction, WriteError},
 };
@@ -107,6 +105,7 @@ impl IdentityServer {
                 transaction = self.keep_an_owner(entity, account, kind.all, transaction).await?;
             }
             let (transaction, event) = if new.is_empty() {
+                let transaction = transaction.and(self.require_no_contact(entity, account).await?);
                 let delete = delete_membership(transaction, &membership, replaces);
                 (delete, kind.events.collaborators.as_ref().map(|events| &events.delete))
             } else {
@@ -178,17 +177,6 @@ impl IdentityServer {
 
     async fn memberships(&self, entity: &EntityId) -> Result<Vec<Membership>, Error> {
         Ok(self.store.records(&format!("{}/", entity_key(entity))).await?)
-    }
-
-    /// Fails if an entity does not exist or is deleted.
-    pub(crate) async fn require_entity(&self, entity: &EntityId) -> Result<(), Error> {
-        match entity {
-            EntityId::Application(_) => self.live::<Application>(entity).await.map(drop),
-            EntityId::Gateway(_) => self.live::<Gateway>(entity).await.map(drop),
-            EntityId::Organization(_) => self.live::<Organization>(entity).await.map(drop),
-            EntityId::User(_) => self.live::<User>(entity).await.map(drop),
-            _ => Err(Error::NotFound { entity: entity.clone() }),
-        }
     }
 }
 

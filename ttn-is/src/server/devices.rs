@@ -10,7 +10,7 @@ use ttn_core::{
 
 use super::{
     IdentityServer, TRIES,
-    entities::{contention, is_conflict_in},
+    lifecycle::{contention, is_conflict_in},
 };
 use crate::{
     access::require_known,
@@ -161,7 +161,8 @@ impl IdentityServer {
             let write = Transaction::new().put(&device, Replaces::Revision(revision));
             match write.commit(&*self.store).await {
                 Ok(_) => {
-                    self.publish(caller, &event::END_DEVICE_UPDATE, &entity, fields.into());
+                    let fields = serde_json::Value::from(fields);
+                    self.publish(caller, &event::END_DEVICE_UPDATE, &entity, fields);
                     return Ok(device);
                 }
                 Err(error) if is_conflict_in(&error, Table::Device) => {}
@@ -234,7 +235,10 @@ impl IdentityServer {
         stored.ok_or_else(|| Error::NotFound { entity: EntityId::Device(key.clone()) })
     }
 
-    async fn device_count(&self, id: &ApplicationId) -> Result<(DeviceCount, Replaces), Error> {
+    pub(crate) async fn device_count(
+        &self,
+        id: &ApplicationId,
+    ) -> Result<(DeviceCount, Replaces), Error> {
         let stored = self.store.record::<DeviceCount>(id.as_str()).await?;
         Ok(stored.map_or_else(
             || (DeviceCount { application_id: id.to_string(), count: 0 }, Replaces::Nothing),

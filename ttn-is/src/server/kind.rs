@@ -3,10 +3,11 @@
 use ttn_core::{auth::Right, id::EntityId};
 
 use crate::{
+    config::UserRights,
     entity::Sortable,
     error::{AdminOnly, Error},
     event::{self, KindEvents},
-    record::{AccountIds, Application, Gateway, Organization, Record, Time, User},
+    record::{AccountIds, Application, Client, Gateway, Organization, Record, Time, User},
     store::Table,
 };
 
@@ -17,21 +18,65 @@ pub(crate) struct Kind {
     pub(crate) info: Right,
     pub(crate) settings: Right,
     pub(crate) delete: Right,
-    pub(crate) api_keys: Right,
+    /// None for OAuth clients: they have no keys.
+    pub(crate) api_keys: Option<Right>,
+    /// None for users.
     pub(crate) collaborators: Option<Right>,
-    /// What a user, and an organization, needs to create one for himself; none for users.
-    pub(crate) create: Option<(Right, Option<Right>)>,
+    /// None for users: they register.
+    pub(crate) creation: Option<Creation>,
     /// What is needed to list those of a user, and of an organization.
     pub(crate) list: Option<(Right, Option<Right>)>,
     pub(crate) purge: AdminOnly,
     pub(crate) events: &'static KindEvents,
 }
 
+/// Who creates entities of a kind.
+#[derive(Debug)]
+pub(crate) struct Creation {
+    /// What a user needs to create one for himself.
+    pub(crate) user: Right,
+    /// What an organization needs; none if it cannot have any.
+    pub(crate) organization: Option<Right>,
+    /// Whether others than administrators may (IS-32).
+    pub(crate) allowed: fn(&UserRights) -> bool,
+    pub(crate) admins: AdminOnly,
+}
+
+/// Runs an expression with the record type of an entity's kind. A device has the kind of its application.
+macro_rules! for_kind {
+    ($entity:expr, $record:ident => $run:expr) => {
+        match $entity {
+            ttn_core::id::EntityId::Client(_) => {
+                type $record = crate::record::Client;
+                $run
+            }
+            ttn_core::id::EntityId::Gateway(_) => {
+                type $record = crate::record::Gateway;
+                $run
+            }
+            ttn_core::id::EntityId::Organization(_) => {
+                type $record = crate::record::Organization;
+                $run
+            }
+            ttn_core::id::EntityId::User(_) => {
+                type $record = crate::record::User;
+                $run
+            }
+            _ => {
+                type $record = crate::record::Application;
+                $run
+            }
+        }
+    };
+}
+pub(crate) use for_kind;
+
 impl Kind {
-    /// The kind of an entity; `None` for devices (they have their application's rights) and OAuth clients (not built).
+    /// The kind of an entity; `None` for devices: they have their application's rights.
     pub(crate) const fn of(entity: &EntityId) -> Option<&'static Self> {
         match entity {
             EntityId::Application(_) => Some(&APPLICATION),
+            EntityId::Client(_) => Some(&CLIENT),
             EntityId::Gateway(_) => Some(&GATEWAY),
             EntityId::Organization(_) => Some(&ORGANIZATION),
             EntityId::User(_) => Some(&USER),
@@ -49,12 +94,35 @@ static APPLICATION: Kind = Kind {
     info: Right::ApplicationInfo,
     settings: Right::ApplicationSettingsBasic,
     delete: Right::ApplicationDelete,
-    api_keys: Right::ApplicationSettingsApiKeys,
+    api_keys: Some(Right::ApplicationSettingsApiKeys),
     collaborators: Some(Right::ApplicationSettingsCollaborators),
-    create: Some((Right::UserApplicationsCreate, Some(Right::OrganizationApplicationsCreate))),
+    creation: Some(Creation {
+        user: Right::UserApplicationsCreate,
+        organization: Some(Right::OrganizationApplicationsCreate),
+        allowed: |rights| rights.create_applications,
+        admins: AdminOnly::CreateApplications,
+    }),
     list: Some((Right::UserApplicationsList, Some(Right::OrganizationApplicationsList))),
     purge: AdminOnly::PurgeApplications,
     events: &event::APPLICATION,
+};
+
+static CLIENT: Kind = Kind {
+    all: Right::ClientAll,
+    info: Right::ClientInfo,
+    settings: Right::ClientSettingsBasic,
+    delete: Right::ClientDelete,
+    api_keys: None,
+    collaborators: Some(Right::ClientSettingsCollaborators),
+    creation: Some(Creation {
+        user: Right::UserClientsCreate,
+        organization: Some(Right::OrganizationClientsCreate),
+        allowed: |rights| rights.create_clients,
+        admins: AdminOnly::CreateClients,
+    }),
+    list: Some((Right::UserClientsList, Some(Right::OrganizationClientsList))),
+    purge: AdminOnly::PurgeClients,
+    events: &event::CLIENT,
 };
 
 static GATEWAY: Kind = Kind {
@@ -62,9 +130,14 @@ static GATEWAY: Kind = Kind {
     info: Right::GatewayInfo,
     settings: Right::GatewaySettingsBasic,
     delete: Right::GatewayDelete,
-    api_keys: Right::GatewaySettingsApiKeys,
+    api_keys: Some(Right::GatewaySettingsApiKeys),
     collaborators: Some(Right::GatewaySettingsCollaborators),
-    create: Some((Right::UserGatewaysCreate, Some(Right::OrganizationGatewaysCreate))),
+    creation: Some(Creation {
+        user: Right::UserGatewaysCreate,
+        organization: Some(Right::OrganizationGatewaysCreate),
+        allowed: |rights| rights.create_gateways,
+        admins: AdminOnly::CreateGateways,
+    }),
     list: Some((Right::UserGatewaysList, Some(Right::OrganizationGatewaysList))),
     purge: AdminOnly::PurgeGateways,
     events: &event::GATEWAY,
@@ -75,9 +148,14 @@ static ORGANIZATION: Kind = Kind {
     info: Right::OrganizationInfo,
     settings: Right::OrganizationSettingsBasic,
     delete: Right::OrganizationDelete,
-    api_keys: Right::OrganizationSettingsApiKeys,
+    api_keys: Some(Right::OrganizationSettingsApiKeys),
     collaborators: Some(Right::OrganizationSettingsMembers),
-    create: Some((Right::UserOrganizationsCreate, None)),
+    creation: Some(Creation {
+        user: Right::UserOrganizationsCreate,
+        organization: None,
+        allowed: |rights| rights.create_organizations,
+        admins: AdminOnly::CreateOrganizations,
+    }),
     list: Some((Right::UserOrganizationsList, None)),
     purge: AdminOnly::PurgeOrganizations,
     events: &event::ORGANIZATION,
@@ -88,9 +166,9 @@ static USER: Kind = Kind {
     info: Right::UserInfo,
     settings: Right::UserSettingsBasic,
     delete: Right::UserDelete,
-    api_keys: Right::UserSettingsApiKeys,
+    api_keys: Some(Right::UserSettingsApiKeys),
     collaborators: None,
-    create: None,
+    creation: None,
     list: None,
     purge: AdminOnly::PurgeUsers,
     events: &event::USER,
@@ -186,6 +264,29 @@ impl Entity for Application {
     fn keep(&mut self, old: &Self) {
         self.ids.clone_from(&old.ids);
         self.dev_eui_counter = old.dev_eui_counter;
+    }
+}
+
+impl Entity for Client {
+    const KIND: &'static Kind = &CLIENT;
+
+    common!();
+    contacts!();
+
+    fn entity(&self) -> Result<EntityId, Error> {
+        Ok(EntityId::Client(self.id().parse()?))
+    }
+
+    fn unique(&self) -> Option<(Table, String)> {
+        None
+    }
+
+    fn public(&self) -> Self {
+        Self { attributes: Default::default(), state_description: String::new(), ..self.clone() }
+    }
+
+    fn keep(&mut self, old: &Self) {
+        self.ids.clone_from(&old.ids);
     }
 }
 

@@ -1,16 +1,24 @@
 //! The Identity Server.
 
 mod api_keys;
+mod batches;
 mod bootstrap;
 mod cache;
+mod clients;
 mod collaborators;
+mod contacts;
+mod dev_euis;
 mod devices;
 mod entities;
 mod kind;
+mod lifecycle;
+mod listing;
+mod purge;
 mod users;
 
 pub use api_keys::Issued;
 pub use bootstrap::Admin;
+pub use clients::NewClient;
 
 use std::{fmt, sync::Arc};
 
@@ -30,6 +38,8 @@ pub struct IdentityServer {
     pub(crate) events: Events,
     pub(crate) hasher: Hasher,
     pub(crate) gateways: cache::GatewayCache,
+    /// One DevEUI is drawn at a time: drawing is a race on one counter.
+    pub(crate) drawing: tokio::sync::Mutex<()>,
 }
 
 impl IdentityServer {
@@ -47,7 +57,8 @@ impl IdentityServer {
     ) -> Self {
         let hasher = Hasher::new(&*entropy);
         let gateways = cache::GatewayCache::default();
-        Self { config, clock, entropy, store, events, hasher, gateways }
+        let drawing = tokio::sync::Mutex::default();
+        Self { config, clock, entropy, store, events, hasher, gateways, drawing }
     }
 
     /// Starts its tasks. It has none today; a composition starts all components alike.

@@ -6,7 +6,7 @@ use ttn_core::{
     store::{Page, Replaces},
 };
 
-use super::{IdentityServer, TRIES, entities::contention};
+use super::{IdentityServer, TRIES, lifecycle::contention};
 use crate::{
     access::{is_full_admin, require_known},
     auth::{PasswordRule, hash::PASSWORD_ITERATIONS, password},
@@ -180,7 +180,8 @@ impl IdentityServer {
             match write.commit(&*self.store).await {
                 Ok(_) => {
                     let fields = ["password".to_owned(), "password_updated_at".to_owned()];
-                    self.publish(caller, &event::USER.update, &entity, fields.to_vec().into());
+                    let fields = serde_json::Value::from(fields.to_vec());
+                    self.publish(caller, &event::USER.update, &entity, fields);
                     return Ok(());
                 }
                 Err(WriteError::Conflict { .. }) => {}
@@ -190,18 +191,13 @@ impl IdentityServer {
         Err(contention(&entity))
     }
 
-    pub(crate) async fn delete_user(
-        &self,
-        caller: &Principal,
-        entity: &EntityId,
-    ) -> Result<(), Error> {
-        if let EntityId::User(id) = entity
-            && self.live::<User>(entity).await?.value.admin
-            && !self.other_admin(id).await?
-        {
+    /// Refuses to lose the last administrator.
+    pub(crate) async fn keep_an_admin(&self, id: &UserId) -> Result<(), Error> {
+        let user = self.live::<User>(&EntityId::User(id.clone())).await?.value;
+        if user.admin && !self.other_admin(id).await? {
             return Err(Error::LastAdmin { id: id.to_string() });
         }
-        self.delete_entity::<User>(caller, entity).await
+        Ok(())
     }
 
     /// Whether somebody else is an administrator who can work.

@@ -50,11 +50,15 @@ pub enum Table {
     User = 13,
     /// The ids of users by e-mail address in lower case.
     UserOfEmail = 14,
+    /// OAuth clients by id.
+    Client = 15,
+    /// How many DevEUIs of a block are given out, by the block.
+    EuiBlock = 16,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Account,
         Self::ApiKey,
         Self::ApiKeyOfEntity,
@@ -69,6 +73,8 @@ impl Table {
         Self::Organization,
         Self::User,
         Self::UserOfEmail,
+        Self::Client,
+        Self::EuiBlock,
     ];
 
     /// The number of the table; it never changes.
@@ -95,6 +101,8 @@ impl Table {
             Self::Organization => "organization",
             Self::User => "user",
             Self::UserOfEmail => "user_of_email",
+            Self::Client => "client",
+            Self::EuiBlock => "eui_block",
         }
     }
 }

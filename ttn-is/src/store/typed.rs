@@ -46,6 +46,12 @@ impl Transaction {
         self
     }
 
+    /// Adds everything of another one.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     /// Writes everything or nothing.
     ///
     /// # Errors

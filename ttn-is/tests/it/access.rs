@@ -163,10 +163,14 @@ async fn the_last_owner_stays_and_nobody_gives_what_he_lacks() {
 #[tokio::test]
 async fn of_two_owners_who_remove_each_other_one_stays() {
     let bench = Bench::new().await;
+    let alice = bench.user("alice").await;
     let (one, two) = (bench.user("one").await, bench.user("two").await);
-    let app = bench.application(&one, "one", "app1").await;
-    let all = set(&[Right::All]);
-    bench.server.set_collaborator(&one, &app, &account("two"), all).await.unwrap();
+    let app = bench.application(&alice, "alice", "app1").await;
+    for (name, rights) in
+        [("one", Right::All), ("two", Right::All), ("alice", Right::ApplicationInfo)]
+    {
+        bench.server.set_collaborator(&alice, &app, &account(name), set(&[rights])).await.unwrap();
+    }
     let (account_one, account_two) = (account("one"), account("two"));
     let (first, second) = tokio::join!(
         bench.server.set_collaborator(&one, &app, &account_two, Rights::NONE),

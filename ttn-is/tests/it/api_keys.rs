@@ -120,3 +120,66 @@ async fn a_key_opens_only_its_own_entity() {
     let elsewhere = bench.server.api_key(&owner, &other, &issued.key.id).await;
     assert_eq!(name(elsewhere), "api_key_not_found");
 }
+
+// Beyond the reference: IS-26
+#[tokio::test]
+async fn a_rotated_key_has_two_secrets_for_a_while_and_then_one() {
+    let bench = Bench::new().await;
+    let owner = bench.user("alice").await;
+    let app = bench.application(&owner, "alice", "app1").await;
+    let server = &bench.server;
+    let rights = set(&[Right::ApplicationInfo]);
+    let first = server.create_api_key(&owner, &app, "k", rights, None).await.unwrap();
+    let hour = Duration::from_secs(3600);
+    let second = server.rotate_api_key(&owner, &app, &first.key.id, hour).await.unwrap();
+    assert_eq!((&second.key.id, second.key.rights()), (&first.key.id, rights));
+    assert_ne!(second.token, first.token);
+    assert!(bench.caller(&first.token).await.is_ok() && bench.caller(&second.token).await.is_ok());
+    bench.clock.advance(hour);
+    assert_eq!(name(bench.caller(&first.token).await), "api_key_not_found");
+    assert!(bench.caller(&second.token).await.is_ok());
+    // Without an overlap the secret of before ends at once.
+    let third = server.rotate_api_key(&owner, &app, &first.key.id, Duration::ZERO).await.unwrap();
+    assert_eq!(name(bench.caller(&second.token).await), "api_key_not_found");
+    assert!(bench.caller(&third.token).await.is_ok());
+    let too_long = server.rotate_api_key(&owner, &app, &first.key.id, hour * 24 * 31).await;
+    assert_eq!(name(too_long), "validation");
+}
+
+// Beyond the reference: IS-26
+#[tokio::test]
+async fn nobody_rotates_a_key_that_may_more_than_he() {
+    let bench = Bench::new().await;
+    let owner = bench.user("alice").await;
+    let app = bench.application(&owner, "alice", "app1").await;
+    let server = &bench.server;
+    let strong = set(&[Right::ApplicationDelete]);
+    let strong = server.create_api_key(&owner, &app, "", strong, None).await.unwrap();
+    let narrow = set(&[Right::ApplicationSettingsApiKeys]);
+    let narrow = server.create_api_key(&owner, &app, "", narrow, None).await.unwrap();
+    let caller = bench.caller(&narrow.token).await.unwrap();
+    let refused = server.rotate_api_key(&caller, &app, &strong.key.id, Duration::ZERO).await;
+    assert_eq!(name(refused), "insufficient_application_rights");
+}
+
+// Beyond the reference: IS-26
+#[tokio::test]
+async fn a_key_knows_to_the_hour_when_it_was_used() {
+    let bench = Bench::new().await;
+    let owner = bench.user("alice").await;
+    let app = bench.application(&owner, "alice", "app1").await;
+    let server = &bench.server;
+    let rights = set(&[Right::ApplicationInfo]);
+    let issued = server.create_api_key(&owner, &app, "k", rights, None).await.unwrap();
+    let used = async || server.api_key(&owner, &app, &issued.key.id).await.unwrap().last_used_at;
+    assert_eq!(used().await, None);
+    bench.caller(&issued.token).await.unwrap();
+    let first = used().await;
+    assert_eq!(first, Some(bench.clock.utc().into()));
+    bench.clock.advance(Duration::from_secs(3599));
+    bench.caller(&issued.token).await.unwrap();
+    assert_eq!(used().await, first);
+    bench.clock.advance(Duration::from_secs(1));
+    bench.caller(&issued.token).await.unwrap();
+    assert_eq!(used().await, Some(bench.clock.utc().into()));
+}

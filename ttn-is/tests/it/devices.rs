@@ -117,7 +117,7 @@ async fn devices_are_listed_found_and_kept_from_strangers() {
     let hidden = bench.server.device_by_euis(&stranger, euis.0, euis.1).await;
     assert_eq!(name(hidden), "end_device_not_found");
     let refused = bench.server.list_devices(&stranger, &app, &Query::default()).await;
-    assert_eq!(name(refused), "insufficient_application_rights");
+    assert_eq!(name(refused), "no_application_rights");
     let refused = bench.server.delete_device(&stranger, &key("app1.one")).await;
-    assert_eq!(name(refused), "insufficient_application_rights");
+    assert_eq!(name(refused), "no_application_rights");
 }

@@ -172,7 +172,7 @@ async fn strangers_see_public_fields_and_nobody_sees_nothing() {
     bench.gateway(&owner, "alice", record).await;
     let id = "gtw1".parse().unwrap();
     let refused = bench.server.gateway_record(&stranger, &id).await;
-    assert_eq!(name(refused), "insufficient_gateway_rights");
+    assert_eq!(name(refused), "no_gateway_rights");
     let public = bench.server.gateway_public(&stranger, &id).await.unwrap();
     assert_eq!(public.name, "Name");
     assert!(public.attributes.is_empty() && public.gateway_server_address.is_empty());
@@ -203,7 +203,7 @@ async fn lists_show_what_the_caller_is_a_member_of() {
     let of_owner = Some(account("alice"));
     let refused =
         bench.server.list_applications(&other, of_owner.as_ref(), &Query::default()).await;
-    assert_eq!(name(refused), "insufficient_user_rights");
+    assert_eq!(name(refused), "no_user_rights");
     let all = bench.server.list_applications(&bench.admin, None, &Query::default()).await.unwrap();
     assert_eq!(all.total, 3);
 }

@@ -3,7 +3,9 @@
 
 mod access;
 mod api_keys;
+mod batches;
 mod bench;
+mod clients;
 mod devices;
 mod directory;
 mod entities;

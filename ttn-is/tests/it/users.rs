@@ -54,7 +54,7 @@ async fn a_password_is_changed_with_the_old_one() {
     assert!(server.log_in(&id("me"), new).await.is_ok());
     let other = bench.user("other").await;
     let refused = server.update_password(&other, &id("me"), new, "Third-horse-3").await;
-    assert_eq!(name(refused), "insufficient_user_rights");
+    assert_eq!(name(refused), "no_user_rights");
     assert!(bench.event_names().contains(&"user.update.incorrect_password"));
 }
 
@@ -90,7 +90,7 @@ async fn users_are_listed_by_administrators_only() {
     assert_eq!(name(bench.server.list_users(&me, &query).await), "permission_denied");
     assert_eq!(bench.server.list_users(&bench.admin, &query).await.unwrap().total, 2);
     let stranger = bench.server.user(&me, &id("admin")).await;
-    assert_eq!(name(stranger), "insufficient_user_rights");
+    assert_eq!(name(stranger), "no_user_rights");
     let public = bench.server.user_public(&me, &id("admin")).await.unwrap();
     assert!(public.primary_email_address.is_empty() && public.password_hash.is_empty());
 }

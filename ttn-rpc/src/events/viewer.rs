@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 use ttn_core::auth::{AccessDenied, Caller, Credentials, Principal, Right, Rights};
-use ttn_core::error::{ErrorBody, ErrorKind};
 use ttn_core::event::Event;
 use ttn_core::id::EntityId;
 use ttn_core::peer::{PeerError, Peers};
@@ -47,7 +46,8 @@ impl Viewer {
             *rights =
                 access.rights_of(&self.principal, entity).await.map_err(|error| peer(&error))?;
             if rights.is_empty() {
-                return Err(no_rights(entity));
+                let denied = AccessDenied::NoRights { entity: entity.clone() };
+                return Err(crate::status::from_error(denied));
             }
         }
         Ok(())
@@ -81,19 +81,6 @@ impl Viewer {
         let application = EntityId::Application(device.application_id.clone());
         own.union(self.rights.get(&application).copied().unwrap_or(Rights::NONE))
     }
-}
-
-fn no_rights(entity: &EntityId) -> Status {
-    let name = match entity {
-        EntityId::Client(_) => "no_client_rights",
-        EntityId::Gateway(_) => "no_gateway_rights",
-        EntityId::Organization(_) => "no_organization_rights",
-        EntityId::User(_) => "no_user_rights",
-        _ => "no_application_rights",
-    };
-    let message = format!("no rights on {} {}", entity.kind(), entity.uid());
-    let body = ErrorBody::new("pkg/auth/rights", name, ErrorKind::PermissionDenied, message);
-    crate::status::from_body(&body.with("uid", entity.uid()))
 }
 
 fn peer(error: &PeerError) -> Status {

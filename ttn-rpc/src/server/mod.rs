@@ -132,6 +132,11 @@ impl Api {
         http::handle(&self, request).await
     }
 
+    /// Every method that is served.
+    pub fn methods(&self) -> impl Iterator<Item = &Method> {
+        self.shared.methods.values()
+    }
+
     /// The method of an RPC.
     ///
     /// # Errors

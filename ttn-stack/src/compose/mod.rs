@@ -2,6 +2,7 @@
 
 pub mod codecs;
 mod download;
+mod identity;
 mod listeners;
 mod mqtt;
 mod plans;
@@ -9,6 +10,7 @@ mod stores;
 pub mod tls;
 mod webhooks;
 
+pub use identity::{ClusterKey, Identity};
 pub use listeners::{BindError, Listeners};
 pub use mqtt::MqttSockets;
 pub use stores::Stores;
@@ -117,7 +119,7 @@ impl Stack {
         let events = metrics.sink();
         let limiter: Arc<dyn RateLimiter> =
             Arc::new(MemoryLimiter::new(clock.clone(), &config.rate_limiting.profiles));
-        let identity = ttn_is::IdentityServer::builder(ttn_is::Config::default(), clock.clone())
+        let identity = ttn_is::IdentityServer::builder(config.identity.config(), clock.clone())
             .entropy(entropy.clone())
             .store(stores.identity)
             .events(events.clone())
@@ -216,6 +218,7 @@ impl Stack {
             .methods(ttn_gs::api::methods(&self.gateways))
             .methods(ttn_rpc::events::methods(&self.events, self.peers.clone(), self.clock.clone()))
             .routes(ttn_as::api::routes(&self.applications))
+            .routes(ttn_is::api::routes(&self.identity))
             .routes(self.metrics_routes())
             .readiness(Arc::new(ready))
             .build()

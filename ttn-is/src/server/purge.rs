@@ -1,0 +1,109 @@
+//! The end of an entity, with everything that is kept about it.
+
+use ttn_core::{
+    auth::Principal,
+    id::{ApplicationId, EntityId},
+    store::{Replaces, Versioned},
+};
+
+use super::{IdentityServer, TRIES, kind::Entity, lifecycle::contention};
+use crate::{
+    entity::entity_key,
+    error::Error,
+    record::{DeviceCount, Membership, Record as _},
+    store::{IdentityStoreExt as _, Table, Transaction},
+};
+
+impl IdentityServer {
+    pub(crate) async fn purge_entity<E: Entity>(
+        &self,
+        caller: &Principal,
+        entity: &EntityId,
+    ) -> Result<(), Error> {
+        for _ in 0..TRIES {
+            let stored = self.store.record::<E>(&entity.uid()).await?;
+            let not_found = || Error::NotFound { entity: entity.clone() };
+            let Versioned { revision, value: record } = stored.ok_or_else(not_found)?;
+            let mut transaction =
+                Transaction::new().delete(E::TABLE, record.key(), Replaces::Revision(revision));
+            let lives = record.deleted_at().is_none();
+            for (table, key) in record.claim().into_iter().chain(record.unique().filter(|_| lives))
+            {
+                transaction = transaction.delete(table, key, Replaces::Any);
+            }
+            if let EntityId::Application(id) = entity {
+                transaction = self.without_devices(id, transaction).await?;
+            }
+            transaction = self.without_belongings(entity, transaction).await?;
+            if self.finish(caller, transaction, entity, &E::KIND.events.purge).await? {
+                return Ok(());
+            }
+        }
+        Err(contention(entity))
+    }
+
+    /// Deletes the API keys and memberships of an entity.
+    async fn without_belongings(
+        &self,
+        entity: &EntityId,
+        mut transaction: Transaction,
+    ) -> Result<Transaction, Error> {
+        let prefix = format!("{}/", entity_key(entity));
+        for (key, _) in self.store.texts(Table::ApiKeyOfEntity, &prefix).await? {
+            if let Some((_, id)) = key.rsplit_once('/') {
+                let id = id.to_owned();
+                transaction = transaction.delete(Table::ApiKey, id, Replaces::Any);
+            }
+            transaction = transaction.delete(Table::ApiKeyOfEntity, key, Replaces::Any);
+        }
+        let mut memberships = self.store.records::<Membership>(&prefix).await?;
+        for (key, _) in self.store.texts(Table::MembershipOfAccount, &prefix).await? {
+            let entity = key.strip_prefix(&prefix).unwrap_or_default().to_owned();
+            let account = prefix.trim_end_matches('/').to_owned();
+            memberships.push(Membership { entity, account, rights: Vec::new() });
+        }
+        for membership in memberships {
+            transaction = delete_membership(transaction, &membership, Replaces::Any);
+        }
+        Ok(transaction)
+    }
+
+    /// Adds to a transaction that an application has no devices, and gets none meanwhile.
+    pub(crate) async fn without_devices(
+        &self,
+        id: &ApplicationId,
+        transaction: Transaction,
+    ) -> Result<Transaction, Error> {
+        let count = self.store.record::<DeviceCount>(id.as_str()).await?;
+        let (count, replaces) = count.map_or((0, Replaces::Nothing), |stored| {
+            (stored.value.count, Replaces::Revision(stored.revision))
+        });
+        if count > 0 {
+            return Err(Error::ApplicationHasDevices { id: id.to_string(), count });
+        }
+        Ok(transaction.check(Table::DeviceCount, id.to_string(), replaces))
+    }
+}
+
+pub(crate) fn put_membership(transaction: Transaction, membership: &Membership) -> Transaction {
+    let key = membership.key_of_account();
+    transaction.put(membership, Replaces::Any).set(
+        Table::MembershipOfAccount,
+        key,
+        Vec::new(),
+        Replaces::Any,
+    )
+}
+
+pub(crate) fn delete_membership(
+    transaction: Transaction,
+    membership: &Membership,
+    replaces: Replaces,
+) -> Transaction {
+    let key = membership.key_of_account();
+    transaction.delete(Table::Membership, membership.key(), replaces).delete(
+        Table::MembershipOfAccount,
+        key,
+        Replaces::Any,
+    )
+}
