@@ -112,6 +112,11 @@ pub trait Watermark: fmt::Debug + Send + Sync + 'static {
         seq: u64,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Durable, StoreError>>;
+
+    /// How often it has made durable what was taken, since its start: one sync of the disk each. 0 if there is no disk.
+    fn syncs(&self) -> u64 {
+        0
+    }
 }
 
 /// Waits until a position is durable. Safe to drop halfway.

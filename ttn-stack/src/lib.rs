@@ -3,6 +3,7 @@
 //! [`compose::Stack`] is the whole network in one process; the binary of this crate loads a [`config::Config`],
 //! composes a stack on the embedded store and serves it.
 
+pub mod bench;
 pub mod client;
 pub mod command;
 pub mod compose;

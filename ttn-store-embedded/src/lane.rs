@@ -46,6 +46,8 @@ pub(crate) struct State {
     committing: Option<Arc<Layer>>,
     failure: Option<String>,
     is_closing: bool,
+    /// Commits that succeeded.
+    pub(crate) commits: u64,
     /// The epochs of partitions, as of all batches that were taken.
     pub(crate) epochs: BTreeMap<PartitionId, Epoch>,
     /// Counters of the ports.
@@ -280,6 +282,7 @@ impl State {
             committing: None,
             failure: None,
             is_closing: false,
+            commits: 0,
             epochs,
             counters: Counters::load(engine)?,
         })
@@ -320,6 +323,7 @@ impl State {
             return self.fail(error.to_string());
         }
         self.committing = None;
+        self.commits += 1;
         self.counters.end_commit();
         let mut wakers = Vec::new();
         for lane in self.lanes.values_mut() {

@@ -96,4 +96,8 @@ impl Watermark for EmbeddedStore {
     ) -> Poll<Result<Durable, StoreError>> {
         self.lanes.poll_durable(lane, seq, cx)
     }
+
+    fn syncs(&self) -> u64 {
+        self.lanes.with_state(|state| state.commits)
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use serde_json::{Value, json};
+use serde_json::Value;
 use ttn_core::{
     eui::GatewayEui,
     radio::{CodingRate, DataRate, Frequency},
@@ -91,21 +91,21 @@ impl Gateway {
         snr: f32,
         phy: &[u8],
     ) -> Vec<u8> {
-        let (modu, datr, codr) = match data_rate {
-            DataRate::Fsk { bit_rate } => ("FSK", json!(bit_rate), Value::Null),
-            other => ("LORA", json!(other.to_string()), json!("4/5")),
+        let (modu, rate) = match data_rate {
+            DataRate::Fsk { bit_rate } => ("FSK", format!("{bit_rate}")),
+            other => ("LORA", format!(r#""{other}","codr":"4/5""#)),
         };
-        let mut rxpk = json!({
-            "tmst": self.counter(received), "chan": 0, "rfch": 0, "stat": 1,
-            "freq": frequency.hz() as f64 / 1e6, "modu": modu, "datr": datr,
-            "rssi": rssi.round() as i64, "lsnr": (f64::from(snr) * 10.0).round() / 10.0,
-            "size": phy.len(), "data": BASE64.encode(phy),
-        });
-        if !codr.is_null() {
-            rxpk["codr"] = codr;
-        }
+        let rxpk = format!(
+            r#"{{"rxpk":[{{"tmst":{},"chan":0,"rfch":0,"stat":1,"freq":{},"modu":"{modu}","datr":{rate},"rssi":{},"lsnr":{},"size":{},"data":"{}"}}]}}"#,
+            self.counter(received),
+            frequency.hz() as f64 / 1e6,
+            rssi.round() as i64,
+            (f64::from(snr) * 10.0).round() / 10.0,
+            phy.len(),
+            BASE64.encode(phy),
+        );
         let mut datagram = self.header(0);
-        datagram.extend(json!({ "rxpk": [rxpk] }).to_string().into_bytes());
+        datagram.extend(rxpk.into_bytes());
         datagram
     }
 

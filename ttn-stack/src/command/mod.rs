@@ -8,7 +8,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::{
+    bench::{self, BenchOptions},
+    config::Config,
+};
 
 /// The Things Stack in Rust: a whole LoRaWAN network in one process.
 #[derive(Debug, Parser)]
@@ -33,6 +36,8 @@ pub enum Command {
         #[arg(long)]
         demo: bool,
     },
+    /// Measure what this host can carry: a server on a temporary directory, virtual devices and gateways, a subscriber.
+    Bench(BenchOptions),
     /// Say what is wrong with this machine, the files, the store and the devices in it, and what to do. Ends with code 1 if
     /// there are errors.
     Doctor {
@@ -86,6 +91,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             let config = load(&options)?;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(start::run(config, demo))
+        }
+        Command::Bench(options) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(bench::run(options))
         }
         Command::Doctor { options, running, json } => {
             let config = load(&options)?;

@@ -147,6 +147,7 @@ impl Stack {
         let applications = with_integrations(applications, config, &entropy, scripts, webhooks);
         let applications = applications.await?.build();
         let plans = plans::load(config.frequency_plans.as_deref()).await?;
+        let store = stores.network.clone();
         let network =
             ttn_ns::NetworkServer::builder(network_config(config), clock.clone(), peers.clone())
                 .entropy(entropy.clone())
@@ -168,7 +169,7 @@ impl Stack {
                 .events(events)
                 .build()
                 .context("the Gateway Server")?;
-        let metrics = metrics.exporter(&applications, &gateways, &network, &udp_counters);
+        let metrics = metrics.exporter(&applications, &gateways, &network, &store, &udp_counters);
         peers.set_directory(&identity).set_access(&identity);
         peers.set_ns_js(&joins).set_as_js(&joins);
         peers.set_ns_as(&applications).set_as_ns(&network);

@@ -30,6 +30,7 @@ use ttn_gs::{GatewayServer, count::Counters, frontend::udp::UdpCounters};
 use ttn_ns::{
     NetworkServer,
     stats::{Histogram, NetworkStats},
+    store::NetworkStore,
 };
 
 use events::{CountedEvents, FAMILIES};
@@ -52,6 +53,7 @@ struct Sources {
     applications: Weak<ApplicationServer>,
     gateways: Weak<GatewayServer>,
     network: Weak<NetworkServer>,
+    store: Weak<dyn NetworkStore>,
     udp: Arc<UdpCounters>,
 }
 
@@ -77,6 +79,7 @@ impl Metrics {
         applications: &Arc<ApplicationServer>,
         gateways: &Arc<GatewayServer>,
         network: &Arc<NetworkServer>,
+        store: &Arc<dyn NetworkStore>,
         udp: &Arc<UdpCounters>,
     ) -> Exporter {
         let sources = Sources {
@@ -84,6 +87,7 @@ impl Metrics {
             applications: Arc::downgrade(applications),
             gateways: Arc::downgrade(gateways),
             network: Arc::downgrade(network),
+            store: Arc::downgrade(store),
             udp: udp.clone(),
         };
         let mut registry = Registry::with_prefix(PREFIX);
@@ -149,6 +153,9 @@ impl Collector for Sources {
             out.labelled("gs_connected_gateways", help, MetricType::Gauge, "protocol", connected)?;
             let help = "Status messages that the registry was told of";
             out.counter("gs_status_forwarded", help, gateways.status_forwarded())?;
+        }
+        if let Some(store) = self.store.upgrade() {
+            out.counter("store_syncs", "Commits that were made durable", store.syncs())?;
         }
         out.udp(&self.udp)?;
         if let Some(applications) = self.applications.upgrade() {

@@ -11,6 +11,7 @@
     reason = "a test may panic, and this one lives in real time with threads of its own"
 )]
 
+mod bench;
 mod client;
 mod guide;
 mod http;
@@ -48,6 +49,15 @@ const WITH_MOSQUITTO: &[Scenario] = &[
 ];
 
 const ALONE: &[Scenario] = &[
+    (
+        "a_bench_of_uplinks_accounts_for_every_payload",
+        bench::a_bench_of_uplinks_accounts_for_every_payload,
+    ),
+    ("a_bench_of_joins_proves_every_session", bench::a_bench_of_joins_proves_every_session),
+    (
+        "a_bench_of_downlinks_finds_them_in_their_window",
+        bench::a_bench_of_downlinks_finds_them_in_their_window,
+    ),
     (
         "a_subscriber_at_qos_1_gets_everything_once_or_marked_across_kill_9",
         sessions::a_subscriber_at_qos_1_gets_everything_once_or_marked_across_kill_9,

@@ -1,0 +1,75 @@
+//! `ttn-stack bench` with few devices: what it counts, not how fast it is.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::server::command;
+
+/// Runs a bench and gives its line of JSON.
+fn bench(arguments: &[&str]) -> Value {
+    let directory = tempfile::tempdir().unwrap();
+    let place = ["--json", "--directory", directory.path().to_str().unwrap()];
+    let mut command = command(&[&["bench"], arguments, &place].concat());
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert_eq!(directory.path().read_dir().unwrap().count(), 0, "nothing is left behind");
+    serde_json::from_str(text.trim()).expect(&text)
+}
+
+pub(crate) fn a_bench_of_uplinks_accounts_for_every_payload() {
+    let line = bench(&[
+        "uplink",
+        "--devices",
+        "10",
+        "--gateways",
+        "3",
+        "--copies",
+        "3",
+        "--rate",
+        "50",
+        "--duration",
+        "2s",
+        "--qos",
+        "1",
+        "--ack",
+        "durable",
+    ]);
+    assert_eq!(line["sent"], 100, "{line}");
+    for none in ["lost", "duplicated", "wrong"] {
+        assert_eq!(line[none], 0, "{none}: {line}");
+    }
+    assert!(line["syncs"].as_u64().unwrap() > 0, "{line}");
+    assert!(line["acknowledged_datagrams"].as_u64().unwrap() >= 300, "{line}");
+}
+
+pub(crate) fn a_bench_of_joins_proves_every_session() {
+    let line = bench(&["join", "--devices", "10", "--gateways", "5"]);
+    assert_eq!(
+        (&line["sent"], &line["lost"], &line["wrong"]),
+        (&10.into(), &0.into(), &0.into()),
+        "{line}"
+    );
+    assert_eq!(line["sessions_proven"], 15, "those of the warm-up included: {line}");
+}
+
+pub(crate) fn a_bench_of_downlinks_finds_them_in_their_window() {
+    let line = bench(&[
+        "downlink",
+        "--devices",
+        "15",
+        "--gateways",
+        "5",
+        "--rate",
+        "2",
+        "--downlinks",
+        "1",
+        "--duration",
+        "10s",
+    ]);
+    let downlinks = &line["downlinks"];
+    assert!(downlinks["queued"].as_u64().unwrap() >= 2, "{line}");
+    assert_eq!(downlinks["rx1"], downlinks["queued"], "{line}");
+    assert_eq!((&line["lost"], &line["wrong"]), (&0.into(), &0.into()), "{line}");
+}
