@@ -246,7 +246,8 @@ impl Attempt<'_> {
     }
 
     /// NS-11. The confirmed downlink that the integrity code is bound to, if it is right. In LoRaWAN 1.1 an uplink with ACK is
-    /// bound to the downlink that it acknowledges: the last one, unless the device has not heard that.
+    /// bound to the downlink that it acknowledges: the last one, unless the device has not heard that. Only 16 bits of the
+    /// code tell, so that one code in 65,536 fits a later downlink, too; then the later one counts as acknowledged.
     fn verify(&self, f_cnt: u32) -> Option<u32> {
         let last = self.st.hot.conf_f_cnt_down.unwrap_or(0);
         let bound = self.data.f_ctrl.ack && self.st.slow.version.is_1_1();
