@@ -8,7 +8,10 @@ use ttn_core::{
 };
 
 use crate::{
-    auth::api_key::Token,
+    auth::{
+        LoginError,
+        api_key::{Token, TokenKind},
+    },
     entity::{Account, entity_key, entity_of_key},
     error::Error,
     record::{ApiKey, Membership, Organization, User},
@@ -39,6 +42,10 @@ impl IdentityServer {
 
     async fn authenticate_token(&self, text: &str) -> Result<Principal, Error> {
         let token = Token::parse(text)?;
+        if token.kind == TokenKind::Session {
+            let session = self.session_of(token.id, token.secret).await?;
+            return self.by_password(session.user_id()).await;
+        }
         let key = self.store.record::<ApiKey>(token.id).await?.ok_or(Error::ApiKeyUnknown)?;
         self.check_key(&key.value, token.secret).await?;
         let key = self.note_use(key).await?;
@@ -48,7 +55,7 @@ impl IdentityServer {
         match &entity {
             EntityId::User(id) => {
                 let user = self.live_user(id).await?.ok_or(Error::ApiKeyUnknown)?;
-                rights = rights.implied().intersection(rights::allowed_in_state(user.state));
+                rights = rights.implied().intersection(self.allowed(&user));
                 is_admin = is_working_admin(&user);
                 if is_admin {
                     universal = self.admin_rights().intersection(rights);
@@ -77,25 +84,29 @@ impl IdentityServer {
     ///
     /// The password is wrong, nobody has this id, or his state does not allow it.
     pub async fn log_in(&self, id: &UserId, password: &str) -> Result<Principal, Error> {
-        // Without a user, a hash is computed all the same: the time does not tell who exists.
         let user = self.live_user(id).await?;
-        let hash = user.as_ref().map_or(NO_HASH, |user| user.password_hash.as_str());
-        let fits = self.hasher.verify(password, hash, &*self.clock).await;
-        let Some(user) = user.filter(|_| fits) else {
-            return Err(AccessDenied::Unauthenticated.into());
-        };
-        let state = match user.state {
-            rights::STATE_REJECTED => Some("rejected"),
-            rights::STATE_SUSPENDED => Some("suspended"),
-            _ => None,
-        };
-        if let Some(state) = state {
-            let description = user.state_description;
-            return Err(Error::UserState { id: id.to_string(), state, description });
-        }
+        self.check_login(user.as_ref(), password).await?;
+        self.by_password(id.as_str()).await
+    }
+
+    /// A user who has proven who he is.
+    async fn by_password(&self, id: &str) -> Result<Principal, Error> {
+        let id: UserId = id.parse()?;
+        let user = self.live_user(&id).await?.ok_or(LoginError::SessionEnded)?;
         let is_admin = is_working_admin(&user);
         let universal = if is_admin { self.admin_rights() } else { Rights::NONE };
-        Ok(Principal { caller: Caller::User(id.clone()), is_admin, universal, call: None })
+        Ok(Principal { caller: Caller::User(id), is_admin, universal, call: None })
+    }
+
+    /// What the state of a user, and of his address, leaves him (IS-06).
+    fn allowed(&self, user: &User) -> Rights {
+        let unknown = self.config.login.email_validation_required
+            && user.primary_email_address_validated_at.is_none();
+        let state = match user.state {
+            rights::STATE_APPROVED | rights::STATE_FLAGGED if unknown => rights::STATE_REQUESTED,
+            state => state,
+        };
+        rights::allowed_in_state(state)
     }
 
     /// Gives a caller's rights on an entity, implied ones included.
@@ -127,7 +138,7 @@ impl IdentityServer {
                     EntityId::User(other) if other == id => rights::all(),
                     _ => self.as_member(&EntityId::User(id.clone()), entity).await?,
                 };
-                rights.intersection(rights::allowed_in_state(user.state))
+                rights.intersection(self.allowed(&user))
             }
             _ => Rights::NONE,
         };
@@ -229,10 +240,6 @@ pub(crate) fn is_full_admin(caller: &Principal) -> bool {
 const fn is_working_admin(user: &User) -> bool {
     user.admin && matches!(user.state, rights::STATE_APPROVED | rights::STATE_FLAGGED)
 }
-
-/// A hash that no password fits, as expensive as any.
-const NO_HASH: &str =
-    "PBKDF2$sha256$20000$AAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 #[async_trait]
 impl Access for IdentityServer {

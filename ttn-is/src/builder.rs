@@ -8,7 +8,12 @@ use ttn_core::{
     rand::{Entropy, OsEntropy},
 };
 
-use crate::{config::Config, server::IdentityServer, store::IdentityStore};
+use crate::{
+    config::Config,
+    email::{Mails, NoMail},
+    server::IdentityServer,
+    store::IdentityStore,
+};
 
 /// Builds an [`IdentityServer`].
 #[derive(Debug)]
@@ -19,6 +24,7 @@ pub struct Builder {
     entropy: Arc<dyn Entropy>,
     store: Option<Arc<dyn IdentityStore>>,
     events: Events,
+    mails: Mails,
 }
 
 /// Why an Identity Server could not be built.
@@ -44,6 +50,7 @@ impl Builder {
             entropy: Arc::new(OsEntropy::default()),
             store: None,
             events: Arc::new(NoEvents::default()),
+            mails: Arc::new(NoMail::default()),
         }
     }
 
@@ -65,6 +72,12 @@ impl Builder {
         self
     }
 
+    /// Sets how mails are sent; otherwise not at all.
+    pub fn mails(mut self, mails: Mails) -> Self {
+        self.mails = mails;
+        self
+    }
+
     /// Builds the server.
     ///
     /// # Errors
@@ -76,8 +89,8 @@ impl Builder {
             return Err(BuildError::ClusterKeyTooShort { octets });
         }
         let store = self.store.ok_or(BuildError::NoStore)?;
-        let server = IdentityServer::new(self.config, self.clock, self.entropy, store, self.events);
-        Ok(Arc::new(server))
+        let Self { config, clock, entropy, events, mails, .. } = self;
+        Ok(Arc::new(IdentityServer::new(config, clock, entropy, store, events, mails)))
     }
 }
 

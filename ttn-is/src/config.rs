@@ -25,6 +25,83 @@ pub struct Config {
     pub set_others_as_contacts: bool,
     /// DevEUIs that applications may draw; none are given out without it (IS-17).
     pub dev_euis: Option<DevEuis>,
+    /// Passwords, sessions, and what is mailed.
+    pub login: Login,
+}
+
+/// Passwords, sessions, and what is mailed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Login {
+    /// What passwords must be like.
+    pub password: PasswordRules,
+    /// How long a login lasts.
+    pub session_ttl: Duration,
+    /// How long a temporary password can be used (IS-37).
+    pub temporary_password_ttl: Duration,
+    /// Whether only those can register who are invited (IS-34, IS-39).
+    pub invitation_required: bool,
+    /// How long an invitation holds.
+    pub invitation_ttl: Duration,
+    /// Whether users may do little before their address is known to be theirs (IS-34, IS-40).
+    pub email_validation_required: bool,
+    /// How long the question for that can be answered.
+    pub email_validation_ttl: Duration,
+    /// How long until it is asked again.
+    pub email_validation_retry: Duration,
+    /// How mails and pages call the network.
+    pub network_name: String,
+    /// Where the pages of the account are, as mails name it: `https://host/oauth`.
+    pub account_url: String,
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        Self {
+            password: PasswordRules::default(),
+            session_ttl: hours(30 * 24),
+            temporary_password_ttl: hours(1),
+            invitation_required: false,
+            invitation_ttl: hours(7 * 24),
+            email_validation_required: false,
+            email_validation_ttl: hours(2 * 24),
+            email_validation_retry: hours(1),
+            network_name: "The Things Stack".to_owned(),
+            account_url: "http://localhost:1885/oauth".to_owned(),
+        }
+    }
+}
+
+/// What passwords must be like (IS-35).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PasswordRules {
+    /// How many characters they need.
+    pub min_length: usize,
+    /// How many they may have.
+    pub max_length: usize,
+    /// How many capital letters they need.
+    pub min_uppercase: usize,
+    /// How many digits.
+    pub min_digits: usize,
+    /// How many characters that are neither letters nor digits.
+    pub min_special: usize,
+    /// Whether the id of the user may not be part of them.
+    pub reject_user_id: bool,
+}
+
+impl Default for PasswordRules {
+    fn default() -> Self {
+        Self {
+            min_length: 8,
+            max_length: 1000,
+            min_uppercase: 1,
+            min_digits: 1,
+            min_special: 0,
+            reject_user_id: true,
+        }
+    }
 }
 
 /// What people may create who are no administrators (IS-32).
@@ -83,6 +160,7 @@ impl Default for Config {
             user_rights: UserRights::default(),
             set_others_as_contacts: true,
             dev_euis: None,
+            login: Login::default(),
         }
     }
 }
@@ -98,6 +176,7 @@ impl fmt::Debug for Config {
             .field("user_rights", &self.user_rights)
             .field("set_others_as_contacts", &self.set_others_as_contacts)
             .field("dev_euis", &self.dev_euis)
+            .field("login", &self.login)
             .finish()
     }
 }

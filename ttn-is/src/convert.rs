@@ -6,7 +6,10 @@
 use prost::{DecodeError, Message};
 use ttn_proto::v3;
 
-use crate::record::{ApiKey, Application, Client, Device, Gateway, Organization, User};
+use crate::record::{
+    ApiKey, Application, Client, Device, EmailValidation, Gateway, Invitation, Organization,
+    Session, User,
+};
 
 /// A record that has a message in the API.
 pub trait Convert: Message + Default {
@@ -46,7 +49,10 @@ convert!(
     Client = Client,
     Device = EndDevice,
     Gateway = Gateway,
+    EmailValidation = EmailValidation,
+    Invitation = Invitation,
     Organization = Organization,
+    Session = UserSession,
     User = User
 );
 

@@ -9,7 +9,7 @@ use ttn_core::{
     store::StoreError,
 };
 
-use crate::{entity::Account, record::Device, store::WriteError};
+use crate::{auth::LoginError, entity::Account, record::Device, store::WriteError};
 
 /// An error of the Identity Server.
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +131,9 @@ pub enum Error {
         /// The EUI.
         eui: GatewayEui,
     },
+    /// A login, or what leads to one, failed.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// The id is taken, perhaps by something that was deleted.
     #[error("id {id:?} is taken; a deleted entity keeps its id until it is purged")]
     IdTaken {
@@ -311,6 +314,7 @@ impl ApiError for Error {
     fn namespace(&self) -> &'static str {
         match self {
             Self::Access(error) => error.namespace(),
+            Self::Login(error) => error.namespace(),
             Self::ApiKeyNotFound { .. }
             | Self::ContactRestricted
             | Self::DevEuiLimit { .. }
@@ -333,6 +337,7 @@ impl ApiError for Error {
     fn name(&self) -> &'static str {
         match self {
             Self::Access(error) => error.name(),
+            Self::Login(error) => error.name(),
             Self::AddressMismatch { server: Server::Application, .. } => {
                 "application_server_address_mismatch"
             }
@@ -404,6 +409,7 @@ impl ApiError for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Access(error) => error.kind(),
+            Self::Login(error) => error.kind(),
             Self::AdminOnly { what: AdminOnly::CreateUsers } => ErrorKind::InvalidArgument,
             Self::AdminOnly { .. }
             | Self::ClusterKey
@@ -441,6 +447,7 @@ impl ApiError for Error {
     fn attributes(&self) -> Attributes {
         match self {
             Self::Access(error) => error.attributes(),
+            Self::Login(error) => error.attributes(),
             Self::AddressMismatch { address, expected, .. } => Attributes::from([
                 ("address", address.as_str().into()),
                 ("expected", expected.as_str().into()),

@@ -90,6 +90,14 @@ pub(crate) static ORGANIZATION: KindEvents = KindEvents {
 pub(crate) static USER: KindEvents =
     KindEvents { keys: key_events!("user"), ..kind_events!("user") };
 
+/// Somebody failed to log in as a user.
+pub static ACCOUNT_LOGIN_FAILED: EventDefinition = named("account.user.login_failed");
+/// Somebody was invited.
+pub static INVITATION_CREATE: EventDefinition = named("invitation.create");
+/// A user logged in.
+pub static OAUTH_USER_LOGIN: EventDefinition = named("oauth.user.login");
+/// A user logged out.
+pub static OAUTH_USER_LOGOUT: EventDefinition = named("oauth.user.logout");
 /// An application got a DevEUI.
 pub static APPLICATION_ISSUE_DEV_EUI: EventDefinition = named("application.issue_dev_eui");
 /// End devices were deleted at once.

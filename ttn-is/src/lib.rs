@@ -25,12 +25,15 @@
 
 mod access;
 #[cfg(feature = "grpc")]
+pub mod account;
+#[cfg(feature = "grpc")]
 pub mod api;
 mod auth;
 mod builder;
 mod config;
 #[cfg(feature = "proto")]
 pub mod convert;
+pub mod email;
 pub mod entity;
 mod error;
 pub mod event;
@@ -40,9 +43,9 @@ pub mod rights;
 mod server;
 pub mod store;
 
-pub use auth::PasswordRule;
+pub use auth::{LoginError, PasswordRule};
 pub use builder::{BuildError, Builder};
-pub use config::{Config, DevEuis, EuiBlock, UserRights};
+pub use config::{Config, DevEuis, EuiBlock, Login, PasswordRules, UserRights};
 pub use entity::Query;
 pub use error::{AdminOnly, Error, Server};
-pub use server::{Admin, IdentityServer, Issued, NewClient};
+pub use server::{Admin, IdentityServer, Issued, NewClient, OpenSession};

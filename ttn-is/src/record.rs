@@ -8,11 +8,14 @@
 mod client;
 mod device;
 mod gateway;
+mod login;
 mod user;
 
 pub use client::{Client, ClientIds, GRANT_AUTHORIZATION_CODE, GRANT_REFRESH_TOKEN};
 pub use device::{Device, DeviceCount, DeviceIds, DeviceVersion, EuiCount, LoraAllianceProfile};
 pub use gateway::{Antenna, Gateway, GatewayIds, GatewayVersion, LrFhss, Span};
+pub(crate) use login::is_past;
+pub use login::{EmailValidation, Invitation, Session};
 pub use user::{ApiKey, ConsolePreferences, DashboardLayouts, SortBy, User, UserIds};
 
 use std::collections::BTreeMap;

@@ -482,6 +482,21 @@ const KEYS: &[(&str, Set)] = &[
     ("identity.registration_approval", |config, text| {
         flag(text).map(|value| config.identity.registration_approval = value)
     }),
+    ("identity.registration_invitation", |config, text| {
+        flag(text).map(|value| config.identity.registration_invitation = value)
+    }),
+    ("identity.registration_validation", |config, text| {
+        flag(text).map(|value| config.identity.registration_validation = value)
+    }),
+    ("identity.network_name", |config, text| {
+        parse(text).map(|value| config.identity.network_name = value)
+    }),
+    ("identity.mail_directory", |config, text| {
+        parse(text).map(|value| config.identity.mail_directory = Some(value))
+    }),
+    ("identity.mail_sender", |config, text| {
+        parse(text).map(|value| config.identity.mail_sender = Some(value))
+    }),
     ("identity.set_others_as_contacts", |config, text| {
         flag(text).map(|value| config.identity.set_others_as_contacts = value)
     }),

@@ -6,7 +6,7 @@ use ttn_proto::{service, v3};
 use v3::{auth_info_response, entity_identifiers::Ids, is_configuration};
 
 use super::{Api, defect, status};
-use crate::{convert::Convert as _, record::rights_to_numbers};
+use crate::{config::PasswordRules, convert::Convert as _, record::rights_to_numbers};
 
 #[async_trait::async_trait]
 impl service::EntityAccess for Api {
@@ -15,6 +15,7 @@ impl service::EntityAccess for Api {
         request: Request<()>,
     ) -> Result<Response<v3::AuthInfoResponse>, Status> {
         let caller = self.caller(&request).await?;
+        let session = self.0.presented_session(request.metadata()).await.map_err(status)?;
         let mut answer = v3::AuthInfoResponse { is_admin: caller.is_admin, ..Default::default() };
         if !caller.universal.is_empty() {
             let rights = rights_to_numbers(caller.universal);
@@ -30,6 +31,10 @@ impl service::EntityAccess for Api {
                 entity_ids: Some(v3::EntityIdentifiers { ids: ids(entity) }),
             };
             answer.access_method = Some(auth_info_response::AccessMethod::ApiKey(access));
+        }
+        if let Some(session) = session {
+            let session = session.to_api().map_err(defect)?;
+            answer.access_method = Some(auth_info_response::AccessMethod::UserSession(session));
         }
         Ok(Response::new(answer))
     }
@@ -54,6 +59,19 @@ fn ids(entity: &EntityId) -> Option<Ids> {
     })
 }
 
+fn password_requirements(
+    rules: &PasswordRules,
+) -> is_configuration::user_registration::PasswordRequirements {
+    let number = |count: usize| u32::try_from(count).ok();
+    is_configuration::user_registration::PasswordRequirements {
+        min_length: number(rules.min_length),
+        max_length: number(rules.max_length),
+        min_uppercase: number(rules.min_uppercase),
+        min_digits: number(rules.min_digits),
+        min_special: number(rules.min_special),
+    }
+}
+
 #[async_trait::async_trait]
 impl service::Is for Api {
     /// For everybody: login pages read it before anybody is known.
@@ -62,21 +80,25 @@ impl service::Is for Api {
         _request: Request<v3::GetIsConfigurationRequest>,
     ) -> Result<Response<v3::GetIsConfigurationResponse>, Status> {
         let config = self.0.config();
+        let login = &config.login;
         let registration = is_configuration::UserRegistration {
             enabled: config.registration_enabled,
             admin_approval: Some(is_configuration::user_registration::AdminApproval {
                 required: Some(config.registration_admin_approval),
             }),
-            password_requirements: Some(
-                is_configuration::user_registration::PasswordRequirements {
-                    min_length: Some(8),
-                    max_length: Some(1000),
-                    min_uppercase: Some(1),
-                    min_digits: Some(1),
-                    min_special: Some(0),
+            invitation: Some(is_configuration::user_registration::Invitation {
+                required: Some(login.invitation_required),
+                token_ttl: prost_types::Duration::try_from(login.invitation_ttl).ok(),
+            }),
+            contact_info_validation: Some(
+                is_configuration::user_registration::ContactInfoValidation {
+                    required: Some(login.email_validation_required),
+                    token_ttl: prost_types::Duration::try_from(login.email_validation_ttl).ok(),
+                    retry_interval: prost_types::Duration::try_from(login.email_validation_retry)
+                        .ok(),
                 },
             ),
-            ..Default::default()
+            password_requirements: Some(password_requirements(&login.password)),
         };
         let user_rights = is_configuration::UserRights {
             create_applications: Some(config.user_rights.create_applications),

@@ -6,6 +6,7 @@ mod devices;
 mod info;
 mod registry;
 mod routes;
+mod sessions;
 mod users;
 
 use std::sync::Arc;
@@ -47,6 +48,10 @@ pub fn methods(server: &Arc<IdentityServer>) -> Vec<Method> {
         service::end_device_batch_registry(api.clone()),
         service::user_registry(api.clone()),
         service::user_access(api.clone()),
+        service::user_session_registry(api.clone()),
+        service::user_invitation_registry(api.clone()),
+        service::email_validation_registry(api.clone()),
+        service::contact_info_registry(api.clone()),
         service::entity_access(api.clone()),
         service::is(api),
     ]
@@ -54,7 +59,7 @@ pub fn methods(server: &Arc<IdentityServer>) -> Vec<Method> {
 }
 
 #[derive(Debug)]
-struct Api(Arc<IdentityServer>);
+pub(crate) struct Api(pub(crate) Arc<IdentityServer>);
 
 impl Api {
     /// Finds out who calls.
@@ -68,7 +73,7 @@ impl Api {
 }
 
 /// The status of an error.
-fn status<E: ApiError>(error: E) -> Status {
+pub(crate) fn status<E: ApiError>(error: E) -> Status {
     ttn_rpc::status::from_error(error)
 }
 

@@ -16,9 +16,11 @@ impl service::UserRegistry for Api {
         request: Request<v3::CreateUserRequest>,
     ) -> Result<Response<v3::User>, Status> {
         let caller = self.caller(&request).await?;
-        let message = request.into_inner().user.unwrap_or_default();
+        let request = request.into_inner();
+        let message = request.user.unwrap_or_default();
         let user = User::of_api(&message).map_err(defect)?;
-        let created = self.0.create_user(&caller, user, &message.password).await;
+        let invitation = &request.invitation_token;
+        let created = self.0.create_user(&caller, user, &message.password, invitation).await;
         Ok(Response::new(created.map_err(status)?.to_api().map_err(defect)?))
     }
 
@@ -75,9 +77,19 @@ impl service::UserRegistry for Api {
         let caller = self.caller(&request).await?;
         let request = request.into_inner();
         let id = id(request.user_ids.as_ref())?;
-        // There are no sessions and no OAuth tokens yet that `revoke_all_access` could revoke; API keys stay.
-        let updated = self.0.update_password(&caller, &id, &request.old, &request.new).await;
-        updated.map_err(status)?;
+        let (old, new, revoke) = (&request.old, &request.new, request.revoke_all_access);
+        self.0.update_password(&caller, &id, old, new, revoke).await.map_err(status)?;
+        Ok(Response::new(()))
+    }
+
+    /// For everybody: who forgot his password has nothing to show.
+    async fn create_temporary_password(
+        &self,
+        request: Request<v3::CreateTemporaryPasswordRequest>,
+    ) -> Result<Response<()>, Status> {
+        let caller = self.caller(&request).await?;
+        let id = id(request.into_inner().user_ids.as_ref())?;
+        self.0.create_temporary_password(&caller, &id).await.map_err(status)?;
         Ok(Response::new(()))
     }
 
@@ -103,6 +115,6 @@ impl service::UserRegistry for Api {
     }
 }
 
-fn id(ids: Option<&v3::UserIdentifiers>) -> Result<UserId, Status> {
+pub(super) fn id(ids: Option<&v3::UserIdentifiers>) -> Result<UserId, Status> {
     ids.map_or("", |ids| ids.user_id.as_str()).parse().map_err(invalid)
 }

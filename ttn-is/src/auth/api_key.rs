@@ -1,4 +1,4 @@
-//! Tokens of API keys: `NNSXS.<id>.<secret>` (IS-27).
+//! Tokens of API keys, `NNSXS.<id>.<secret>`, and of sessions, `ONZW4.<id>.<secret>` (IS-27).
 
 use std::fmt;
 
@@ -7,9 +7,18 @@ use ttn_core::rand::Entropy;
 
 use crate::error::Error;
 
+/// What a token is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    ApiKey,
+    Session,
+}
+
 /// A token, taken apart. `Debug` hides the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Token<'a> {
+    /// What it is of.
+    pub(crate) kind: TokenKind,
     /// The id part.
     pub(crate) id: &'a str,
     /// The secret part.
@@ -31,11 +40,11 @@ impl<'a> Token<'a> {
             return Err(Error::Token);
         }
         match kind {
-            API_KEY => Ok(Self { id, secret }),
+            API_KEY => Ok(Self { kind: TokenKind::ApiKey, id, secret }),
+            SESSION => Ok(Self { kind: TokenKind::Session, id, secret }),
             "MFRWG" => Err(Error::Unsupported { what: "an OAuth access token" }),
             "OJSWM" => Err(Error::Unsupported { what: "an OAuth refresh token" }),
             "MF2XI" => Err(Error::Unsupported { what: "an authorization code" }),
-            "ONZW4" => Err(Error::Unsupported { what: "a session token" }),
             _ => Err(Error::Token),
         }
     }
@@ -64,8 +73,15 @@ pub(crate) fn token(id: &str, secret: &str) -> String {
     format!("{API_KEY}.{id}.{secret}")
 }
 
+/// Puts the token of a session together.
+pub(crate) fn session_token(id: &str, secret: &str) -> String {
+    format!("{SESSION}.{id}.{secret}")
+}
+
 /// The base32 form of `key`.
 const API_KEY: &str = "NNSXS";
+/// The base32 form of `ssn`.
+const SESSION: &str = "ONZW4";
 const ID_OCTETS: usize = 24;
 const SECRET_OCTETS: usize = 32;
 /// The longest part of a token that is looked up or hashed.
@@ -85,6 +101,7 @@ mod tests {
         assert_eq!((parsed.id, parsed.secret), (id.as_str(), secret.as_str()));
         assert!(!format!("{parsed:?}").contains(&secret));
         assert_eq!(BASE32_NOPAD.encode(b"key"), API_KEY);
+        assert_eq!(BASE32_NOPAD.encode(b"ssn"), SESSION);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use ttn_core::{auth::same_secret, clock::Clock, map::Map, rand::Entropy, time::Monotonic};
 
+use super::argon;
+
 /// Hashes secrets and remembers for a while which secret fits which hash.
 ///
 /// A hash takes milliseconds on the thread of the caller. At most [`HASHERS_MAX`] run at a time, so that logins do
@@ -42,6 +44,30 @@ impl Hasher {
         let _running = self.running.acquire().await;
         let key = derive(secret, &salt, iterations);
         format!("PBKDF2$sha256${iterations}${salt}${}", BASE64URL_NOPAD.encode(&key))
+    }
+
+    /// Hashes a password.
+    pub(crate) async fn hash_password(&self, password: &str, entropy: &dyn Entropy) -> String {
+        let mut salt = [0; argon::SALT_LENGTH];
+        entropy.fill(&mut salt);
+        let running = self.running.acquire().await;
+        let hash = argon::hash(password, &salt);
+        drop(running);
+        match hash {
+            Some(hash) => hash,
+            // Without the memory for argon2, the reference's form is better than no login at all.
+            None => self.hash(password, PASSWORD_ITERATIONS, entropy).await,
+        }
+    }
+
+    /// Whether a password fits a hash of either form. Nothing is remembered: people log in seldom.
+    pub(crate) async fn verify_password(&self, password: &str, hash: &str) -> bool {
+        let _running = self.running.acquire().await;
+        if argon::is_argon(hash) {
+            return argon::verify(password, hash);
+        }
+        let Some(parsed) = Parsed::parse(hash) else { return false };
+        same_secret(&derive(password, parsed.salt, parsed.iterations), &parsed.key)
     }
 
     /// Whether a secret fits a hash. The answer yes is remembered for [`VERIFIED_FOR`]; whoever deletes or
@@ -116,6 +142,14 @@ fn alphabet(octet: u8) -> char {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     char::from(ALPHABET[usize::from(octet & 63)])
 }
+
+/// Whether a password should be hashed anew when it is known.
+pub(crate) fn is_outdated(hash: &str) -> bool {
+    argon::is_outdated(hash)
+}
+
+/// A hash that no password fits, as expensive as any.
+pub(crate) const NO_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Rounds for passwords.
 pub(crate) const PASSWORD_ITERATIONS: u32 = 20_000;

@@ -2,6 +2,8 @@
 
 use ttn_core::error::Attributes;
 
+use crate::config::PasswordRules;
+
 /// A rule that a new password breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +32,12 @@ pub enum PasswordRule {
         /// How many it needs.
         n: usize,
     },
+    /// Too few special characters.
+    #[error("the password needs at least {n} characters that are neither letters nor digits")]
+    Special {
+        /// How many it needs.
+        n: usize,
+    },
     /// Too few capital letters.
     #[error("the password needs at least {n} capital letters")]
     Uppercase {
@@ -46,6 +54,7 @@ impl PasswordRule {
             Self::EqualsOld => "password_equals_old",
             Self::MaxLength { .. } => "password_strength_max_length",
             Self::MinLength { .. } => "password_strength_min_length",
+            Self::Special { .. } => "password_strength_special",
             Self::Uppercase { .. } => "password_strength_uppercase",
         }
     }
@@ -55,6 +64,7 @@ impl PasswordRule {
             Self::Digits { n }
             | Self::MaxLength { n }
             | Self::MinLength { n }
+            | Self::Special { n }
             | Self::Uppercase { n } => Attributes::from([("n", n.into())]),
             Self::ContainsUserId | Self::EqualsOld => Attributes::new(),
         }
@@ -62,28 +72,33 @@ impl PasswordRule {
 }
 
 /// Checks a new password.
-pub(crate) fn check(password: &str, user_id: &str) -> Result<(), PasswordRule> {
+pub(crate) fn check(
+    rules: &PasswordRules,
+    password: &str,
+    user_id: &str,
+) -> Result<(), PasswordRule> {
     let length = password.chars().count();
-    if length < LENGTH_MIN {
-        return Err(PasswordRule::MinLength { n: LENGTH_MIN });
+    if length < rules.min_length {
+        return Err(PasswordRule::MinLength { n: rules.min_length });
     }
-    if length > LENGTH_MAX {
-        return Err(PasswordRule::MaxLength { n: LENGTH_MAX });
+    if length > rules.max_length {
+        return Err(PasswordRule::MaxLength { n: rules.max_length });
     }
-    if !password.chars().any(char::is_uppercase) {
-        return Err(PasswordRule::Uppercase { n: 1 });
+    let count = |is: fn(char) -> bool| password.chars().filter(|c| is(*c)).count();
+    if count(char::is_uppercase) < rules.min_uppercase {
+        return Err(PasswordRule::Uppercase { n: rules.min_uppercase });
     }
-    if !password.chars().any(char::is_numeric) {
-        return Err(PasswordRule::Digits { n: 1 });
+    if count(char::is_numeric) < rules.min_digits {
+        return Err(PasswordRule::Digits { n: rules.min_digits });
     }
-    if password.to_lowercase().contains(user_id) {
+    if count(|c| !c.is_alphanumeric()) < rules.min_special {
+        return Err(PasswordRule::Special { n: rules.min_special });
+    }
+    if rules.reject_user_id && password.to_lowercase().contains(user_id) {
         return Err(PasswordRule::ContainsUserId);
     }
     Ok(())
 }
-
-const LENGTH_MIN: usize = 8;
-const LENGTH_MAX: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -100,8 +115,11 @@ mod tests {
             ("Correct-horse-1", Ok(())),
         ];
         for (password, expected) in cases {
-            assert_eq!(check(password, "alice"), expected, "{password}");
+            let rules = PasswordRules::default();
+            assert_eq!(check(&rules, password, "alice"), expected, "{password}");
         }
-        assert!(check(&"A1".repeat(501), "alice").is_err());
+        let special = PasswordRules { min_special: 2, ..PasswordRules::default() };
+        assert_eq!(check(&special, "Correct-horse1", "bob"), Err(PasswordRule::Special { n: 2 }));
+        assert!(check(&special, &"A1".repeat(501), "alice").is_err());
     }
 }

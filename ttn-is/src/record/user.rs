@@ -114,6 +114,15 @@ pub struct User {
     /// When the password was changed.
     #[prost(message, optional, tag = "11")]
     pub password_updated_at: Option<Time>,
+    /// A password that lets him choose a new one, as a hash; empty for none (IS-37).
+    #[prost(string, tag = "1002")]
+    pub temporary_password_hash: String,
+    /// When that one was made.
+    #[prost(message, optional, tag = "16")]
+    pub temporary_password_created_at: Option<Time>,
+    /// When it ends.
+    #[prost(message, optional, tag = "17")]
+    pub temporary_password_expires_at: Option<Time>,
     /// Whether he must change the password.
     #[prost(bool, tag = "12")]
     pub require_password_update: bool,

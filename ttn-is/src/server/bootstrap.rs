@@ -10,7 +10,6 @@ use ttn_core::{
 
 use super::{IdentityServer, api_keys::put_key};
 use crate::{
-    auth::hash::PASSWORD_ITERATIONS,
     error::Error,
     record::{ApiKey, User},
     rights,
@@ -49,7 +48,7 @@ impl IdentityServer {
             return Ok(None);
         }
         let entity = EntityId::User(id.clone());
-        let hash = self.hasher.hash(password, PASSWORD_ITERATIONS, &*self.entropy).await;
+        let hash = self.hasher.hash_password(password, &*self.entropy).await;
         let now = Some(self.clock.utc().into());
         let mut user = User {
             password_hash: hash,

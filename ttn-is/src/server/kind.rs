@@ -409,5 +409,8 @@ impl Entity for User {
         self.ids.clone_from(&old.ids);
         self.password_hash.clone_from(&old.password_hash);
         self.password_updated_at = old.password_updated_at;
+        self.temporary_password_hash.clone_from(&old.temporary_password_hash);
+        self.temporary_password_created_at = old.temporary_password_created_at;
+        self.temporary_password_expires_at = old.temporary_password_expires_at;
     }
 }

@@ -10,21 +10,29 @@ mod contacts;
 mod dev_euis;
 mod devices;
 mod entities;
+mod invitations;
 mod kind;
 mod lifecycle;
 mod listing;
+mod passwords;
 mod purge;
+mod sessions;
 mod users;
 
 pub use api_keys::Issued;
 pub use bootstrap::Admin;
 pub use clients::NewClient;
+pub use sessions::OpenSession;
+#[cfg(feature = "grpc")]
+pub(crate) use sessions::user_principal;
 
 use std::{fmt, sync::Arc};
 
-use ttn_core::{clock::Clock, event::Events, rand::Entropy, task::Tasks};
+use ttn_core::{clock::Clock, event::Events, limit::MemoryLimiter, rand::Entropy, task::Tasks};
 
-use crate::{auth::hash::Hasher, builder::Builder, config::Config, store::IdentityStore};
+use crate::{
+    auth::hash::Hasher, builder::Builder, config::Config, email::Mails, store::IdentityStore,
+};
 
 /// Users, applications, gateways, end devices, API keys, memberships and rights.
 ///
@@ -38,6 +46,9 @@ pub struct IdentityServer {
     pub(crate) events: Events,
     pub(crate) hasher: Hasher,
     pub(crate) gateways: cache::GatewayCache,
+    pub(crate) mails: Mails,
+    /// How often passwords may be tried.
+    pub(crate) guesses: MemoryLimiter,
     /// One DevEUI is drawn at a time: drawing is a race on one counter.
     pub(crate) drawing: tokio::sync::Mutex<()>,
 }
@@ -54,11 +65,13 @@ impl IdentityServer {
         entropy: Arc<dyn Entropy>,
         store: Arc<dyn IdentityStore>,
         events: Events,
+        mails: Mails,
     ) -> Self {
+        let guesses = MemoryLimiter::new(clock.clone(), &sessions::guess_limits());
         let hasher = Hasher::new(&*entropy);
         let gateways = cache::GatewayCache::default();
         let drawing = tokio::sync::Mutex::default();
-        Self { config, clock, entropy, store, events, hasher, gateways, drawing }
+        Self { config, clock, entropy, store, events, hasher, gateways, mails, guesses, drawing }
     }
 
     /// Starts its tasks. It has none today; a composition starts all components alike.

@@ -6,11 +6,13 @@ use ttn_core::{
     store::{Replaces, Versioned},
 };
 
-use super::{IdentityServer, TRIES, kind::Entity, lifecycle::contention};
+use super::{
+    IdentityServer, TRIES, kind::Entity, lifecycle::contention, sessions::without_session,
+};
 use crate::{
     entity::entity_key,
     error::Error,
-    record::{DeviceCount, Membership, Record as _},
+    record::{DeviceCount, EmailValidation, Membership, Record as _},
     store::{IdentityStoreExt as _, Table, Transaction},
 };
 
@@ -55,6 +57,12 @@ impl IdentityServer {
                 transaction = transaction.delete(Table::ApiKey, id, Replaces::Any);
             }
             transaction = transaction.delete(Table::ApiKeyOfEntity, key, Replaces::Any);
+        }
+        if let EntityId::User(id) = entity {
+            let sessions = self.sessions_of(id).await?;
+            transaction = sessions.iter().fold(transaction, without_session);
+            let key = EmailValidation::key_of(id);
+            transaction = transaction.delete(Table::EmailValidation, key, Replaces::Any);
         }
         let mut memberships = self.store.records::<Membership>(&prefix).await?;
         for (key, _) in self.store.texts(Table::MembershipOfAccount, &prefix).await? {

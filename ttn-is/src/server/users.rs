@@ -3,40 +3,51 @@
 use ttn_core::{
     auth::Principal,
     id::{EntityId, UserId},
-    store::{Page, Replaces},
+    store::Page,
 };
 
-use super::{IdentityServer, TRIES, lifecycle::contention};
+use super::IdentityServer;
 use crate::{
     access::{is_full_admin, require_known},
-    auth::{PasswordRule, hash::PASSWORD_ITERATIONS, password},
+    auth::{LoginError, password},
     entity::{self, Query, check_reserved},
     error::{AdminOnly, Error},
     event,
     record::User,
     rights,
-    store::{IdentityStoreExt as _, Table, Transaction, WriteError},
+    store::{IdentityStoreExt as _, Table, Transaction},
 };
 
 use super::kind::Entity as _;
 
 impl IdentityServer {
     /// Creates a user: an administrator anybody, others themselves if registration is enabled (IS-34). Who registers
-    /// himself is no administrator, and approved unless an administrator must approve.
+    /// himself is no administrator, and approved unless an administrator must approve. `invitation` is the token of one, or
+    /// empty; whoever has it got it at the address that was invited.
     ///
     /// # Errors
     ///
-    /// Registration is disabled; the id is malformed, reserved or taken; the address is taken or missing; the password
+    /// Registration is disabled, or for those only who are invited; the invitation is wrong;
+    /// the id is malformed, reserved or taken; the address is taken or missing; the password
     /// is too weak.
     pub async fn create_user(
         &self,
         caller: &Principal,
         mut user: User,
         password: &str,
+        invitation: &str,
     ) -> Result<User, Error> {
+        let mut transaction = Transaction::new();
+        let mut invited_at = None;
         if !is_full_admin(caller) {
-            if !self.config.registration_enabled {
-                return Err(Error::AdminOnly { what: AdminOnly::CreateUsers });
+            self.require_registration()?;
+            if !invitation.is_empty() {
+                let (accepting, found) =
+                    self.accept_invitation(invitation, &user.id().parse()?).await?;
+                transaction = accepting;
+                invited_at = Some(found.email);
+            } else if self.config.login.invitation_required {
+                return Err(LoginError::InvitationRequired.into());
             }
             user.admin = false;
             user.require_password_update = false;
@@ -47,15 +58,23 @@ impl IdentityServer {
             } else {
                 rights::STATE_APPROVED
             };
+            let known =
+                invited_at.is_some_and(|at| at.eq_ignore_ascii_case(&user.primary_email_address));
+            user.primary_email_address_validated_at = known.then(|| self.clock.utc().into());
         }
         let entity = user.entity()?;
         check_reserved(user.id())?;
         check_email(&user.primary_email_address)?;
-        password::check(password, user.id())?;
-        user.password_hash = self.hasher.hash(password, PASSWORD_ITERATIONS, &*self.entropy).await;
+        password::check(&self.config.login.password, password, user.id())?;
+        user.password_hash = self.hasher.hash_password(password, &*self.entropy).await;
         user.password_updated_at = Some(self.clock.utc().into());
-        self.insert(&mut user, &entity, Transaction::new()).await?;
+        self.insert(&mut user, &entity, transaction).await?;
         self.publish(caller, &event::USER.create, &entity, serde_json::Value::Null);
+        if user.primary_email_address_validated_at.is_none()
+            && let Err(error) = self.ask_for_address(&user).await
+        {
+            tracing::warn!(%error, "the question for the address of a new user was not sent");
+        }
         Ok(user)
     }
 
@@ -143,54 +162,6 @@ impl IdentityServer {
         .await
     }
 
-    /// Changes a user's password; the old one is checked (IS-36). Logins that remember the old one fail from now on.
-    ///
-    /// # Errors
-    ///
-    /// The caller lacks the right; the old password is wrong; the new one is the old one or too weak.
-    pub async fn update_password(
-        &self,
-        caller: &Principal,
-        id: &UserId,
-        old: &str,
-        new: &str,
-    ) -> Result<(), Error> {
-        let entity = EntityId::User(id.clone());
-        require_known(caller)?;
-        if !is_full_admin(caller) {
-            self.authorize(caller, &entity, &[User::KIND.settings]).await?;
-        }
-        for _ in 0..TRIES {
-            let mut stored = self.live::<User>(&entity).await?;
-            let user = &mut stored.value;
-            if !self.hasher.verify(old, &user.password_hash, &*self.clock).await {
-                let data = serde_json::Value::Null;
-                self.publish(caller, &event::USER_INCORRECT_PASSWORD, &entity, data);
-                return Err(Error::OldPassword);
-            }
-            if old == new {
-                return Err(PasswordRule::EqualsOld.into());
-            }
-            password::check(new, id.as_str())?;
-            user.password_hash = self.hasher.hash(new, PASSWORD_ITERATIONS, &*self.entropy).await;
-            let now = Some(self.clock.utc().into());
-            (user.password_updated_at, user.updated_at) = (now, now);
-            user.require_password_update = false;
-            let write = Transaction::new().put(user, Replaces::Revision(stored.revision));
-            match write.commit(&*self.store).await {
-                Ok(_) => {
-                    let fields = ["password".to_owned(), "password_updated_at".to_owned()];
-                    let fields = serde_json::Value::from(fields.to_vec());
-                    self.publish(caller, &event::USER.update, &entity, fields);
-                    return Ok(());
-                }
-                Err(WriteError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(contention(&entity))
-    }
-
     /// Refuses to lose the last administrator.
     pub(crate) async fn keep_an_admin(&self, id: &UserId) -> Result<(), Error> {
         let user = self.live::<User>(&EntityId::User(id.clone())).await?.value;
@@ -235,7 +206,7 @@ fn check_admin_fields(old: &User, new: &User) -> Result<(), Error> {
     }
 }
 
-fn check_email(email: &str) -> Result<(), Error> {
+pub(super) fn check_email(email: &str) -> Result<(), Error> {
     let valid = email.len() <= EMAIL_LENGTH_MAX
         && email.split_once('@').is_some_and(|(local, domain)| {
             !local.is_empty() && !domain.is_empty() && !domain.contains('@')

@@ -54,11 +54,19 @@ pub enum Table {
     Client = 15,
     /// How many DevEUIs of a block are given out, by the block.
     EuiBlock = 16,
+    /// Sessions by their id.
+    Session = 17,
+    /// Sessions by `user/session`.
+    SessionOfUser = 18,
+    /// Invitations by e-mail address in lower case.
+    Invitation = 19,
+    /// Questions whether an address is a user's, by his id.
+    EmailValidation = 20,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Account,
         Self::ApiKey,
         Self::ApiKeyOfEntity,
@@ -75,6 +83,10 @@ impl Table {
         Self::UserOfEmail,
         Self::Client,
         Self::EuiBlock,
+        Self::Session,
+        Self::SessionOfUser,
+        Self::Invitation,
+        Self::EmailValidation,
     ];
 
     /// The number of the table; it never changes.
@@ -103,6 +115,10 @@ impl Table {
             Self::UserOfEmail => "user_of_email",
             Self::Client => "client",
             Self::EuiBlock => "eui_block",
+            Self::Session => "session",
+            Self::SessionOfUser => "session_of_user",
+            Self::Invitation => "invitation",
+            Self::EmailValidation => "email_validation",
         }
     }
 }

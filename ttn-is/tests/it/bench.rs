@@ -62,6 +62,10 @@ impl Bench {
     }
 
     pub(crate) async fn with(config: Config) -> Self {
+        Self::with_mails(config, Arc::new(ttn_is::email::NoMail::default())).await
+    }
+
+    pub(crate) async fn with_mails(config: Config, mails: ttn_is::email::Mails) -> Self {
         let clock = Arc::new(TestClock(Mutex::new(0)));
         let store = Arc::new(MemoryIdentityStore::new());
         let bus = EventBus::new();
@@ -69,6 +73,7 @@ impl Bench {
         let server = IdentityServer::builder(config, clock.clone())
             .store(store.clone())
             .events(Arc::new(bus))
+            .mails(mails)
             .build()
             .unwrap();
         let admin = server.ensure_admin(&id("admin"), PASSWORD, "admin@example.com").await;
@@ -85,7 +90,7 @@ impl Bench {
     /// Creates a user and gives the token of a key of his with some rights.
     pub(crate) async fn user_token(&self, name: &str, rights: &[Right]) -> String {
         let user = User { state: 1, ..User::new(&id(name), &format!("{name}@example.com")) };
-        self.server.create_user(&self.admin, user, PASSWORD).await.unwrap();
+        self.server.create_user(&self.admin, user, PASSWORD, "").await.unwrap();
         let himself = self.server.log_in(&id(name), PASSWORD).await.unwrap();
         let entity = EntityId::User(id(name));
         let issued =

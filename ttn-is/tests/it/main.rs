@@ -9,7 +9,10 @@ mod clients;
 mod devices;
 mod directory;
 mod entities;
+mod logins;
 mod users;
 
+#[cfg(feature = "grpc")]
+mod account;
 #[cfg(feature = "grpc")]
 mod api;

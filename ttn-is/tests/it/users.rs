@@ -23,18 +23,18 @@ async fn people_register_themselves_without_becoming_administrators() {
     let bench = Bench::new().await;
     let user = User { admin: true, state: 3, ..User::new(&id("me"), "me@example.com") };
     let nobody = Principal::anonymous();
-    let created = bench.server.create_user(&nobody, user.clone(), PASSWORD).await.unwrap();
+    let created = bench.server.create_user(&nobody, user.clone(), PASSWORD, "").await.unwrap();
     assert!(!created.admin && created.state == ttn_is::rights::STATE_APPROVED);
-    assert!(!format!("{created:?}").contains("PBKDF2"));
+    assert!(!format!("{created:?}").contains("argon2"));
     let same = User::new(&id("zoe"), "ME@example.com");
-    assert!(bench.server.create_user(&nobody, same, PASSWORD).await.is_err());
+    assert!(bench.server.create_user(&nobody, same, PASSWORD, "").await.is_err());
     let weak = User::new(&id("zoe"), "zoe@example.com");
-    let refused = bench.server.create_user(&nobody, weak, "weak").await;
+    let refused = bench.server.create_user(&nobody, weak, "weak", "").await;
     assert_eq!(name(refused), "password_strength_min_length");
 
     let closed = Config { registration_enabled: false, ..Config::default() };
     let closed = Bench::with(closed).await;
-    let refused = closed.server.create_user(&nobody, user, PASSWORD).await;
+    let refused = closed.server.create_user(&nobody, user, PASSWORD, "").await;
     assert_eq!(name(refused), "user_registration_disabled");
 }
 
@@ -45,15 +45,15 @@ async fn a_password_is_changed_with_the_old_one() {
     let me = bench.user("me").await;
     let new = "Another-horse-2";
     let server = &bench.server;
-    let wrong = server.update_password(&me, &id("me"), "Wrong-horse-1", new).await;
+    let wrong = server.update_password(&me, &id("me"), "Wrong-horse-1", new, false).await;
     assert_eq!(name(wrong), "old_password");
-    let same = server.update_password(&me, &id("me"), PASSWORD, PASSWORD).await;
+    let same = server.update_password(&me, &id("me"), PASSWORD, PASSWORD, false).await;
     assert_eq!(name(same), "password_equals_old");
-    server.update_password(&me, &id("me"), PASSWORD, new).await.unwrap();
+    server.update_password(&me, &id("me"), PASSWORD, new, false).await.unwrap();
     assert!(server.log_in(&id("me"), PASSWORD).await.is_err());
     assert!(server.log_in(&id("me"), new).await.is_ok());
     let other = bench.user("other").await;
-    let refused = server.update_password(&other, &id("me"), new, "Third-horse-3").await;
+    let refused = server.update_password(&other, &id("me"), new, "Third-horse-3", false).await;
     assert_eq!(name(refused), "no_user_rights");
     assert!(bench.event_names().contains(&"user.update.incorrect_password"));
 }
@@ -104,7 +104,7 @@ async fn a_narrow_key_of_an_administrator_does_not_administrate() {
     let issued = server.create_api_key(&bench.admin, &entity, "", rights, None).await.unwrap();
     let narrow = bench.caller(&issued.token).await.unwrap();
     let user = User { admin: true, state: 1, ..User::new(&id("me"), "me@example.com") };
-    let created = server.create_user(&narrow, user, PASSWORD).await.unwrap();
+    let created = server.create_user(&narrow, user, PASSWORD, "").await.unwrap();
     assert!(!created.admin);
     let query = ttn_is::Query::default();
     assert_eq!(name(server.list_users(&narrow, &query).await), "permission_denied");

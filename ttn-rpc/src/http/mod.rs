@@ -4,9 +4,11 @@ mod headers;
 mod params;
 mod response;
 mod route;
+mod session;
 
 use axum::body::Body;
 use axum::extract::Request as HttpRequest;
+use axum::http::header::AUTHORIZATION;
 use axum::http::{Method as HttpMethod, Response as HttpResponse, StatusCode};
 use axum::middleware::Next;
 use futures::StreamExt as _;
@@ -115,7 +117,12 @@ async fn read(
     request: HttpRequest,
     id: &str,
 ) -> Result<Request<Incoming>, Status> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    if let Some(by_cookie) = session::authorization(&parts.method, &parts.headers)?
+        && let Ok(value) = by_cookie.parse()
+    {
+        parts.headers.insert(AUTHORIZATION, value);
+    }
     let descriptor = (matched.rpc.request)();
     let mut message = if matched.binding.body {
         json_body(body).await?

@@ -1,9 +1,18 @@
 //! The Identity Server.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use ttn_is::{DevEuis, EuiBlock, UserRights};
+use ttn_core::{clock::Clock, event::Events, rand::Entropy};
+use ttn_is::{
+    DevEuis, EuiBlock, IdentityServer, Login, PasswordRules, UserRights,
+    email::{Mails, NoMail},
+    store::IdentityStore,
+};
+
+use super::mail::DirectoryMailer;
+use crate::config::Config;
 
 /// People, and what they may do by themselves.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +23,18 @@ pub struct Identity {
     pub registration: bool,
     /// Whether an administrator must approve those who register themselves.
     pub registration_approval: bool,
+    /// Whether only those can register who are invited.
+    pub registration_invitation: bool,
+    /// Whether users may do little before their e-mail address is known to be theirs.
+    pub registration_validation: bool,
+    /// What passwords must be like.
+    pub password: PasswordRules,
+    /// How pages and mails call the network.
+    pub network_name: String,
+    /// Where mails are written to, each as a file; without it no mail is sent.
+    pub mail_directory: Option<PathBuf>,
+    /// Whom mails are from; `noreply@PUBLIC_HOST` if empty.
+    pub mail_sender: Option<String>,
     /// What others than administrators may create.
     pub create: UserRights,
     /// Whether collaborators may name others than themselves as contacts.
@@ -36,6 +57,12 @@ impl Default for Identity {
         Self {
             registration: true,
             registration_approval: false,
+            registration_invitation: false,
+            registration_validation: false,
+            password: PasswordRules::default(),
+            network_name: Login::default().network_name,
+            mail_directory: None,
+            mail_sender: None,
             create: UserRights::default(),
             set_others_as_contacts: true,
             admin_rights_all: false,
@@ -48,7 +75,24 @@ impl Default for Identity {
 }
 
 impl Identity {
-    pub(super) fn config(&self) -> ttn_is::Config {
+    /// How mails are sent.
+    pub(super) fn mails(&self, host: &str) -> Mails {
+        let sender = self.mail_sender.clone().unwrap_or_else(|| format!("noreply@{host}"));
+        match &self.mail_directory {
+            Some(directory) => Arc::new(DirectoryMailer::new(directory.clone(), sender)),
+            None => Arc::new(NoMail::default()),
+        }
+    }
+
+    pub(super) fn config(&self, account_url: &str) -> ttn_is::Config {
+        let login = Login {
+            password: self.password,
+            invitation_required: self.registration_invitation,
+            email_validation_required: self.registration_validation,
+            network_name: self.network_name.clone(),
+            account_url: account_url.to_owned(),
+            ..Login::default()
+        };
         let blocks = self.dev_eui_blocks.clone();
         let dev_euis = DevEuis { blocks, application_limit: self.dev_eui_limit };
         ttn_is::Config {
@@ -60,14 +104,41 @@ impl Identity {
             user_rights: self.create,
             set_others_as_contacts: self.set_others_as_contacts,
             dev_euis: Some(dev_euis).filter(|_| !self.dev_eui_blocks.is_empty()),
+            login,
         }
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.config().fmt(f)
+        self.config("").fmt(f)
     }
+}
+
+/// Builds the Identity Server.
+pub(super) fn build(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+    store: Arc<dyn IdentityStore>,
+    events: &Events,
+) -> anyhow::Result<Arc<IdentityServer>> {
+    let identity = config.identity.config(&account_url(config));
+    IdentityServer::builder(identity, clock.clone())
+        .entropy(entropy.clone())
+        .store(store)
+        .events(events.clone())
+        .mails(config.identity.mails(&config.public_host))
+        .build()
+        .context("the Identity Server")
+}
+
+/// Where the pages of the account are.
+pub(super) fn account_url(config: &Config) -> String {
+    let port = config.ports.http.saturating_add(config.ports.offset);
+    let own = || format!("http://{}:{port}", config.public_host);
+    let base = config.webhooks.public_url.clone().unwrap_or_else(own);
+    format!("{}/oauth", base.trim_end_matches('/'))
 }
 
 /// A key of the cluster. `Debug` hides it.

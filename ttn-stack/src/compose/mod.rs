@@ -4,6 +4,7 @@ pub mod codecs;
 mod download;
 mod identity;
 mod listeners;
+mod mail;
 mod mqtt;
 mod plans;
 mod stores;
@@ -97,6 +98,7 @@ pub struct Stack {
     entropy: Arc<dyn Entropy>,
     metrics: Exporter,
     metrics_config: config::Metrics,
+    secure_cookies: bool,
 }
 
 impl Stack {
@@ -119,12 +121,8 @@ impl Stack {
         let events = metrics.sink();
         let limiter: Arc<dyn RateLimiter> =
             Arc::new(MemoryLimiter::new(clock.clone(), &config.rate_limiting.profiles));
-        let identity = ttn_is::IdentityServer::builder(config.identity.config(), clock.clone())
-            .entropy(entropy.clone())
-            .store(stores.identity)
-            .events(events.clone())
-            .build()
-            .context("the Identity Server")?;
+        let secure_cookies = identity::account_url(config).starts_with("https:");
+        let identity = identity::build(config, &clock, &entropy, stores.identity, &events)?;
         let join_config = join_config(config);
         let joins =
             ttn_js::JoinServer::builder(join_config, clock.clone(), entropy.clone(), peers.clone())
@@ -187,6 +185,7 @@ impl Stack {
             entropy,
             metrics,
             metrics_config: config.metrics.clone(),
+            secure_cookies,
         })
     }
 
@@ -220,6 +219,7 @@ impl Stack {
             .methods(ttn_rpc::events::methods(&self.events, self.peers.clone(), self.clock.clone()))
             .routes(ttn_as::api::routes(&self.applications))
             .routes(ttn_is::api::routes(&self.identity))
+            .routes(ttn_is::account::routes(&self.identity, self.secure_cookies))
             .routes(self.metrics_routes())
             .readiness(Arc::new(ready))
             .build()

@@ -1,0 +1,73 @@
+//! Bodies: JSON or forms, both as fields of text.
+
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderMap, header};
+use percent_encoding::percent_decode_str;
+
+use crate::error::Error;
+
+/// Fields by name; a field that is not there is empty.
+#[derive(Default)]
+pub(super) struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+}
+
+/// Reads a body.
+pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Fields, Error> {
+    let malformed = |reason| Error::InvalidField { field: "body", reason };
+    if body.len() > BODY_MAX {
+        return Err(malformed("is too long"));
+    }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if kind.is_some_and(|kind| kind.starts_with("application/json")) {
+        let fields: BTreeMap<String, serde_json::Value> =
+            serde_json::from_slice(body).map_err(|_| malformed("is not a JSON object"))?;
+        let texts = fields.into_iter().filter_map(|(name, value)| match value {
+            serde_json::Value::String(text) => Some((name, text)),
+            serde_json::Value::Bool(flag) => Some((name, flag.to_string())),
+            _ => None,
+        });
+        return Ok(Fields(texts.collect()));
+    }
+    let text = std::str::from_utf8(body).map_err(|_| malformed("is not text"))?;
+    query(text)
+}
+
+/// Reads the query of an address, or a form.
+pub(super) fn query(text: &str) -> Result<Fields, Error> {
+    let decode = |text: &str| {
+        let spaced = text.replace('+', " ");
+        let decoded = percent_decode_str(&spaced).decode_utf8().map(|text| text.into_owned());
+        decoded.map_err(|_| Error::InvalidField { field: "form", reason: "is not text" })
+    };
+    let mut fields = BTreeMap::new();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        fields.insert(decode(name)?, decode(value)?);
+    }
+    Ok(Fields(fields))
+}
+
+const BODY_MAX: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_and_json_give_the_same_fields() {
+        let mut headers = HeaderMap::new();
+        let form = read(&headers, b"user_id=me&password=a%2Bb+c&x").ok().unwrap();
+        assert_eq!((form.get("user_id"), form.get("password"), form.get("x")), ("me", "a+b c", ""));
+        headers.insert(header::CONTENT_TYPE, "application/json; charset=utf-8".parse().unwrap());
+        let json = read(&headers, br#"{"user_id":"me","password":"a+b c","n":1}"#).ok().unwrap();
+        assert_eq!((json.get("user_id"), json.get("password")), ("me", "a+b c"));
+        assert!(read(&headers, b"[]").is_err() && read(&HeaderMap::new(), &[0xFF]).is_err());
+        assert!(read(&HeaderMap::new(), &vec![b'a'; BODY_MAX + 1]).is_err());
+    }
+}
