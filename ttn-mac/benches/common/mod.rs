@@ -1,7 +1,7 @@
 //! One unconfirmed uplink of 33 octets, 20 of them payload, and what can be done with it.
 #![allow(unreachable_pub, reason = "shared by two benchmarks")]
 
-use std::{fmt, hint::black_box, sync::Arc};
+use std::{fmt, hint::black_box, sync::Arc, time::Duration};
 
 use ttn_core::{
     addr::DevAddr,
@@ -114,7 +114,12 @@ impl Fixture {
     pub fn new() -> Self {
         let network = NetworkKeys::v1_0(Aes128Key::new(NWK_S_KEY));
         let app_s_key = Aes128Key::new(APP_S_KEY);
-        let settings = MacSettings::default();
+        // Nothing is wanted of the device: neither its status nor other parameters.
+        let settings = MacSettings {
+            status_count_periodicity: Some(0),
+            status_time_periodicity: Some(Duration::ZERO),
+            ..MacSettings::default()
+        };
         let session = Session {
             dev_addr: dev_addr(),
             keys: network.clone(),
@@ -122,7 +127,8 @@ impl Fixture {
             started_at: Timestamp::from_unix_nanos(0),
         };
         let others = NetworkKeys::v1_0(Aes128Key::new(OTHER_KEY));
-        let state = engine(&settings).new_abp(MacVersion::V1_0_3, session);
+        let mut state = engine(&settings).new_abp(MacVersion::V1_0_3, session);
+        state.slow.desired = state.slow.current.clone();
         Self {
             octets: uplink(&network, &app_s_key).into(),
             payload: [0; 255],
@@ -187,7 +193,9 @@ impl Fixture {
         // As if no uplink had come before: the counter may be 7 again.
         self.state.hot.f_cnt_up = None;
         let matched = engine.try_match(&self.state, Candidate::Current, &phy, &radio, now).unwrap();
-        let rx = RxInfo { received_at: now, max_snr: Some(5.0), gateway_count: 1, gps_time: None };
+        // So weak that ADR leaves everything as it is.
+        let rx =
+            RxInfo { received_at: now, max_snr: Some(-20.0), gateway_count: 1, gps_time: None };
         let uplink = UplinkFrame { phy: &phy, matched };
         let outcome = engine.on_uplink(&mut self.state, &uplink, &rx, now).unwrap();
         outcome.events.len()

@@ -128,11 +128,10 @@ impl Engine<'_> {
 
     /// NS-50: channels behind those of the band.
     fn new_channels(&self, st: &MacState) -> Vec<Command> {
-        let band = self.band;
-        if band.has_fixed_channels() {
+        let (band, slow) = (self.band, &st.slow);
+        if band.has_fixed_channels() || slow.current.channels == slow.desired.channels {
             return Vec::new();
         }
-        let slow = &st.slow;
         let first = u8::try_from(band.uplink_channels.len()).unwrap_or(u8::MAX);
         let differs = |index: u8| {
             let current = slow.current.channels.channel(band, index);
@@ -229,6 +228,9 @@ impl Engine<'_> {
     /// The desired channels, as far as the device has them; the current ones if it has refused just that.
     fn desired_mask(&self, st: &MacState) -> ChannelMask {
         let (current, desired) = (&st.slow.current.channels, &st.slow.desired.channels);
+        if current == desired {
+            return current.enabled;
+        }
         let mask: ChannelMask = desired
             .enabled
             .iter()
@@ -248,7 +250,9 @@ impl Engine<'_> {
     fn dl_channels(&self, st: &MacState) -> Vec<Command> {
         let slow = &st.slow;
         let repeats = st.hot.sticky & STICKY_DL_CHANNEL != 0;
-        if self.band.has_fixed_channels() || !slow.version.uses_dl_channel_req() || repeats {
+        let same = slow.current.channels == slow.desired.channels;
+        if same || self.band.has_fixed_channels() || !slow.version.uses_dl_channel_req() || repeats
+        {
             return Vec::new();
         }
         let wanted = |(index, current): (u8, Channel)| {
