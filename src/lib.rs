@@ -13,6 +13,7 @@
 //! | `join_server` | root keys, joins, session keys | `join-server` |
 //! | `proto`, `rpc` | the API's messages, gRPC and HTTP/JSON | `api` |
 //! | `store_embedded` | all storage ports in one directory | `store-embedded` |
+//! | `store_postgres` | all storage ports in a PostgreSQL database | `store-postgres` |
 //! | `testkit` | virtual time, air, devices and gateways | `testkit` |
 //! | `stack` | all of it composed into one process | `stack` |
 
@@ -37,5 +38,7 @@ pub use ttn_rpc as rpc;
 pub use ttn_stack as stack;
 #[cfg(feature = "store-embedded")]
 pub use ttn_store_embedded as store_embedded;
+#[cfg(feature = "store-postgres")]
+pub use ttn_store_postgres as store_postgres;
 #[cfg(feature = "testkit")]
 pub use ttn_testkit as testkit;

@@ -44,7 +44,7 @@ impl JoinStore for EmbeddedStore {
         device: &Device,
         replaces: Replaces,
     ) -> Result<Revision, StoreError> {
-        let octets = record::Device::of(device).encode_to_vec();
+        let octets = device.encode();
         let written = self.lanes.write(|change| {
             let old = stored(change, &device.key)?;
             if !replaces.allows(old.as_ref().map(|old| old.revision)) {
@@ -153,7 +153,7 @@ impl JoinStore for EmbeddedStore {
         let row = self.lanes.get(Space::State, &settings_key(application))?;
         let row = row.ok_or_else(|| no_settings(application, StoreErrorKind::NotFound))?;
         let (revision, octets) = split_u64(&row)?;
-        let value = record::ActivationSettings::parse(octets)?;
+        let value = ActivationSettings::decode(octets)?;
         Ok(Versioned { revision: Revision(revision), value })
     }
 
@@ -164,7 +164,7 @@ impl JoinStore for EmbeddedStore {
         replaces: Replaces,
     ) -> Result<Revision, StoreError> {
         let key = settings_key(application);
-        let octets = settings.map(|it| record::ActivationSettings::of(it).encode_to_vec());
+        let octets = settings.map(ActivationSettings::encode);
         let written = self.lanes.write(|change| {
             let row = change.get(Space::State, &key)?;
             let old = row.map(|row| split_u64(&row).map(|(number, _)| number)).transpose()?;
@@ -194,12 +194,10 @@ impl JoinStore for EmbeddedStore {
     ) -> Result<SessionKeySet, StoreError> {
         let key = Table::JoinSessionKeys.key(&[&octets(euis)]);
         let sets = record::SessionKeySets::parse(self.lanes.get(Space::State, &key)?.as_deref())?;
-        let set = sets.sets.into_iter().find(|set| set.id == id.as_bytes());
-        let set = set.ok_or_else(|| {
+        sets.find(id)?.ok_or_else(|| {
             let context = format!("the session keys {id} of {euis}");
             StoreError::new(StoreErrorKind::NotFound, context)
-        })?;
-        set.parse()
+        })
     }
 }
 
@@ -213,7 +211,7 @@ fn join(change: &mut Change<'_>, write: &JoinWrite) -> Result<(), Denied> {
     }
     let key = Table::JoinSessionKeys.key(&[&octets(euis)]);
     let mut sets = record::SessionKeySets::parse(change.get(Space::State, &key)?.as_deref())?;
-    sets.sets.insert(0, record::SessionKeySet::of(&write.keys));
+    sets.sets.insert(0, write.keys.encode());
     sets.sets.truncate(write.session_keys_max);
     nonces.revision += 1;
     nonces.join_nonce = write.join_nonce;
@@ -235,9 +233,7 @@ fn stored(change: &Change<'_>, key: &DeviceKey) -> Result<Option<Versioned<Devic
 
 fn versioned(key: DeviceKey, row: &[u8]) -> Result<Versioned<Device>, StoreError> {
     let (revision, octets) = split_u64(row)?;
-    let wire =
-        record::Device::decode(octets).map_err(|_| corrupt("a device of the join server"))?;
-    Ok(Versioned { revision: Revision(revision), value: wire.parse(key)? })
+    Ok(Versioned { revision: Revision(revision), value: Device::decode(key, octets)? })
 }
 
 fn settings_key(application: &ApplicationId) -> Vec<u8> {

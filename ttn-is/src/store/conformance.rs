@@ -10,7 +10,11 @@ use super::{Change, IdentityStore, Row, Scan, Table, Write, WriteError};
 #[macro_export]
 macro_rules! identity_store_conformance {
     ($make:expr) => {
-        $crate::identity_store_conformance!(@each $make;
+        $crate::identity_store_conformance! { @list [$crate::identity_store_conformance] [@each $make;] }
+    };
+    // Hands the names of all tests to another macro, behind its arguments.
+    (@list [$($then:tt)*] [$($arguments:tt)*]) => {
+        $($then)*! { $($arguments)*
             reads_what_was_written,
             refuses_a_write_against_another_revision,
             refuses_a_whole_write_if_one_condition_fails,
@@ -20,7 +24,7 @@ macro_rules! identity_store_conformance {
             scans_in_order_within_the_prefix,
             scans_on_after_a_key,
             keeps_tables_apart,
-        );
+        }
     };
     (@each $make:expr; $($name:ident,)*) => {
         #[cfg(test)]

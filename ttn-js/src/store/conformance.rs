@@ -21,7 +21,11 @@ use crate::device::{ActivationSettings, Device, Euis};
 #[macro_export]
 macro_rules! join_store_suite {
     ($store:expr) => {
-        $crate::join_store_suite! { @tests $store;
+        $crate::join_store_suite! { @list [$crate::join_store_suite] [@tests $store;] }
+    };
+    // Hands the names of all tests to another macro, behind its arguments.
+    (@list [$($then:tt)*] [$($arguments:tt)*]) => {
+        $($then)*! { $($arguments)*
             a_device_is_found_by_id_and_by_euis,
             a_write_against_another_revision_changes_nothing,
             two_devices_never_share_their_euis,

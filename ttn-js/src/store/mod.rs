@@ -2,6 +2,7 @@
 #![expect(clippy::exhaustive_structs, clippy::exhaustive_enums, reason = "read by stores")]
 
 mod memory;
+mod record;
 
 #[cfg(feature = "testing")]
 pub mod conformance;

@@ -40,7 +40,11 @@ pub trait Backend: Send + Sync {
 #[macro_export]
 macro_rules! network_store_conformance {
     ($backend:expr) => {
-        $crate::network_store_conformance! { @tests $backend;
+        $crate::network_store_conformance! { @list [$crate::network_store_conformance] [@tests $backend;] }
+    };
+    // Hands the names of all tests to another macro, behind its arguments.
+    (@list [$($then:tt)*] [$($arguments:tt)*]) => {
+        $($then)*! { $($arguments)*
             a_batch_is_seen_by_device_list_and_load
             a_write_against_another_revision_conflicts_and_changes_nothing
             two_devices_cannot_have_one_unique_id

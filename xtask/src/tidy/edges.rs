@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ttn-is", COMPONENT),
     ("ttn-js", COMPONENT),
     ("ttn-store-embedded", &["ttn-core", "ttn-mac", "ttn-ns", "ttn-as", "ttn-is", "ttn-js"]),
+    ("ttn-store-postgres", &["ttn-core", "ttn-mac", "ttn-ns", "ttn-as", "ttn-is", "ttn-js"]),
     ("ttn-testkit", &["ttn-core", "ttn-mac"]),
     ("xtask", &[]),
 ];

@@ -104,7 +104,7 @@ fn is_store(path: &Path) -> bool {
     let in_store = path.components().any(|part| {
         matches!(
             part.as_os_str().to_str(),
-            Some("store" | "log" | "store.rs" | "ttn-store-embedded")
+            Some("store" | "log" | "store.rs" | "ttn-store-embedded" | "ttn-store-postgres")
         )
     });
     in_store || path.starts_with("examples")
