@@ -116,11 +116,14 @@ pub struct Encoded {
 pub const SCRIPT_SIZE_MAX: usize = 1024 * 1024;
 
 /// How many warnings or errors of a formatter are kept.
+#[cfg(any(feature = "grpc-formatter", feature = "javascript"))]
 const TEXTS_MAX: usize = 32;
 /// How many characters of each.
+#[cfg(any(feature = "grpc-formatter", feature = "javascript"))]
 const TEXT_LENGTH_MAX: usize = 1000;
 
 /// What is kept of a formatter's warnings.
+#[cfg(any(feature = "grpc-formatter", feature = "javascript"))]
 fn kept(texts: impl IntoIterator<Item = String>) -> Vec<String> {
     let text = |text: String| text.chars().take(TEXT_LENGTH_MAX).collect();
     texts.into_iter().take(TEXTS_MAX).map(text).collect()
