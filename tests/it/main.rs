@@ -7,6 +7,7 @@ mod bad_input;
 mod events;
 mod formatters;
 mod gateways;
+mod matrix;
 mod metrics;
 mod mqtt;
 mod net;
