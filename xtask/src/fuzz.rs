@@ -24,8 +24,8 @@ What `cargo xtask fuzz` has noted: the last run of each target and day. Findings
 #[derive(Debug, Default, PartialEq)]
 struct Target {
     name: String,
-    /// The features that it needs.
-    features: Vec<String>,
+    /// Whether it needs features; it gets all of them, so that there is one build for all such targets.
+    needs_features: bool,
 }
 
 /// What a run brought.
@@ -101,12 +101,10 @@ fn targets(manifest: &str) -> Vec<Target> {
             continue;
         }
         let Some(target) = targets.last_mut().filter(|_| in_target) else { continue };
-        let mut quoted = line.split('"').skip(1).step_by(2).map(str::to_owned);
         if line.starts_with("name = ") {
-            target.name = quoted.next().unwrap_or_default();
-        } else if line.starts_with("required-features = ") {
-            target.features = quoted.collect();
+            target.name = line.split('"').nth(1).unwrap_or_default().to_owned();
         }
+        target.needs_features |= line.starts_with("required-features = ");
     }
     targets
 }
@@ -117,8 +115,8 @@ fn start(root: &Path, target: &Target, minutes: u64) -> Result<Child> {
     // The stable compiler has what libFuzzer needs, behind this switch.
     command.env("RUSTC_BOOTSTRAP", "1").current_dir(root.join("fuzz"));
     command.args(["fuzz", "run", "--sanitizer", "none"]);
-    if !target.features.is_empty() {
-        command.args(["--features", &target.features.join(",")]);
+    if target.needs_features {
+        command.arg("--all-features");
     }
     let limit = format!("-max_total_time={}", minutes * 60);
     command.args([&*target.name, "--", &limit, "-print_final_stats=1", "-rss_limit_mb=2048"]);
@@ -207,8 +205,8 @@ mod tests {
             required-features = [\"gateway\", \"more\"]\n\n[profile.release]\nname = \"y\"\n";
         let found = targets(manifest);
         assert_eq!(found.len(), 2);
-        assert_eq!(found[0], Target { name: "frame".into(), features: vec![] });
-        assert_eq!(found[1].features, ["gateway", "more"]);
+        assert_eq!(found[0], Target { name: "frame".into(), needs_features: false });
+        assert_eq!(found[1], Target { name: "udp".into(), needs_features: true });
     }
 
     #[test]
