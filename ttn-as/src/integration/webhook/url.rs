@@ -92,9 +92,22 @@ fn expand(
     variables: &SimpleContext,
 ) -> Result<String, UrlError> {
     let wrong = |reason: String| UrlError::Template { part, reason };
+    // The parser of templates panics where a character of several octets follows `%` and one digit.
+    if let Some(at) = bad_percent(template) {
+        return Err(wrong(format!("no two hexadecimal digits follow the `%` at {at}")));
+    }
     let template = UriTemplateStr::new(template).map_err(|error| wrong(error.to_string()))?;
     let expanded = template.expand::<UriSpec, _>(variables);
     expanded.map(|text| text.to_string()).map_err(|error| wrong(error.to_string()))
+}
+
+/// The place of the first `%` without two hexadecimal digits behind it.
+fn bad_percent(text: &str) -> Option<usize> {
+    let encoded = |at: &usize| {
+        let digits = text.as_bytes().get(at + 1..at + 3);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    text.match_indices('%').map(|(at, _)| at).find(|at| !encoded(at))
 }
 
 fn variables(ids: &DeviceIds) -> SimpleContext {
@@ -215,6 +228,10 @@ mod tests {
             url("https://example.com/{", ""),
             Err(UrlError::Template { part: "base_url", .. })
         ));
+        for path in ["/%3\u{335}dev", "/%", "/%4", "/%zz", "{%4}"] {
+            let refused = url("https://example.com/", path);
+            assert!(matches!(refused, Err(UrlError::Template { part: "path", .. })), "{path}");
+        }
         let long = "x".repeat(URL_LENGTH_MAX);
         assert!(matches!(url("https://example.com", &long), Err(UrlError::Length(_))));
     }
