@@ -6,7 +6,9 @@ mod write;
 
 use serde_json::{Map, Value};
 use ttn_core::{
+    addr::DevAddr,
     error::ErrorBody,
+    eui::{DevEui, GatewayEui, JoinEui},
     id::DeviceIds,
     key::KeyEnvelope,
     msg::{
@@ -80,9 +82,9 @@ fn ids(w: &mut Writer, of: &DeviceIds) {
     w.open();
     w.text("application_id", of.key.application_id.as_str());
     w.close();
-    w.shown("dev_eui", of.dev_eui);
-    w.shown("join_eui", of.join_eui);
-    w.shown("dev_addr", of.dev_addr);
+    w.hex_of("dev_eui", of.dev_eui.map(DevEui::to_be_bytes));
+    w.hex_of("join_eui", of.join_eui.map(JoinEui::to_be_bytes));
+    w.hex_of("dev_addr", of.dev_addr.map(DevAddr::to_be_bytes));
     w.close();
 }
 
@@ -236,7 +238,7 @@ fn rx(w: &mut Writer, of: &RxMetadata) {
     w.name("gateway_ids");
     w.open();
     w.text("gateway_id", of.gateway_id.as_str());
-    w.shown("eui", of.gateway_eui);
+    w.hex_of("eui", of.gateway_eui.map(GatewayEui::to_be_bytes));
     w.close();
     w.number("antenna_index", u64::from(of.antenna_index));
     w.time("time", of.time);

@@ -6,6 +6,7 @@ use std::{
 };
 
 use data_encoding::BASE64;
+use itoa::Integer;
 use ttn_core::time::Timestamp;
 
 /// Writes compact JSON.
@@ -58,7 +59,9 @@ impl Writer {
     /// The name of a member that needs no escapes.
     pub(super) fn name(&mut self, name: &str) {
         self.item();
-        let _ = write!(self.text, "\"{name}\":");
+        self.text.push('"');
+        self.text.push_str(name);
+        self.text.push_str("\":");
     }
 
     /// The name of a member that comes from outside.
@@ -75,19 +78,27 @@ impl Writer {
 
     pub(super) fn string(&mut self, value: &str) {
         self.text.push('"');
-        for character in value.chars() {
-            match character {
-                '"' => self.text.push_str("\\\""),
-                '\\' => self.text.push_str("\\\\"),
-                '\n' => self.text.push_str("\\n"),
-                '\r' => self.text.push_str("\\r"),
-                '\t' => self.text.push_str("\\t"),
-                '\0'..='\x1F' => {
-                    let _ = write!(self.text, "\\u{:04x}", u32::from(character));
-                }
-                _ => self.text.push(character),
+        let mut rest = value;
+        while let Some(at) =
+            rest.bytes().position(|octet| octet < 0x20 || matches!(octet, b'"' | b'\\'))
+        {
+            // What needs an escape is one octet.
+            let (plain, escaped) = rest.split_at(at);
+            let (escaped, after) = escaped.split_at(1);
+            self.text.push_str(plain);
+            match escaped {
+                "\"" => self.text.push_str("\\\""),
+                "\\" => self.text.push_str("\\\\"),
+                "\n" => self.text.push_str("\\n"),
+                "\r" => self.text.push_str("\\r"),
+                "\t" => self.text.push_str("\\t"),
+                other => other.bytes().for_each(|octet| {
+                    let _ = write!(self.text, "\\u{octet:04x}");
+                }),
             }
+            rest = after;
         }
+        self.text.push_str(rest);
         self.text.push('"');
         self.comma = true;
     }
@@ -112,13 +123,6 @@ impl Writer {
         }
     }
 
-    pub(super) fn shown<T: Display>(&mut self, name: &str, value: Option<T>) {
-        if let Some(value) = value {
-            self.name(name);
-            let _ = write!(self.text, "\"{value}\"");
-        }
-    }
-
     pub(super) fn flag(&mut self, name: &str, value: bool) {
         if value {
             self.name(name);
@@ -129,26 +133,33 @@ impl Writer {
     pub(super) fn number(&mut self, name: &str, value: u64) {
         if value != 0 {
             self.name(name);
-            let _ = write!(self.text, "{value}");
+            self.integer(value);
         }
     }
 
     pub(super) fn signed(&mut self, name: &str, value: i32) {
         if value != 0 {
             self.name(name);
-            let _ = write!(self.text, "{value}");
+            self.integer(value);
         }
     }
 
     /// 64-bit integers are strings.
-    pub(super) fn number_as_text<T: Display + Default + PartialEq>(
+    pub(super) fn number_as_text<T: Integer + Default + PartialEq>(
         &mut self,
         name: &str,
         value: T,
     ) {
         if value != T::default() {
-            self.shown(name, Some(value));
+            self.name(name);
+            self.text.push('"');
+            self.integer(value);
+            self.text.push('"');
         }
+    }
+
+    fn integer(&mut self, value: impl Integer) {
+        self.text.push_str(itoa::Buffer::new().format(value));
     }
 
     pub(super) fn float(&mut self, name: &str, value: f32) {
@@ -180,6 +191,8 @@ impl Writer {
             self.text.push_str("\"NaN\"");
         } else if value.is_infinite() {
             self.text.push_str(if value > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" });
+        } else if size < WHOLE_MAX && value.fract() == 0.0 && !is_negative_zero(value) {
+            self.integer(value as i64);
         } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
             let _ = write!(self.text, "{shown:e}");
         } else {
@@ -194,6 +207,13 @@ impl Writer {
             self.text.push('"');
             BASE64.encode_append(value, &mut self.text);
             self.text.push('"');
+        }
+    }
+
+    /// Hexadecimal digits, if there is something to show.
+    pub(super) fn hex_of<const N: usize>(&mut self, name: &str, value: Option<[u8; N]>) {
+        if let Some(value) = value {
+            self.hex(name, &value);
         }
     }
 
@@ -216,7 +236,8 @@ impl Writer {
     pub(super) fn duration(&mut self, name: &str, value: Duration) {
         if !value.is_zero() {
             self.name(name);
-            let _ = write!(self.text, "\"{}", value.as_secs());
+            self.text.push('"');
+            self.integer(value.as_secs());
             fraction(&mut self.text, value.subsec_nanos());
             self.text.push_str("s\"");
         }
@@ -230,21 +251,46 @@ pub(super) fn time(text: &mut String, time: Timestamp) {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let _ = write!(text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+    if (0..=9999).contains(&year) {
+        digits::<4>(text, year);
+    } else {
+        let _ = write!(text, "{year:04}");
+    }
+    for (before, number) in [('-', month), ('-', day), ('T', hour), (':', minute), (':', second)] {
+        text.push(before);
+        digits::<2>(text, number);
+    }
     fraction(text, u32::try_from(rest).unwrap_or_default());
     text.push('Z');
 }
 
 fn fraction(text: &mut String, nanos: u32) {
-    let _ = if nanos == 0 {
-        Ok(())
-    } else if nanos.is_multiple_of(1_000_000) {
-        write!(text, ".{:03}", nanos / 1_000_000)
-    } else if nanos.is_multiple_of(1000) {
-        write!(text, ".{:06}", nanos / 1000)
+    if nanos == 0 {
+        return;
+    }
+    text.push('.');
+    let nanos = i64::from(nanos);
+    if nanos % 1_000_000 == 0 {
+        digits::<3>(text, nanos / 1_000_000);
+    } else if nanos % 1000 == 0 {
+        digits::<6>(text, nanos / 1000);
     } else {
-        write!(text, ".{nanos:09}")
-    };
+        digits::<9>(text, nanos);
+    }
+}
+
+/// The last digits of a number that is not negative, zeros before it included.
+fn digits<const N: usize>(text: &mut String, mut number: i64) {
+    let mut octets = [b'0'; N];
+    for octet in octets.iter_mut().rev() {
+        *octet += (number % 10) as u8;
+        number /= 10;
+    }
+    octets.iter().for_each(|octet| text.push(char::from(*octet)));
+}
+
+fn is_negative_zero(value: f64) -> bool {
+    value == 0.0 && value.is_sign_negative()
 }
 
 /// The Gregorian date of a day since 1970: counted in eras of 400 years that begin in March.
@@ -263,6 +309,8 @@ const fn civil(days: i64) -> (i64, i64, i64) {
 }
 
 const NANOS: i64 = 1_000_000_000;
+/// Below it, whole numbers are written as such.
+const WHOLE_MAX: f64 = 1e9;
 
 #[cfg(test)]
 mod tests {

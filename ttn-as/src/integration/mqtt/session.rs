@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::{
-    SinkExt, StreamExt as _,
+    FutureExt as _, SinkExt, StreamExt as _,
     future::{BoxFuture, select},
 };
 use rmqtt_codec::{
@@ -37,6 +37,10 @@ const KEEP_ALIVE_DEFAULT: Duration = Duration::from_secs(3600);
 const RIGHTS_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// How many QoS 2 messages of a client may wait for their release.
 const UNRELEASED_MAX: usize = 1024;
+/// How many messages are written together.
+const TOGETHER_MAX: usize = 64;
+/// How many octets are collected for one write.
+const WRITE_OCTETS: usize = 128 << 10;
 /// How long a client may take to see its connection closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -93,11 +97,12 @@ impl Source {
 impl Session {
     pub(super) fn new(
         server: Arc<ApplicationServer>,
-        framed: Framed<Box<dyn Io>, Codec>,
+        mut framed: Framed<Box<dyn Io>, Codec>,
         login: Login,
         attached: Attached,
         keep_alive: u16,
     ) -> Self {
+        framed.set_backpressure_boundary(WRITE_OCTETS);
         let keep_alive = match keep_alive {
             0 => KEEP_ALIVE_DEFAULT,
             seconds => Duration::from_millis(u64::from(seconds) * 1500),
@@ -154,14 +159,7 @@ impl Session {
                     }
                     Some(Err(_)) | None => Err(End::Lost),
                 },
-                found = self.source.next(), if has_room => match found {
-                    Some(Ok(found)) => self.deliver(found).await,
-                    Some(Err(error)) => {
-                        tracing::warn!(application = %self.login.application, %error, "an MQTT client");
-                        Err(End::Lost)
-                    }
-                    None => Err(End::Lost),
-                },
+                found = self.source.next(), if has_room => self.deliver_all(found).await,
                 () = &mut silence => {
                     if clock.monotonic() >= self.deadline() {
                         return End::Lost;
@@ -277,12 +275,40 @@ impl Session {
         while let Source::Live(live) = &mut self.source
             && let Some(delivery) = live.try_next()
         {
-            self.deliver(Found::Live(delivery)).await?;
+            if let Some(packet) = self.packet(Found::Live(delivery)) {
+                self.send(packet).await?;
+            }
         }
         Ok(())
     }
 
-    async fn deliver(&mut self, found: Found) -> Result<(), End> {
+    /// Hands out a message and those that are ready behind it, in one write.
+    async fn deliver_all(&mut self, first: Option<Result<Found, StoreError>>) -> Result<(), End> {
+        let mut packets = Vec::new();
+        let mut next = Some(first);
+        let mut done = Ok(());
+        while let Some(found) = next {
+            match found {
+                Some(Ok(found)) => packets.extend(self.packet(found)),
+                Some(Err(error)) => {
+                    tracing::warn!(application = %self.login.application, %error, "an MQTT client");
+                    done = Err(End::Lost);
+                    break;
+                }
+                None => {
+                    done = Err(End::Lost);
+                    break;
+                }
+            }
+            let has_room = packets.len() < TOGETHER_MAX && !self.slot().state.lock().is_full();
+            next = if has_room { self.source.next().now_or_never() } else { None };
+        }
+        self.send_all(packets).await?;
+        done
+    }
+
+    /// The packet of a message that the client wants.
+    fn packet(&mut self, found: Found) -> Option<Packet> {
         let (delivery, cursor) = match found {
             Found::Live(delivery) => (delivery, None),
             Found::Logged(cursor, Item::Message(delivery)) => (delivery, Some(cursor)),
@@ -291,13 +317,12 @@ impl Session {
                 let (application, client_id) = (&self.login.application, &self.slot().client_id);
                 tracing::warn!(%application, client_id, lost, "an MQTT client came too late for its messages");
                 self.slot().state.lock().read_gap(&cursor);
-                return Ok(());
+                return None;
             }
         };
         self.count_lost();
         let up = &delivery.record().up;
-        let name = topic::of_message(&self.login.uid, &up.ids.key.device_id, &up.up);
-        let Some(name) = name else { return Ok(()) };
+        let name = topic::of_message(&self.login.uid, &up.ids.key.device_id, &up.up)?;
         let outgoing = {
             let mut state = self.slot().state.lock();
             match &cursor {
@@ -308,12 +333,12 @@ impl Session {
         let (qos, packet_id, dup) = match outgoing {
             Some(Outgoing::Acknowledged { id, dup }) => (QoS::AtLeastOnce, Some(id), dup),
             Some(Outgoing::Once) => (QoS::AtMostOnce, None, false),
-            None => return Ok(()),
+            None => return None,
         };
         let (topic, payload) = (name.into(), delivery.json());
         let publish =
             Publish { dup, retain: false, qos, topic, packet_id, payload, properties: None };
-        self.send(Packet::Publish(Box::new(publish))).await
+        Some(Packet::Publish(Box::new(publish)))
     }
 
     fn count_lost(&mut self) {
@@ -324,13 +349,25 @@ impl Session {
         }
     }
 
-    /// Sends a packet; a client that takes nothing for too long is given up.
+    /// Sends a packet.
     async fn send(&mut self, packet: Packet) -> Result<(), End> {
+        self.send_all(vec![packet]).await
+    }
+
+    /// Sends packets; a client that takes nothing for too long is given up.
+    async fn send_all(&mut self, packets: Vec<Packet>) -> Result<(), End> {
         let clock = &self.server.clock;
         let late = clock.sleep_until(clock.monotonic().plus(self.server.config.mqtt.write_timeout));
+        let framed = &mut self.framed;
+        let sent = async move {
+            for packet in packets {
+                framed.feed(packet).await?;
+            }
+            SinkExt::<Packet>::flush(framed).await
+        };
         tokio::select! {
             biased;
-            sent = self.framed.send(packet) => sent.map_err(|_| End::Lost),
+            sent = sent => sent.map_err(|_| End::Lost),
             () = self.attached.closing.cancelled() => Err(End::Lost),
             () = late => {
                 self.server.mqtt.counters.cut.fetch_add(1, Ordering::Relaxed);
