@@ -56,29 +56,28 @@ impl ApplicationServer {
         for (owned, up) in &batch.messages {
             let mut up = up.clone();
             up.correlation_ids.push(correlation_id("as:up", self.clock.utc(), &*self.entropy));
-            let up = &up;
-            self.report_receive(up);
-            let key = &up.ids.key;
-            let Some(entry) = state.devices.get(key) else {
-                self.report_reject(up, Reject::DeviceNotFound);
+            self.report_receive(&up);
+            let Some(entry) = state.devices.get(&up.ids.key) else {
+                self.report_reject(&up, Reject::DeviceNotFound);
                 continue;
             };
-            let at = *index.entry(key.clone()).or_insert_with(|| {
+            let at = *index.entry(up.ids.key.clone()).or_insert_with(|| {
                 changes.push(entry.change());
                 changes.len() - 1
             });
             let Some(change) = changes.get_mut(at) else { continue };
             change.owned = *owned;
-            match self.take(&state, entry, change, up.clone()) {
-                Ok(()) => {
-                    self.last_seen.note(key, up.received_at);
-                    self.stats.up(&key.application_id, up.received_at);
+            match self.take(&state, entry, change, &mut up) {
+                Ok(taken) => {
+                    self.last_seen.note(&up.ids.key, up.received_at);
+                    self.stats.up(&up.ids.key.application_id, up.received_at);
+                    self.add(entry, change, up, taken);
                 }
                 Err(reject) => {
                     if reject == Reject::Repeated && entry.position.lane == lane {
                         known = known.max(entry.position);
                     }
-                    self.report_reject(up, reject);
+                    self.report_reject(&up, reject);
                 }
             }
         }
@@ -91,14 +90,14 @@ impl ApplicationServer {
         position.map_err(|reason| Refused { batch, reason })
     }
 
-    /// Adds a message to a device's change: decrypted if the key is at hand, else pending.
+    /// Takes a message into a device's change: decrypted if the key is at hand, else pending.
     fn take(
         &self,
         state: &State,
         entry: &Entry,
         change: &mut Change,
-        mut up: ApplicationUp,
-    ) -> Result<(), Reject> {
+        up: &mut ApplicationUp,
+    ) -> Result<Taken, Reject> {
         let ids = &up.ids;
         let skips = state.skips_crypto(entry);
         let taken = match &mut up.up {
@@ -146,8 +145,7 @@ impl ApplicationServer {
             }
             _ => Taken::default(),
         };
-        self.add(entry, change, up, taken);
-        Ok(())
+        Ok(taken)
     }
 
     /// What the application needs to decrypt the payloads of a session itself: the key is there, and cannot be

@@ -13,6 +13,7 @@ enum Inner {
     #[default]
     Nothing,
     Json(Arc<Value>),
+    Constant(fn() -> Value),
     Later {
         make: Arc<Make>,
         is_message: bool,
@@ -22,6 +23,12 @@ enum Inner {
 type Make = dyn Fn() -> Value + Send + Sync;
 
 impl EventData {
+    /// Makes the JSON, which is always the same, when it is read.
+    #[must_use]
+    pub fn constant(make: fn() -> Value) -> Self {
+        Self(Inner::Constant(make))
+    }
+
     /// Makes the JSON when it is read: `make` holds what it needs.
     #[must_use]
     pub fn later(make: impl Fn() -> Value + Send + Sync + 'static) -> Self {
@@ -46,6 +53,7 @@ impl EventData {
         match &self.0 {
             Inner::Nothing => Value::Null,
             Inner::Json(value) => Value::clone(value),
+            Inner::Constant(make) => make(),
             Inner::Later { make, .. } => make(),
         }
     }

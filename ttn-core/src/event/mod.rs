@@ -44,6 +44,8 @@ pub struct EventDefinition {
     pub propagate_to_parent: bool,
     /// Whether it tells who called, from where and with what.
     pub names_caller: bool,
+    /// Its place in [`table::ALL`]; beyond its end if it is not there.
+    pub place: usize,
 }
 
 /// Something that happened.

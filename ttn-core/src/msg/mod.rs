@@ -34,7 +34,10 @@ pub fn correlation_id(
     now: crate::time::Timestamp,
     entropy: &dyn crate::rand::Entropy,
 ) -> Arc<str> {
-    let random = (u128::from(entropy.next_u64()) << 64) | u128::from(entropy.next_u64());
-    let ulid = ulid::Ulid::from_parts(now.unix_millis(), random);
-    Arc::from(format!("{prefix}:{ulid}"))
+    // 80 bits of a ULID are random; the system is asked once.
+    let mut octets = [0; 16];
+    entropy.fill(&mut octets[..10]);
+    let ulid = ulid::Ulid::from_parts(now.unix_millis(), u128::from_le_bytes(octets));
+    let mut digits = [0; ulid::ULID_LEN];
+    Arc::from([prefix, ":", ulid.array_to_str(&mut digits)].concat())
 }

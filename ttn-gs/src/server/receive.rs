@@ -201,13 +201,9 @@ impl GatewayServer {
         let now = self.clock.utc();
         for (gateway, ids) in names {
             match outcome {
-                Ok(()) => self.publisher.gateway(
-                    &event::UP_FORWARD,
-                    now,
-                    &gateway,
-                    &ids,
-                    || json!({ "host": "cluster" }),
-                ),
+                Ok(()) => self.publisher.gateway(&event::UP_FORWARD, now, &gateway, &ids, || {
+                    EventData::constant(|| json!({ "host": "cluster" }))
+                }),
                 Err(reason) => {
                     self.up_drops.count(reason);
                     self.publisher.gateway(

@@ -244,7 +244,7 @@ impl Shard {
     /// the application has got already, it knows by session and counter.
     fn recover_first_copy(&mut self, now: Now, handle: Handle, octets: &[u8], out: &mut Effects) {
         match first_copy::decode(octets, now) {
-            Ok(uplink) => self.process_uplink(now, &uplink, out),
+            Ok(uplink) => self.process_uplink(now, &Arc::new(uplink), out),
             Err(error) => {
                 tracing::error!(%error, "an uplink that was acknowledged cannot be read");
                 self.count("first_copy_unreadable");

@@ -1,5 +1,7 @@
 //! Joins: the request to the Join Server, the new session, the accept.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use ttn_core::{
     addr::{DevAddr, DevAddrPrefix},
@@ -186,7 +188,7 @@ impl Shard {
         now: Now,
         join: &Join,
         answer: &JoinAnswer,
-        uplink: &Uplink,
+        uplink: &Arc<Uplink>,
         out: &mut Effects,
     ) -> Result<(), Drop> {
         let handle = join.handle;

@@ -27,7 +27,7 @@ pub(crate) use entry::{engine, rules};
 pub use queue::{QUEUE_MAX, REQUEST_MAX};
 pub use window::{METADATA_MAX, WINDOWS_MAX};
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use ttn_core::{
     addr::DevAddr,
@@ -56,6 +56,9 @@ use window::Window;
 /// How many joins wait for the Join Server at most.
 pub const JOINS_MAX: usize = 4096;
 
+/// How much longer windows may stay when nothing happens.
+const FORGET_SLACK: Duration = Duration::from_secs(5);
+
 /// The owner of devices.
 pub struct Shard {
     config: Config,
@@ -75,6 +78,8 @@ pub struct Shard {
     /// What the join-accepts among them belong to; data downlinks have it with their device.
     join_flights: BTreeMap<TransmissionId, CorrelationIds>,
     timers: BTreeMap<(Monotonic, u64), Timer>,
+    /// When windows are forgotten. Nobody is woken for one of them: it is seen to with the next input.
+    forgets: BTreeMap<(Monotonic, u64), u64>,
     timer_seq: u64,
     /// What waits for each commit.
     waiting: BTreeMap<u64, Vec<Waiting>>,
@@ -101,7 +106,6 @@ enum FlightOf {
 #[derive(Clone, Copy, Debug)]
 enum Timer {
     CloseWindow(u64),
-    ForgetWindow(u64),
     ForgetFlight(TransmissionId),
     ForgetJoin(JoinId),
 }
@@ -133,6 +137,7 @@ impl Shard {
             flights: BTreeMap::new(),
             join_flights: BTreeMap::new(),
             timers: BTreeMap::new(),
+            forgets: BTreeMap::new(),
             timer_seq: 0,
             waiting: BTreeMap::new(),
             ticket_next: 1,
@@ -160,6 +165,7 @@ impl Shard {
 
     /// Takes an input and adds what follows from it to `out`.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Effects) {
+        self.forget_windows(now.monotonic);
         match input {
             Input::Call { call, command } => self.on_call(now, call, command, out),
             Input::Durable { ticket, proof } => self.on_durable(now, ticket, proof, out),
@@ -184,7 +190,9 @@ impl Shard {
     /// When to call [`Self::handle`] with [`Input::Tick`], if nothing else happens before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        self.timers.first_key_value().map(|((deadline, _), _)| *deadline)
+        let timer = self.timers.first_key_value().map(|((deadline, _), _)| *deadline);
+        let forget = self.forgets.first_key_value().map(|((at, _), _)| at.plus(FORGET_SLACK));
+        [timer, forget].into_iter().flatten().min()
     }
 
     /// How often something was dropped or refused, by reason.
@@ -220,13 +228,24 @@ impl Shard {
             }
             match timer.remove() {
                 Timer::CloseWindow(key) => self.close_window(now, key, out),
-                Timer::ForgetWindow(key) => {
-                    self.windows.remove(&key);
-                }
                 Timer::ForgetFlight(id) => self.forget_flight(now, id, out),
                 Timer::ForgetJoin(join) => self.forget_join(now, join, out),
             }
         }
+    }
+
+    fn forget_windows(&mut self, now: Monotonic) {
+        while let Some(entry) = self.forgets.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            self.windows.remove(&entry.remove());
+        }
+    }
+
+    fn forget_window_at(&mut self, at: Monotonic, window: u64) {
+        self.timer_seq += 1;
+        self.forgets.insert((at, self.timer_seq), window);
     }
 
     fn set_timer(&mut self, at: Monotonic, timer: Timer) {

@@ -1,6 +1,6 @@
 //! An uplink at the end of its window: through the engine, into the log, then the answer.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::json;
 use ttn_core::{
@@ -24,7 +24,7 @@ use crate::{event, store::NetworkWrite};
 
 impl Shard {
     /// Processes an uplink with the metadata of all its copies.
-    pub(super) fn process_uplink(&mut self, now: Now, uplink: &Uplink, out: &mut Effects) {
+    pub(super) fn process_uplink(&mut self, now: Now, uplink: &Arc<Uplink>, out: &mut Effects) {
         // The device may have changed since the first copy (NS-43): the match is made anew.
         let (handle, matched) = match self.find(uplink) {
             Ok(found) => found,

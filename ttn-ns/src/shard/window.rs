@@ -1,6 +1,6 @@
 //! Windows: copies of one frame from several gateways become one uplink (NS-01 to NS-04).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use ttn_core::{
@@ -33,7 +33,7 @@ const ANSWER_TIME: Duration = Duration::from_millis(120);
 /// The copies of one frame.
 pub(super) struct Window {
     /// The first copy, with the metadata of all.
-    pub(super) uplink: Uplink,
+    pub(super) uplink: Arc<Uplink>,
     pub(super) state: WindowState,
     /// Who waits to hear that the frame survives a crash.
     receipts: Vec<Receipt>,
@@ -92,9 +92,11 @@ impl Shard {
         }
         match window.state {
             WindowState::Collecting(_) => {
-                let room = METADATA_MAX.saturating_sub(window.uplink.rx_metadata.len());
-                window.uplink.rx_metadata.extend(uplink.rx_metadata.into_iter().take(room));
-                let ids = &mut window.uplink.correlation_ids;
+                // An event may have the frame as it was.
+                let whole = Arc::make_mut(&mut window.uplink);
+                let room = METADATA_MAX.saturating_sub(whole.rx_metadata.len());
+                whole.rx_metadata.extend(uplink.rx_metadata.into_iter().take(room));
+                let ids = &mut whole.correlation_ids;
                 let room = CORRELATION_IDS_MAX.saturating_sub(ids.len());
                 ids.extend(uplink.correlation_ids.into_iter().take(room));
                 self.count("copy");
@@ -137,6 +139,7 @@ impl Shard {
             _ => Err(Drop::new("not_an_uplink", "neither data uplink nor join-request")),
         };
         let received = uplink.received;
+        let uplink = Arc::new(uplink);
         match matched {
             Ok(content) => {
                 let closes = received.plus(self.window_length(content, &uplink));
@@ -161,7 +164,7 @@ impl Shard {
                 }
                 self.windows.insert(key, window);
                 self.set_timer(closes, Timer::CloseWindow(key));
-                self.set_timer(closes.plus(keep), Timer::ForgetWindow(key));
+                self.forget_window_at(closes.plus(keep), key);
             }
             Err(drop) => {
                 self.drop_frame(now, &uplink, &drop, out);
@@ -170,7 +173,7 @@ impl Shard {
                 let state = WindowState::Rejected;
                 let window = Window { uplink, state, receipts: Vec::new(), is_safe: true };
                 self.windows.insert(key, window);
-                self.set_timer(received.plus(keep), Timer::ForgetWindow(key));
+                self.forget_window_at(received.plus(keep), key);
             }
         }
     }
@@ -284,7 +287,7 @@ impl Shard {
 }
 
 /// A frame with all its copies; the message is made when somebody reads it.
-pub(super) fn message(uplink: &Uplink) -> EventData {
+pub(super) fn message(uplink: &Arc<Uplink>) -> EventData {
     let uplink = uplink.clone();
     EventData::message(move || describe::uplink_message(&uplink))
 }

@@ -130,7 +130,7 @@ impl CountedEvents {
 
 impl EventSink for CountedEvents {
     fn publish(&self, event: Event) {
-        if let Some(count) = self.slot(event.definition.name) {
+        if let Some(count) = self.counts.get(event.definition.place) {
             count.fetch_add(1, Ordering::Relaxed);
         }
         self.bus.publish(event);
