@@ -24,7 +24,12 @@ fn every_seed_is_read_and_no_cut_of_it() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/script_result");
     let mut taken = 0;
     for entry in fs::read_dir(directory).unwrap() {
-        let octets = fs::read(entry.unwrap().path()).unwrap();
+        let path = entry.unwrap().path();
+        // Seeds have names; what a run of the target finds beside them is called by forty digits.
+        if path.file_name().is_some_and(|name| name.len() == 40) {
+            continue;
+        }
+        let octets = fs::read(path).unwrap();
         let (decodes, encodes) = read(&octets);
         taken += usize::from(decodes || encodes);
         for end in 0..octets.len() {

@@ -181,8 +181,12 @@ mod tests {
     fn no_seed_is_widened() {
         let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/mqtt_topic");
         for seed in std::fs::read_dir(seeds).unwrap() {
-            let text = std::fs::read_to_string(seed.unwrap().path()).unwrap();
-            let (filter, topic) = text.split_once('\n').unwrap();
+            // What a run of the target finds lies beside the seeds, and need not be text.
+            let Ok(text) = std::fs::read_to_string(seed.unwrap().path()) else { continue };
+            let Some((filter, topic)) = text.split_once('\n') else { continue };
+            if topic.contains(['+', '#']) {
+                continue;
+            }
             let narrowed = narrow(UID, filter);
             let is_matched = narrowed.is_some_and(|narrowed| matches(&narrowed, topic));
             assert!(!is_matched || (matches(filter, topic) && topic.starts_with("v3/my-app")));
