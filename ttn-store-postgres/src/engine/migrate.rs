@@ -19,7 +19,11 @@ impl Engine {
 
     /// Takes the steps that are missing and gives the schema that was there before.
     pub(crate) async fn migrate(self: &Arc<Self>) -> Result<u32, StoreError> {
-        self.write((), |db, ()| Box::pin(prepare(db))).await?;
+        // Of two that start at once on an empty database, the one that comes second may be told that the table is there
+        // already, in spite of `IF NOT EXISTS`; then it is.
+        if self.write((), |db, ()| Box::pin(prepare(db))).await.is_err() {
+            self.write((), |db, ()| Box::pin(prepare(db))).await?;
+        }
         let before = self.schema().await?;
         for from in before..SCHEMA {
             self.write(from, |db, from| Box::pin(step(db, *from))).await?;
