@@ -19,11 +19,7 @@ impl Engine {
 
     /// Takes the steps that are missing and gives the schema that was there before.
     pub(crate) async fn migrate(self: &Arc<Self>) -> Result<u32, StoreError> {
-        // Of two that start at once on an empty database, the one that comes second may be told that the table is there
-        // already, in spite of `IF NOT EXISTS`; then it is.
-        if self.write((), |db, ()| Box::pin(prepare(db))).await.is_err() {
-            self.write((), |db, ()| Box::pin(prepare(db))).await?;
-        }
+        self.write((), |db, ()| Box::pin(prepare(db))).await?;
         let before = self.schema().await?;
         for from in before..SCHEMA {
             self.write(from, |db, from| Box::pin(step(db, *from))).await?;
@@ -59,10 +55,15 @@ async fn schema(db: &Db) -> Result<u32, Failure> {
     Ok(u32::try_from(version).unwrap_or_default())
 }
 
+/// Of two that start at once on an empty database, the second is told that the table is there already, in spite of
+/// `IF NOT EXISTS`; then it is.
 async fn prepare(db: &Db) -> Result<(), Failure> {
     db.batch(
-        "CREATE TABLE IF NOT EXISTS ttn_schema \
+        "DO $$ BEGIN \
+         CREATE TABLE IF NOT EXISTS ttn_schema \
          (one boolean PRIMARY KEY DEFAULT true CHECK (one), version integer NOT NULL); \
+         EXCEPTION WHEN duplicate_table OR duplicate_object OR unique_violation THEN NULL; \
+         END $$; \
          INSERT INTO ttn_schema (version) VALUES (0) ON CONFLICT DO NOTHING",
     )
     .await
