@@ -117,6 +117,7 @@
 //! # Ok::<(), band::UnknownBand>(())
 //! ```
 #![no_std]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 #![cfg_attr(
     not(test),
     deny(

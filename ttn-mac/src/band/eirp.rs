@@ -1,4 +1,4 @@
-//! The EIRP table of TxParamSetupReq.
+//! The EIRP table of TxParamSetupReq (TS001-1.0.4 §5.8).
 
 /// The EIRP in dBm of each index.
 const EIRP: [u8; 16] = [8, 10, 12, 13, 14, 16, 18, 20, 21, 24, 26, 27, 29, 30, 33, 36];

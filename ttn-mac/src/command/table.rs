@@ -1,4 +1,5 @@
-//! The table of commands: identifier, direction, length of the fields, name.
+//! The table of commands: identifier, direction, length of the fields, name (TS001-1.0.4 §5, TS001-1.1 §5; relay
+//! commands: TS011).
 
 use super::{
     Command, Direction,

@@ -1,4 +1,4 @@
-//! Listening besides RX1 and RX2: ping slots of class B, the continuous window of class C.
+//! Listening besides RX1 and RX2: ping slots of class B, the continuous window of class C (TS001-1.0.4: classes B and C).
 
 use alloc::vec::Vec;
 use core::time::Duration;

@@ -1,4 +1,4 @@
-//! What a device is made with: configuration, keys, sessions.
+//! What a device is made with: configuration, keys, sessions. Own design; names and defaults are those of TS001.
 
 use ttn_core::{
     addr::DevAddr,

@@ -1,4 +1,4 @@
-//! Knobs to misbehave.
+//! Knobs to misbehave. Own design: each breaks a rule of TS001 that it names.
 
 use alloc::vec::Vec;
 

@@ -1,4 +1,4 @@
-//! What goes on air, what comes back, and why something does not.
+//! What goes on air, what comes back, and why something does not. Own design; names are those of TS001.
 
 use alloc::vec::Vec;
 use core::{fmt, time::Duration};

@@ -1,4 +1,5 @@
-//! Frequencies as the wire carries them: 24 bits of a unit that the band gives.
+//! Frequencies as the wire carries them: 24 bits of a unit that the band gives (RP002: CFList of each region; 100 Hz,
+//! and 200 Hz in the band of 2.4 GHz).
 
 use ttn_core::radio::Frequency;
 

@@ -1,4 +1,4 @@
-//! What goes wrong when commands are read or built.
+//! What goes wrong when commands of application packages (TS003 to TS006, TS009) are read or built.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! The plans that are built in.
+//! The plans that are built in (NS-107: ids, names and frequencies of the public index).
 
 use super::{FrequencyPlan, asia, australia, china, europe, others, united_states};
 

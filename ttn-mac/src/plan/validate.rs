@@ -1,4 +1,4 @@
-//! What a plan must keep, with errors that name plan and field.
+//! What a plan must keep, with errors that name plan and field (NS-107; limits of the band: RP002).
 
 use alloc::{format, string::String};
 use core::fmt;

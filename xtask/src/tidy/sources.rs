@@ -53,9 +53,31 @@ pub(super) fn check(root: &Path, tracked: &[PathBuf]) -> Result<Vec<Finding>> {
         }
         let text = fs::read_to_string(root.join(path))?;
         check_text(path, &text, &mut findings);
+        if path.starts_with("ttn-mac/src") && !names_its_source(&text) {
+            findings.push(Finding::new(
+                path,
+                1,
+                "public items without a source (TS…, RP…, RFC, row)",
+            ));
+        }
     }
     Ok(findings)
 }
+
+/// Whether a file without public items, or one that says from which document or row its rules are.
+fn names_its_source(text: &str) -> bool {
+    let (code, _) = text.split_once("#[cfg(test)]").unwrap_or((text, ""));
+    let is_public =
+        code.lines().any(|line| line.trim_start().starts_with("pub ") && !is_module(line));
+    !is_public || SOURCES.iter().any(|source| code.contains(source))
+}
+
+fn is_module(line: &str) -> bool {
+    line.starts_with("pub mod") || line.starts_with("pub use")
+}
+
+/// How the sources of rules begin: specifications, rows of behaviour, another server.
+const SOURCES: &[&str] = &["TS0", "RP0", "RFC ", "NS-", "AS-", "ChirpStack"];
 
 fn check_text(path: &Path, text: &str, findings: &mut Vec<Finding>) {
     let mut in_tests = is_test(path);
@@ -190,6 +212,14 @@ mod tests {
     fn a_select_says_in_which_order() {
         assert_eq!(findings("ttn-ns/src/runner.rs", "tokio::select! {\n    biased;\n"), 0);
         assert_eq!(findings("ttn-ns/src/runner.rs", "tokio::select! {\n    a = b => {}\n"), 1);
+    }
+
+    #[test]
+    fn public_items_of_the_mac_layer_name_their_source() {
+        assert!(!names_its_source("//! Table.\npub fn f() {}\n"));
+        assert!(names_its_source("//! Table (TS001-1.0.4 §5).\npub fn f() {}\n"));
+        assert!(names_its_source("pub mod f;\n"));
+        assert!(!names_its_source("pub fn f() {}\n#[cfg(test)]\n// RP002\n"));
     }
 
     #[test]

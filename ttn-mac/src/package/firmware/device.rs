@@ -21,7 +21,7 @@ pub struct Device {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "complete by definition")]
 pub struct Reboot {
-    /// The time.
+    /// The time, in seconds of that clock.
     pub at: u64,
 }
 

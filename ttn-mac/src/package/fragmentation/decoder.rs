@@ -1,4 +1,4 @@
-//! From fragments to the block.
+//! From fragments to the block (TS004, appendix on the erasure code).
 
 use alloc::{collections::BTreeMap, vec, vec::Vec};
 use core::fmt;

@@ -1,4 +1,4 @@
-//! From a block to its fragments.
+//! From a block to its fragments (TS004, appendix on the erasure code).
 
 use alloc::{vec, vec::Vec};
 use core::fmt;

@@ -1,4 +1,4 @@
-//! The end of the server: a block for many devices, and what is known of each.
+//! The end of the server: a block for many devices, and what is known of each. Own design around the commands of TS004.
 
 use alloc::vec::Vec;
 

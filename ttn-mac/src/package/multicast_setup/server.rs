@@ -1,4 +1,4 @@
-//! The end of the server: a group, and what is known of each member.
+//! The end of the server: a group, and what is known of each member. Own design around the commands of TS005.
 
 use ttn_core::{addr::DevAddr, key::Aes128Key};
 
