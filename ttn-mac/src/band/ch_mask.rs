@@ -1,4 +1,5 @@
-//! Channel masks: which channels a device may use, and how LinkADRReq says so.
+//! Channel masks: which channels a device may use, and how LinkADRReq says so (TS001-1.0.4 §5.2; ChMaskCntl: RP002,
+//! LinkADRReq of each region).
 
 use alloc::{vec, vec::Vec};
 

@@ -1,4 +1,4 @@
-//! Frequency plans: which channels of a band a network uses, and what its gateways need to know of them.
+//! Frequency plans: which channels of a band a network uses, and what its gateways need to know of them (NS-107).
 //!
 //! ```
 //! use ttn_mac::plan;

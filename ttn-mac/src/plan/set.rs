@@ -1,4 +1,4 @@
-//! The plans that a network knows: those built in, and its own.
+//! The plans that a network knows: those built in, and its own (NS-107).
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 

@@ -1,4 +1,4 @@
-//! The public format of frequency plans: an index and a file for each plan, both YAML (feature `std`).
+//! The public format of frequency plans: an index and a file for each plan, both YAML (feature `std`; NS-107).
 
 use alloc::{borrow::ToOwned, collections::BTreeMap, format, string::String, vec::Vec};
 use core::time::Duration;

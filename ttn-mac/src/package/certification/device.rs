@@ -1,4 +1,4 @@
-//! The end of the device under test.
+//! The end of the device under test (TS009).
 
 use ttn_core::radio::{DeviceClass, Frequency};
 
