@@ -66,8 +66,8 @@ pub(super) const RULES: &[(&str, Who)] = &[
     ("AppAs.GetMQTTConnectionInfo", On(App, &[ApplicationInfo])),
     ("AppAs.SimulateUplink", On(App, &[ApplicationTrafficUpWrite])),
     ("AppAs.Subscribe", APP_TRAFFIC),
-    // The session says whose rights count. There is none here: everybody is told so, also without credentials.
-    ("AppJs.GetAppSKey", Open),
+    // The session says whose rights count. There is none here: everybody with credentials is told so.
+    ("AppJs.GetAppSKey", Known),
     ("ApplicationAccess.CreateAPIKey", APP_KEYS),
     ("ApplicationAccess.DeleteAPIKey", APP_KEYS),
     ("ApplicationAccess.DeleteCollaborator", APP_MEMBERS),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tonic::{Request, Response, Status};
 use ttn_core::{
-    auth::{Caller, Principal, Right},
+    auth::{AccessDenied, Caller, Principal, Right},
     error::{ErrorBody, ErrorKind},
     eui::{DevEui, JoinEui},
     id::{ApplicationId, DeviceIds, DeviceKey, EntityId},
@@ -136,6 +136,10 @@ impl service::AppJs for Api {
         request: Request<v3::SessionKeyRequest>,
     ) -> Result<Response<v3::AppSKeyResponse>, Status> {
         let caller = self.caller(&request).await?;
+        // Whoever is nobody does not learn which devices there are.
+        if caller.caller == Caller::Anonymous {
+            return Err(peer(&PeerError::rejected(&AccessDenied::Unauthenticated)));
+        }
         let (euis, id) = session(request.get_ref())?;
         // Whose device it is decides on the right, so it is looked up first; without the right nothing of it is told.
         let device = self.0.device(&DeviceSelector::Euis(euis)).await.map_err(status)?;

@@ -141,6 +141,24 @@ async fn session_keys_go_to_the_cluster_and_to_who_may_read_keys() {
     NsJs::get_nwk_s_keys(&api, call(session, "ClusterKey 00")).await.unwrap();
 }
 
+// JS-14
+#[tokio::test]
+async fn whoever_is_nobody_does_not_learn_which_devices_there_are() {
+    let (fixture, access) = (Fixture::new(), Arc::new(Tokens));
+    let api = api(&fixture, &access);
+    let mut session = v3::SessionKeyRequest {
+        session_key_id: vec![1],
+        dev_eui: euis().dev_eui.to_be_bytes().to_vec(),
+        join_eui: euis().join_eui.to_be_bytes().to_vec(),
+    };
+    fixture.js.set_device(&device(), ttn_core::store::Replaces::Nothing).await.unwrap();
+    let here = AppJs::get_app_s_key(&api, Request::new(session.clone())).await.unwrap_err();
+    session.dev_eui = vec![0xEE; 8];
+    let not_here = AppJs::get_app_s_key(&api, Request::new(session)).await.unwrap_err();
+    assert_eq!(here.code(), Code::Unauthenticated);
+    assert_eq!((here.code(), here.message()), (not_here.code(), not_here.message()));
+}
+
 fn settings(paths: &[&str]) -> v3::SetApplicationActivationSettingsRequest {
     let kek = v3::KeyEnvelope { key: vec![0x5A; 16], ..Default::default() };
     v3::SetApplicationActivationSettingsRequest {
