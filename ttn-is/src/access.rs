@@ -11,10 +11,11 @@ use crate::{
     auth::{
         LoginError,
         api_key::{Token, TokenKind},
+        oauth::OAuthError,
     },
     entity::{Account, entity_key, entity_of_key},
     error::Error,
-    record::{ApiKey, Membership, Organization, User},
+    record::{ApiKey, Membership, Organization, User, rights_of_numbers},
     rights,
     server::IdentityServer,
     store::IdentityStoreExt as _,
@@ -42,9 +43,15 @@ impl IdentityServer {
 
     async fn authenticate_token(&self, text: &str) -> Result<Principal, Error> {
         let token = Token::parse(text)?;
-        if token.kind == TokenKind::Session {
-            let session = self.session_of(token.id, token.secret).await?;
-            return self.by_password(session.user_id()).await;
+        match token.kind {
+            TokenKind::Access => return self.by_access_token(token.id, token.secret).await,
+            TokenKind::ApiKey => {}
+            TokenKind::Session => {
+                let session = self.session_of(token.id, token.secret).await?;
+                return self.by_password(session.user_id()).await;
+            }
+            // They are for the token endpoint alone.
+            TokenKind::Code | TokenKind::Refresh => return Err(Error::Token),
         }
         let key = self.store.record::<ApiKey>(token.id).await?.ok_or(Error::ApiKeyUnknown)?;
         self.check_key(&key.value, token.secret).await?;
@@ -55,11 +62,7 @@ impl IdentityServer {
         match &entity {
             EntityId::User(id) => {
                 let user = self.live_user(id).await?.ok_or(Error::ApiKeyUnknown)?;
-                rights = rights.implied().intersection(self.allowed(&user));
-                is_admin = is_working_admin(&user);
-                if is_admin {
-                    universal = self.admin_rights().intersection(rights);
-                }
+                (rights, is_admin, universal) = self.in_the_name_of(&user, rights);
             }
             EntityId::Organization(id) => {
                 let organization = self.store.record::<Organization>(id.as_str()).await?;
@@ -96,6 +99,27 @@ impl IdentityServer {
         let is_admin = is_working_admin(&user);
         let universal = if is_admin { self.admin_rights() } else { Rights::NONE };
         Ok(Principal { caller: Caller::User(id), is_admin, universal, call: None })
+    }
+
+    /// An OAuth client in the name of a user who let it: it has the rights that he gave, the client still asks for, and his
+    /// state leaves him. It is a key of his, as far as rights go.
+    async fn by_access_token(&self, id: &str, secret: &str) -> Result<Principal, Error> {
+        let grant = self.access_token_of(id, secret).await?;
+        let entity = EntityId::User(grant.user_id().parse()?);
+        let user = self.live_user(&grant.user_id().parse()?).await?;
+        let user = user.ok_or(OAuthError::AccessTokenEnded)?;
+        let (rights, is_admin, universal) =
+            self.in_the_name_of(&user, rights_of_numbers(&grant.rights));
+        let caller = Caller::ApiKey { entity, id: grant.id, rights };
+        Ok(Principal { caller, is_admin, universal, call: None })
+    }
+
+    /// What remains of rights that a user gave away: on his own entities, whether as an administrator, and on everything.
+    fn in_the_name_of(&self, user: &User, rights: Rights) -> (Rights, bool, Rights) {
+        let rights = rights.implied().intersection(self.allowed(user));
+        let is_admin = is_working_admin(user);
+        let universal = if is_admin { self.admin_rights() } else { Rights::NONE };
+        (rights, is_admin, universal.intersection(rights))
     }
 
     /// What the state of a user, and of his address, leaves him (IS-06).

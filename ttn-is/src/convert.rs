@@ -7,8 +7,8 @@ use prost::{DecodeError, Message};
 use ttn_proto::v3;
 
 use crate::record::{
-    ApiKey, Application, Client, Device, EmailValidation, Gateway, Invitation, Organization,
-    Session, User,
+    ApiKey, Application, Authorization, Client, Device, EmailValidation, Gateway, Grant,
+    Invitation, Organization, Session, User,
 };
 
 /// A record that has a message in the API.
@@ -46,10 +46,12 @@ macro_rules! convert {
 convert!(
     ApiKey = ApiKey,
     Application = Application,
+    Authorization = OAuthClientAuthorization,
     Client = Client,
     Device = EndDevice,
     Gateway = Gateway,
     EmailValidation = EmailValidation,
+    Grant = OAuthAccessToken,
     Invitation = Invitation,
     Organization = Organization,
     Session = UserSession,

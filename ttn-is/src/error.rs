@@ -9,7 +9,12 @@ use ttn_core::{
     store::StoreError,
 };
 
-use crate::{auth::LoginError, entity::Account, record::Device, store::WriteError};
+use crate::{
+    auth::{LoginError, oauth::OAuthError},
+    entity::Account,
+    record::Device,
+    store::WriteError,
+};
 
 /// An error of the Identity Server.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +148,9 @@ pub enum Error {
     /// The e-mail address is taken.
     #[error("another user has this e-mail address")]
     EmailTaken,
+    /// A request of an OAuth client is refused.
+    #[error(transparent)]
+    OAuth(#[from] OAuthError),
     /// An identifier is missing or malformed.
     #[error(transparent)]
     Id(#[from] IdError),
@@ -315,6 +323,7 @@ impl ApiError for Error {
         match self {
             Self::Access(error) => error.namespace(),
             Self::Login(error) => error.namespace(),
+            Self::OAuth(error) => error.namespace(),
             Self::ApiKeyNotFound { .. }
             | Self::ContactRestricted
             | Self::DevEuiLimit { .. }
@@ -338,6 +347,7 @@ impl ApiError for Error {
         match self {
             Self::Access(error) => error.name(),
             Self::Login(error) => error.name(),
+            Self::OAuth(error) => error.name(),
             Self::AddressMismatch { server: Server::Application, .. } => {
                 "application_server_address_mismatch"
             }
@@ -410,6 +420,7 @@ impl ApiError for Error {
         match self {
             Self::Access(error) => error.kind(),
             Self::Login(error) => error.kind(),
+            Self::OAuth(error) => error.kind(),
             Self::AdminOnly { what: AdminOnly::CreateUsers } => ErrorKind::InvalidArgument,
             Self::AdminOnly { .. }
             | Self::ClusterKey
@@ -448,6 +459,7 @@ impl ApiError for Error {
         match self {
             Self::Access(error) => error.attributes(),
             Self::Login(error) => error.attributes(),
+            Self::OAuth(error) => error.attributes(),
             Self::AddressMismatch { address, expected, .. } => Attributes::from([
                 ("address", address.as_str().into()),
                 ("expected", expected.as_str().into()),

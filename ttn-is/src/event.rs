@@ -94,6 +94,14 @@ pub(crate) static USER: KindEvents =
 pub static ACCOUNT_LOGIN_FAILED: EventDefinition = named("account.user.login_failed");
 /// Somebody was invited.
 pub static INVITATION_CREATE: EventDefinition = named("invitation.create");
+/// A user let an OAuth client act for him.
+pub static OAUTH_AUTHORIZE: EventDefinition = named("oauth.authorize");
+/// A session was ended by an OAuth client.
+pub static OAUTH_SESSION_TERMINATED: EventDefinition = named("oauth.session.terminated");
+/// Tokens of an OAuth client were revoked.
+pub static OAUTH_TOKEN_DELETED: EventDefinition = named("oauth.token.deleted");
+/// An OAuth client got tokens for a code or a refresh token.
+pub static OAUTH_TOKEN_EXCHANGE: EventDefinition = named("oauth.token.exchange");
 /// A user logged in.
 pub static OAUTH_USER_LOGIN: EventDefinition = named("oauth.user.login");
 /// A user logged out.

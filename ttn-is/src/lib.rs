@@ -43,7 +43,7 @@ pub mod rights;
 mod server;
 pub mod store;
 
-pub use auth::{LoginError, PasswordRule};
+pub use auth::{LoginError, PasswordRule, oauth};
 pub use builder::{BuildError, Builder};
 pub use config::{Config, DevEuis, EuiBlock, Login, PasswordRules, UserRights};
 pub use entity::Query;

@@ -9,6 +9,7 @@ mod client;
 mod device;
 mod gateway;
 mod login;
+mod oauth;
 mod user;
 
 pub use client::{Client, ClientIds, GRANT_AUTHORIZATION_CODE, GRANT_REFRESH_TOKEN};
@@ -16,6 +17,7 @@ pub use device::{Device, DeviceCount, DeviceIds, DeviceVersion, EuiCount, LoraAl
 pub use gateway::{Antenna, Gateway, GatewayIds, GatewayVersion, LrFhss, Span};
 pub(crate) use login::is_past;
 pub use login::{EmailValidation, Invitation, Session};
+pub use oauth::{Authorization, Grant};
 pub use user::{ApiKey, ConsolePreferences, DashboardLayouts, SortBy, User, UserIds};
 
 use std::collections::BTreeMap;

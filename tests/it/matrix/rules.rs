@@ -53,6 +53,7 @@ const GTW_MEMBERS: Who = On(Gtw, &[GatewaySettingsCollaborators]);
 const CLI_MEMBERS: Who = On(Cli, &[ClientSettingsCollaborators]);
 const ORG_KEYS: Who = On(Org, &[OrganizationSettingsApiKeys]);
 const ORG_MEMBERS: Who = On(Org, &[OrganizationSettingsMembers]);
+const USR_CLIENTS: Who = On(Usr, &[UserAuthorizedClients]);
 const USR_KEYS: Who = On(Usr, &[UserSettingsApiKeys]);
 
 /// Every RPC that the stack serves, in the order in which they are called: what ends an entity comes last.
@@ -180,6 +181,10 @@ pub(super) const RULES: &[(&str, Who)] = &[
     ("NsEndDeviceRegistry.Set", APP_WRITE),
     ("NsJs.GetNwkSKeys", Cluster),
     ("NsJs.HandleJoin", Cluster),
+    ("OAuthAuthorizationRegistry.Delete", USR_CLIENTS),
+    ("OAuthAuthorizationRegistry.DeleteToken", USR_CLIENTS),
+    ("OAuthAuthorizationRegistry.List", USR_CLIENTS),
+    ("OAuthAuthorizationRegistry.ListTokens", USR_CLIENTS),
     ("OrganizationAccess.CreateAPIKey", ORG_KEYS),
     ("OrganizationAccess.DeleteAPIKey", ORG_KEYS),
     ("OrganizationAccess.DeleteCollaborator", ORG_MEMBERS),

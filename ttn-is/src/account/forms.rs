@@ -12,6 +12,13 @@ use crate::error::Error;
 pub(super) struct Fields(BTreeMap<String, String>);
 
 impl Fields {
+    /// The same fields with another value of one.
+    pub(super) fn with(&self, name: &str, value: &str) -> Self {
+        let mut fields = self.0.clone();
+        fields.insert(name.to_owned(), value.to_owned());
+        Self(fields)
+    }
+
     pub(super) fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
@@ -38,19 +45,24 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Fields, Error> {
     query(text)
 }
 
-/// Reads the query of an address, or a form.
+/// Reads the query of an address, or a form. No field may occur twice: who reads the first and who reads the last would
+/// see different requests.
 pub(super) fn query(text: &str) -> Result<Fields, Error> {
-    let decode = |text: &str| {
-        let spaced = text.replace('+', " ");
-        let decoded = percent_decode_str(&spaced).decode_utf8().map(|text| text.into_owned());
-        decoded.map_err(|_| Error::InvalidField { field: "form", reason: "is not text" })
-    };
     let mut fields = BTreeMap::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        fields.insert(decode(name)?, decode(value)?);
+        if fields.insert(decode(name)?, decode(value)?).is_some() {
+            return Err(Error::InvalidField { field: "form", reason: "has a field twice" });
+        }
     }
     Ok(Fields(fields))
+}
+
+/// Reads a part of a form.
+pub(super) fn decode(text: &str) -> Result<String, Error> {
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8().map(|text| text.into_owned());
+    decoded.map_err(|_| Error::InvalidField { field: "form", reason: "is not text" })
 }
 
 const BODY_MAX: usize = 64 << 10;
@@ -69,5 +81,6 @@ mod tests {
         assert_eq!((json.get("user_id"), json.get("password")), ("me", "a+b c"));
         assert!(read(&headers, b"[]").is_err() && read(&HeaderMap::new(), &[0xFF]).is_err());
         assert!(read(&HeaderMap::new(), &vec![b'a'; BODY_MAX + 1]).is_err());
+        assert!(query("a=1&b=2&a=3").is_err() && query("a=%FF").is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! The account: logging in and out over HTTP, and pages for people (IS-42, IS-43). Below `/oauth`; usable without
-//! JavaScript.
+//! The account: logging in and out over HTTP, OAuth 2.0, and pages for people (IS-42, IS-43, IS-45 to IS-49). Below
+//! `/oauth`; usable without JavaScript.
 //!
 //! Whoever is logged in has the cookie `_session`, which scripts cannot read. Every form and every call that changes
 //! something carries the value of the cookie `_csrf`, as field `_csrf` or header `X-CSRF-Token`: another site can send
@@ -9,7 +9,9 @@ mod api;
 mod cookie;
 mod forms;
 mod html;
+mod oauth;
 mod pages;
+mod words;
 
 use std::sync::Arc;
 
@@ -44,6 +46,11 @@ pub fn routes(server: &Arc<IdentityServer>, secure: bool) -> Router {
         .route("/oauth/forgot-password", get(pages::forgot).post(pages::submit_forgot))
         .route("/oauth/update-password", get(pages::update).post(pages::submit_update))
         .route("/oauth/validate", get(pages::validate).post(pages::submit_validate))
+        .route("/oauth/authorize", get(oauth::authorize).post(oauth::submit_authorize))
+        .route("/oauth/token", post(oauth::token))
+        .route("/oauth/logout", get(oauth::client_logout))
+        .route("/oauth/local-callback", get(oauth::local_callback))
+        .route("/oauth/code", get(oauth::show_code))
         .route("/oauth/style.css", get(html::style))
         .with_state(account)
 }

@@ -1,50 +1,114 @@
-//! The pages of the account (IS-43).
+//! The pages of the account (IS-43). Each is a form: shown, and shown again with what went wrong.
 
 use axum::{
     body::Bytes,
-    extract::{RawQuery, State},
+    extract::{FromRequest, RawQuery, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use ttn_core::auth::Principal;
 
 use super::{
-    Account, cookie, empty,
+    Account, CSRF_LENGTH_MIN, cookie, empty,
     forms::{self, Fields},
-    html::{Field, Page},
+    html::{Button, Form, Input, Page},
     require_csrf,
 };
-use crate::record::User;
+use crate::{
+    auth::oauth::AuthorizationParameters, error::Error, record::User, rights::STATE_APPROVED,
+};
 
-const USER: Field<'static> = Field::Input {
-    name: "user_id",
-    label: "User id or e-mail address",
-    kind: "text",
-    value: "",
-    complete: "username",
+const fn input(
+    name: &'static str,
+    label: &'static str,
+    kind: &'static str,
+    complete: &'static str,
+) -> Input {
+    Input { name, label, kind, complete }
+}
+
+const USER: Input = input("user_id", "User id or e-mail address", "text", "username");
+const NEW_PASSWORD: Input = input("new", "New password", "password", "new-password");
+
+const LOGIN: Form<'static> = Form {
+    action: "/oauth/login",
+    inputs: &[USER, input("password", "Password", "password", "current-password")],
+    hidden: &["next"],
+    buttons: &[Button::new("Log in")],
 };
-const PASSWORD: Field<'static> = Field::Input {
-    name: "password",
-    label: "Password",
-    kind: "password",
-    value: "",
-    complete: "current-password",
+const LOGOUT: Form<'static> = Form {
+    action: "/oauth/logout-form",
+    inputs: &[],
+    hidden: &[],
+    buttons: &[Button::new("Log out")],
 };
-const NEW_PASSWORD: Field<'static> = Field::Input {
-    name: "new",
-    label: "New password",
-    kind: "password",
-    value: "",
-    complete: "new-password",
+const REGISTER: Form<'static> = Form {
+    action: "/oauth/register",
+    inputs: &[
+        input("user_id", "User id", "text", "username"),
+        input("email", "E-mail address", "email", "email"),
+        input("new", "Password", "password", "new-password"),
+    ],
+    hidden: &["invitation_token"],
+    buttons: &[Button::new("Register")],
 };
+const FORGOT: Form<'static> = Form {
+    action: "/oauth/forgot-password",
+    inputs: &[USER],
+    hidden: &[],
+    buttons: &[Button::new("Send a temporary password")],
+};
+const UPDATE: Form<'static> = Form {
+    action: "/oauth/update-password",
+    inputs: &[
+        USER,
+        input("current", "Old or temporary password", "password", "current-password"),
+        NEW_PASSWORD,
+    ],
+    hidden: &[],
+    buttons: &[Button::new("Change the password")],
+};
+/// From the mail, which has the temporary password in its link.
+const RESET: Form<'static> =
+    Form { inputs: &[USER, NEW_PASSWORD], hidden: &["temporary"], ..UPDATE };
+const VALIDATE: Form<'static> = Form {
+    action: "/oauth/validate",
+    inputs: &[],
+    hidden: &["reference", "token"],
+    buttons: &[Button::new("Yes, it is mine")],
+};
+
+/// A form that was sent from a page of ours. Others are answered with what is wrong.
+pub(super) struct Sent(pub(super) Fields);
+
+impl FromRequest<Account> for Sent {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, account: &Account) -> Result<Self, Response> {
+        let headers = request.headers().clone();
+        let body = Bytes::from_request(request, account).await.map_err(|e| e.into_response())?;
+        let read = forms::read(&headers, &body).and_then(|form| {
+            require_csrf(&headers, form.get("_csrf"))?;
+            Ok(Self(form))
+        });
+        read.map_err(|error| account.refuse(&error))
+    }
+}
 
 pub(super) async fn overview(State(account): State<Account>, headers: HeaderMap) -> Response {
     let Ok((_, user)) = account.session(&headers).await else { return go("/oauth/login") };
+    let validated = match user.primary_email_address_validated_at {
+        Some(_) => "yes",
+        None => "not yet",
+    };
     let page = Page::new("Your account")
-        .text(&format!("You are logged in as {}.", user.id()))
-        .text(&format!("E-mail address: {}", user.primary_email_address))
+        .facts(&[
+            ("User id", user.id()),
+            ("E-mail address", &user.primary_email_address),
+            ("Validated", validated),
+        ])
         .link("/oauth/update-password", "Change the password");
-    account.show(&headers, page, "/oauth/logout-form", &[], "Log out")
+    account.show(&headers, page, &LOGOUT, &Fields::default())
 }
 
 pub(super) async fn login(
@@ -52,22 +116,25 @@ pub(super) async fn login(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let next = fields(query).get("next").to_owned();
-    account.login_page(&headers, Page::new("Log in"), &next)
+    let known = fields(query);
+    let page = Page::new("Log in");
+    let page = match known.get("note") {
+        "logged-out" => page.note("You are logged out."),
+        "password" => page.note("Your password is changed. Log in with it."),
+        "registered" => page.note("Your account is ready. Log in with it."),
+        _ => page,
+    };
+    account.login_page(&headers, page, &known).await
 }
 
 pub(super) async fn submit_login(
     State(account): State<Account>,
     headers: HeaderMap,
-    body: Bytes,
+    Sent(form): Sent,
 ) -> Response {
-    let form = forms::read(&headers, &body).unwrap_or_default();
-    let opened = async {
-        require_csrf(&headers, form.get("_csrf"))?;
-        let (user, password) = (form.get("user_id"), form.get("password"));
-        account.server().open_session(user, password, Some(Account::call(&headers))).await
-    };
-    match opened.await {
+    let (user, password) = (form.get("user_id"), form.get("password"));
+    let call = Account::call(&headers);
+    match account.server().open_session(user, password, Some(call)).await {
         Ok(opened) => {
             let mut answer = go(local(form.get("next")).unwrap_or("/oauth"));
             account.remember(&mut answer, &opened.token);
@@ -75,7 +142,7 @@ pub(super) async fn submit_login(
         }
         Err(error) => {
             let page = Page::new("Log in").error(&error.to_string());
-            account.login_page(&headers, page, form.get("next"))
+            account.login_page(&headers, page, &form).await
         }
     }
 }
@@ -83,13 +150,12 @@ pub(super) async fn submit_login(
 pub(super) async fn submit_logout(
     State(account): State<Account>,
     headers: HeaderMap,
-    body: Bytes,
+    _: Sent,
 ) -> Response {
-    let form = forms::read(&headers, &body).unwrap_or_default();
-    if require_csrf(&headers, form.get("_csrf")).is_err() || account.end(&headers).await.is_err() {
-        return go("/oauth");
-    }
-    let mut answer = go("/oauth/login");
+    // Whose session has ended before is logged out too.
+    let ended = account.end(&headers).await;
+    tracing::debug!(ended = ended.is_ok(), "a user logs out");
+    let mut answer = go("/oauth/login?note=logged-out");
     account.forget(&mut answer);
     answer
 }
@@ -99,28 +165,29 @@ pub(super) async fn register(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    account.register_page(&headers, Page::new("Register"), &fields(query))
+    let page = Page::new("Register");
+    match account.server().require_registration() {
+        Ok(()) => account.register_page(&headers, page, &fields(query)),
+        Err(error) => page.error(&error.to_string()).answer(account.network()),
+    }
 }
 
 pub(super) async fn submit_register(
     State(account): State<Account>,
     headers: HeaderMap,
-    body: Bytes,
+    Sent(form): Sent,
 ) -> Response {
-    let form = forms::read(&headers, &body).unwrap_or_default();
     let created = async {
-        require_csrf(&headers, form.get("_csrf"))?;
         let user = User::new(&form.get("user_id").parse()?, form.get("email"));
         let caller = Principal { call: Some(Account::call(&headers)), ..Principal::anonymous() };
         let invitation = form.get("invitation_token");
         account.server().create_user(&caller, user, form.get("new"), invitation).await
     };
     match created.await {
-        Ok(user) if user.state == crate::rights::STATE_APPROVED => go("/oauth/login"),
-        Ok(_) => {
-            let text = "You are registered. An administrator will look at your account.";
-            Page::new("Registered").text(text).answer(account.network())
-        }
+        Ok(user) if user.state == STATE_APPROVED => go("/oauth/login?note=registered"),
+        Ok(_) => Page::new("Registered")
+            .text("You are registered. An administrator will look at your account.")
+            .answer(account.network()),
         Err(error) => {
             let page = Page::new("Register").error(&error.to_string());
             account.register_page(&headers, page, &form)
@@ -129,21 +196,17 @@ pub(super) async fn submit_register(
 }
 
 pub(super) async fn forgot(State(account): State<Account>, headers: HeaderMap) -> Response {
-    let page = Page::new("Forgot your password?").text("We mail a temporary one to you.");
-    account.show(&headers, page, "/oauth/forgot-password", &[USER], "Send")
+    let page = Page::new("Forgot your password?")
+        .text("We send a temporary one to your e-mail address. With it you choose a new one.");
+    account.show(&headers, page, &FORGOT, &Fields::default())
 }
 
 /// Says the same whoever exists.
 pub(super) async fn submit_forgot(
     State(account): State<Account>,
     headers: HeaderMap,
-    body: Bytes,
+    Sent(form): Sent,
 ) -> Response {
-    let form = forms::read(&headers, &body).unwrap_or_default();
-    if let Err(error) = require_csrf(&headers, form.get("_csrf")) {
-        let page = Page::new("Forgot your password?").error(&error.to_string());
-        return account.show(&headers, page, "/oauth/forgot-password", &[USER], "Send");
-    }
     let call = Account::call(&headers);
     if let Err(error) = account.server().forgot_password(form.get("user_id"), call).await {
         tracing::debug!(%error, "no temporary password was sent");
@@ -160,23 +223,22 @@ pub(super) async fn update(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    account.update_page(&headers, Page::new("Choose a new password"), &fields(query))
+    let query = fields(query);
+    let known = query.with("temporary", query.get("current"));
+    account.update_page(&headers, Page::new("Choose a new password"), &known)
 }
 
 pub(super) async fn submit_update(
     State(account): State<Account>,
     headers: HeaderMap,
-    body: Bytes,
+    Sent(form): Sent,
 ) -> Response {
-    let form = forms::read(&headers, &body).unwrap_or_default();
-    let changed = async {
-        require_csrf(&headers, form.get("_csrf"))?;
-        let (user, old, new) = (form.get("user_id"), form.get("current"), form.get("new"));
-        account.server().choose_password(user, old, new, Account::call(&headers)).await
-    };
-    match changed.await {
+    let old = [form.get("current"), form.get("temporary")];
+    let old = old.into_iter().find(|old| !old.is_empty()).unwrap_or_default();
+    let (user, new, call) = (form.get("user_id"), form.get("new"), Account::call(&headers));
+    match account.server().choose_password(user, old, new, call).await {
         Ok(()) => {
-            let mut answer = go("/oauth/login");
+            let mut answer = go("/oauth/login?note=password");
             account.forget(&mut answer);
             answer
         }
@@ -193,107 +255,106 @@ pub(super) async fn validate(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let query = fields(query);
-    let hidden = [
-        Field::Hidden { name: "reference", value: query.get("reference") },
-        Field::Hidden { name: "token", value: query.get("token") },
-    ];
-    let page = Page::new("Is this your address?");
-    account.show(&headers, page, "/oauth/validate", &hidden, "Yes, it is mine")
+    let page = Page::new("Is this your address?")
+        .text("Somebody, you we hope, gave the address that this link was sent to for an account.");
+    account.show(&headers, page, &VALIDATE, &fields(query))
 }
 
-pub(super) async fn submit_validate(
-    State(account): State<Account>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let form = forms::read(&headers, &body).unwrap_or_default();
-    let done = async {
-        require_csrf(&headers, form.get("_csrf"))?;
-        account.server().validate_email(form.get("reference"), form.get("token")).await
-    };
+pub(super) async fn submit_validate(State(account): State<Account>, Sent(form): Sent) -> Response {
     let page = Page::new("Your address");
-    let page = match done.await {
-        Ok(()) => page.text("Thank you: it is yours.").link("/oauth", "Your account"),
+    let done = account.server().validate_email(form.get("reference"), form.get("token")).await;
+    let page = match done {
+        Ok(()) => page.note("Thank you: it is yours.").link("/oauth", "Your account"),
         Err(error) => page.error(&error.to_string()),
     };
     page.answer(account.network())
 }
 
 impl Account {
-    fn network(&self) -> &str {
+    pub(super) fn network(&self) -> &str {
         &self.server().config().login.network_name
     }
 
-    /// Shows a page that ends with a form, and the cookie that the form repeats.
-    fn show(
+    /// Tells a person what is wrong.
+    pub(super) fn refuse(&self, error: &Error) -> Response {
+        Page::new("This does not work").error(&error.to_string()).answer(self.network())
+    }
+
+    /// Shows a page with a form, and the cookie that the form repeats.
+    pub(super) fn show(
         &self,
         headers: &HeaderMap,
         page: Page,
-        to: &str,
-        fields: &[Field<'_>],
-        button: &str,
+        form: &Form<'_>,
+        known: &Fields,
+    ) -> Response {
+        self.show_with(headers, page, form, known, &[])
+    }
+
+    /// As [`Self::show`], with links below.
+    fn show_with(
+        &self,
+        headers: &HeaderMap,
+        page: Page,
+        form: &Form<'_>,
+        known: &Fields,
+        links: &[(&str, &str)],
     ) -> Response {
         let mut carrier = empty();
-        let csrf = match cookie::get(headers, cookie::CSRF) {
+        let known_csrf = cookie::get(headers, cookie::CSRF);
+        let csrf = match known_csrf.filter(|known| known.len() >= CSRF_LENGTH_MIN) {
             Some(known) => known.to_owned(),
             None => self.set_csrf(&mut carrier),
         };
-        let mut out = page.open_form(to);
-        for field in fields {
-            out = out.field(field);
-        }
-        let page = out.field(&Field::Hidden { name: "_csrf", value: &csrf }).close_form(button);
+        let page = page.form(form, known, &csrf);
+        let page = links.iter().fold(page, |page, (to, text)| page.link(to, text));
         let mut answer = page.answer(self.network());
         answer.headers_mut().extend(carrier.headers().clone());
         answer
     }
 
-    fn login_page(&self, headers: &HeaderMap, page: Page, next: &str) -> Response {
-        let next = Field::Hidden { name: "next", value: local(next).unwrap_or_default() };
-        let page = page.link("/oauth/forgot-password", "Forgot your password?");
-        let page = match self.server().require_registration() {
-            Ok(()) => page.link("/oauth/register", "Register"),
-            Err(_) => page,
+    async fn login_page(&self, headers: &HeaderMap, page: Page, known: &Fields) -> Response {
+        let next = known.get("next");
+        let known = known.with("next", local(next).unwrap_or_default());
+        let page = match self.leads_to(next).await {
+            Some(place) => page.may_lead_to(&place),
+            None => page,
         };
-        self.show(headers, page, "/oauth/login", &[USER, PASSWORD, next], "Log in")
+        let mut links = vec![("/oauth/forgot-password", "Forgot your password?")];
+        if self.server().require_registration().is_ok() {
+            links.push(("/oauth/register", "Register"));
+        }
+        self.show_with(headers, page, &LOGIN, &known, &links)
+    }
+
+    /// Where the question of an OAuth client leads, which may need no answer.
+    async fn leads_to(&self, next: &str) -> Option<String> {
+        let asked = forms::query(next.strip_prefix("/oauth/authorize?")?).ok()?;
+        let parameters = AuthorizationParameters {
+            client_id: asked.get("client_id"),
+            redirect_uri: asked.get("redirect_uri"),
+            ..AuthorizationParameters::default()
+        };
+        self.server().place_of(&parameters).await
     }
 
     fn register_page(&self, headers: &HeaderMap, page: Page, known: &Fields) -> Response {
-        let input = |name, label, kind, complete| Field::Input {
-            name,
-            label,
-            kind,
-            value: known.get(name),
-            complete,
-        };
-        let fields = [
-            input("user_id", "User id", "text", "username"),
-            input("email", "E-mail address", "email", "email"),
-            NEW_PASSWORD,
-            Field::Hidden { name: "invitation_token", value: known.get("invitation_token") },
-        ];
-        self.show(headers, page, "/oauth/register", &fields, "Register")
+        let links = [("/oauth/login", "I have an account")];
+        self.show_with(headers, page, &REGISTER, known, &links)
     }
 
     fn update_page(&self, headers: &HeaderMap, page: Page, known: &Fields) -> Response {
-        let input = |name, label, kind, complete| Field::Input {
-            name,
-            label,
-            kind,
-            value: known.get(name),
-            complete,
-        };
-        let fields = [
-            input("user_id", "User id or e-mail address", "text", "username"),
-            input("current", "Old or temporary password", "password", "current-password"),
-            NEW_PASSWORD,
-        ];
-        self.show(headers, page, "/oauth/update-password", &fields, "Change the password")
+        match known.get("temporary") {
+            "" => self.show(headers, page, &UPDATE, known),
+            _ => {
+                let links = [("/oauth/update-password", "I have another password")];
+                self.show_with(headers, page, &RESET, known, &links)
+            }
+        }
     }
 }
 
-fn fields(query: Option<String>) -> Fields {
+pub(super) fn fields(query: Option<String>) -> Fields {
     forms::query(query.as_deref().unwrap_or_default()).unwrap_or_default()
 }
 
@@ -303,7 +364,7 @@ fn local(next: &str) -> Option<&str> {
     (is_path && next.bytes().all(|octet| octet.is_ascii_graphic())).then_some(next)
 }
 
-fn go(to: &str) -> Response {
+pub(super) fn go(to: &str) -> Response {
     let mut answer = empty();
     *answer.status_mut() = StatusCode::SEE_OTHER;
     if let Ok(to) = HeaderValue::from_str(to) {

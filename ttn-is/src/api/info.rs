@@ -3,10 +3,19 @@
 use tonic::{Request, Response, Status};
 use ttn_core::{auth::Caller, id::EntityId};
 use ttn_proto::{service, v3};
-use v3::{auth_info_response, entity_identifiers::Ids, is_configuration};
+use v3::{
+    auth_info_response::{self, AccessMethod},
+    entity_identifiers::Ids,
+    is_configuration,
+};
 
 use super::{Api, defect, status};
-use crate::{config::PasswordRules, convert::Convert as _, record::rights_to_numbers};
+use crate::{
+    config::PasswordRules,
+    convert::Convert as _,
+    record::{rights_of_numbers, rights_to_numbers},
+    server::Presented,
+};
 
 #[async_trait::async_trait]
 impl service::EntityAccess for Api {
@@ -15,27 +24,33 @@ impl service::EntityAccess for Api {
         request: Request<()>,
     ) -> Result<Response<v3::AuthInfoResponse>, Status> {
         let caller = self.caller(&request).await?;
-        let session = self.0.presented_session(request.metadata()).await.map_err(status)?;
+        let presented = self.0.presented(request.metadata()).await.map_err(status)?;
         let mut answer = v3::AuthInfoResponse { is_admin: caller.is_admin, ..Default::default() };
         if !caller.universal.is_empty() {
             let rights = rights_to_numbers(caller.universal);
             answer.universal_rights = Some(v3::Rights { rights });
         }
-        if let Caller::ApiKey { entity, id, rights } = &caller.caller {
-            let key = self.0.presented_key(id).await.map_err(status)?;
-            let mut message = key.to_api().map_err(defect)?;
-            // What the key allows now: the state of a user may leave him less.
-            message.rights = rights_to_numbers(key.rights().intersection(rights.implied()));
-            let access = auth_info_response::ApiKeyAccess {
-                api_key: Some(message),
-                entity_ids: Some(v3::EntityIdentifiers { ids: ids(entity) }),
-            };
-            answer.access_method = Some(auth_info_response::AccessMethod::ApiKey(access));
-        }
-        if let Some(session) = session {
-            let session = session.to_api().map_err(defect)?;
-            answer.access_method = Some(auth_info_response::AccessMethod::UserSession(session));
-        }
+        answer.access_method = match (presented, &caller.caller) {
+            (Some(Presented::AccessToken(grant)), Caller::ApiKey { rights, .. }) => {
+                let mut message = grant.to_api().map_err(defect)?;
+                let given = rights_of_numbers(&grant.rights);
+                message.rights = rights_to_numbers(given.intersection(rights.implied()));
+                Some(AccessMethod::OauthAccessToken(message))
+            }
+            (Some(Presented::ApiKey(key)), Caller::ApiKey { entity, rights, .. }) => {
+                let mut message = key.to_api().map_err(defect)?;
+                // What the key allows now: the state of a user may leave him less.
+                message.rights = rights_to_numbers(key.rights().intersection(rights.implied()));
+                Some(AccessMethod::ApiKey(auth_info_response::ApiKeyAccess {
+                    api_key: Some(message),
+                    entity_ids: Some(v3::EntityIdentifiers { ids: ids(entity) }),
+                }))
+            }
+            (Some(Presented::Session(session)), _) => {
+                Some(AccessMethod::UserSession(session.to_api().map_err(defect)?))
+            }
+            _ => None,
+        };
         Ok(Response::new(answer))
     }
 }

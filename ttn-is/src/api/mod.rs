@@ -1,6 +1,7 @@
 //! The API services: thin over [`IdentityServer`], which checks the rights.
 
 mod access;
+mod authorizations;
 mod batches;
 mod devices;
 mod info;
@@ -50,6 +51,7 @@ pub fn methods(server: &Arc<IdentityServer>) -> Vec<Method> {
         service::user_access(api.clone()),
         service::user_session_registry(api.clone()),
         service::user_invitation_registry(api.clone()),
+        service::o_auth_authorization_registry(api.clone()),
         service::email_validation_registry(api.clone()),
         service::contact_info_registry(api.clone()),
         service::entity_access(api.clone()),

@@ -1,4 +1,4 @@
-//! Tokens of API keys, `NNSXS.<id>.<secret>`, and of sessions, `ONZW4.<id>.<secret>` (IS-27).
+//! Tokens, `<kind>.<id>.<secret>`: of API keys, sessions, and what OAuth clients get (IS-27).
 
 use std::fmt;
 
@@ -10,8 +10,34 @@ use crate::error::Error;
 /// What a token is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenKind {
+    /// An access token of an OAuth client.
+    Access,
     ApiKey,
+    /// An authorization code.
+    Code,
+    /// A refresh token of an OAuth client.
+    Refresh,
     Session,
+}
+
+impl TokenKind {
+    const fn prefix(self) -> &'static str {
+        // The base32 forms of `acc`, `key`, `aut`, `ref` and `ssn`.
+        match self {
+            Self::Access => "MFRWG",
+            Self::ApiKey => "NNSXS",
+            Self::Code => "MF2XI",
+            Self::Refresh => "OJSWM",
+            Self::Session => "ONZW4",
+        }
+    }
+
+    /// Puts a token together.
+    pub(crate) fn token(self, id: &str, secret: &str) -> String {
+        format!("{}.{id}.{secret}", self.prefix())
+    }
+
+    const ALL: [Self; 5] = [Self::Access, Self::ApiKey, Self::Code, Self::Refresh, Self::Session];
 }
 
 /// A token, taken apart. `Debug` hides the secret.
@@ -26,7 +52,7 @@ pub(crate) struct Token<'a> {
 }
 
 impl<'a> Token<'a> {
-    /// Takes a token of an API key apart.
+    /// Takes a token apart.
     pub(crate) fn parse(text: &'a str) -> Result<Self, Error> {
         let mut parts = text.split('.');
         let (Some(kind), Some(id), Some(secret), None) =
@@ -39,14 +65,13 @@ impl<'a> Token<'a> {
         if !is_part(id) || !is_part(secret) {
             return Err(Error::Token);
         }
-        match kind {
-            API_KEY => Ok(Self { kind: TokenKind::ApiKey, id, secret }),
-            SESSION => Ok(Self { kind: TokenKind::Session, id, secret }),
-            "MFRWG" => Err(Error::Unsupported { what: "an OAuth access token" }),
-            "OJSWM" => Err(Error::Unsupported { what: "an OAuth refresh token" }),
-            "MF2XI" => Err(Error::Unsupported { what: "an authorization code" }),
-            _ => Err(Error::Token),
-        }
+        let kind = TokenKind::ALL.into_iter().find(|known| known.prefix() == kind);
+        Ok(Self { kind: kind.ok_or(Error::Token)?, id, secret })
+    }
+
+    /// Takes a token of one kind apart; `None` if it is none.
+    pub(crate) fn of_kind(kind: TokenKind, text: &'a str) -> Option<Self> {
+        Self::parse(text).ok().filter(|token| token.kind == kind)
     }
 }
 
@@ -68,20 +93,6 @@ pub(crate) fn generate(entropy: &dyn Entropy) -> (String, String) {
     (BASE32_NOPAD.encode(&id), BASE32_NOPAD.encode(&secret))
 }
 
-/// Puts a token together.
-pub(crate) fn token(id: &str, secret: &str) -> String {
-    format!("{API_KEY}.{id}.{secret}")
-}
-
-/// Puts the token of a session together.
-pub(crate) fn session_token(id: &str, secret: &str) -> String {
-    format!("{SESSION}.{id}.{secret}")
-}
-
-/// The base32 form of `key`.
-const API_KEY: &str = "NNSXS";
-/// The base32 form of `ssn`.
-const SESSION: &str = "ONZW4";
 const ID_OCTETS: usize = 24;
 const SECRET_OCTETS: usize = 32;
 /// The longest part of a token that is looked up or hashed.
@@ -96,12 +107,19 @@ mod tests {
     fn a_generated_token_has_parts_of_39_and_52_characters() {
         let (id, secret) = generate(&ttn_core::rand::OsEntropy::default());
         assert_eq!((id.len(), secret.len()), (39, 52));
-        let text = token(&id, &secret);
+        let text = TokenKind::ApiKey.token(&id, &secret);
         let parsed = Token::parse(&text).unwrap();
         assert_eq!((parsed.id, parsed.secret), (id.as_str(), secret.as_str()));
         assert!(!format!("{parsed:?}").contains(&secret));
-        assert_eq!(BASE32_NOPAD.encode(b"key"), API_KEY);
-        assert_eq!(BASE32_NOPAD.encode(b"ssn"), SESSION);
+        for (name, kind) in [
+            ("acc", TokenKind::Access),
+            ("aut", TokenKind::Code),
+            ("key", TokenKind::ApiKey),
+            ("ref", TokenKind::Refresh),
+            ("ssn", TokenKind::Session),
+        ] {
+            assert_eq!(BASE32_NOPAD.encode(name.as_bytes()), kind.prefix());
+        }
     }
 
     #[test]
@@ -109,7 +127,7 @@ mod tests {
         for bad in ["", "NNSXS", "NNSXS.A", "NNSXS.A.B.C", "NNSXS..B", "NNSXS.a.b", "XXXXX.A.B"] {
             assert!(matches!(Token::parse(bad), Err(Error::Token)), "{bad}");
         }
-        assert!(matches!(Token::parse("MFRWG.A.B"), Err(Error::Unsupported { .. })));
+        assert!(Token::of_kind(TokenKind::Code, "MFRWG.A.B").is_none());
         assert!(Token::parse(&format!("NNSXS.A.{}", "B".repeat(1000))).is_err());
     }
 }

@@ -11,7 +11,10 @@ use ttn_core::{
 
 use super::{IdentityServer, TRIES, kind::Kind, lifecycle::contention};
 use crate::{
-    auth::{api_key, hash::API_KEY_ITERATIONS},
+    auth::{
+        api_key::{self, TokenKind},
+        hash::API_KEY_ITERATIONS,
+    },
     entity::{self, Query, entity_key},
     error::Error,
     event::KeyEvents,
@@ -79,7 +82,7 @@ impl IdentityServer {
     ) -> Issued {
         let (id, secret) = api_key::generate(&*self.entropy);
         let hash = self.hasher.hash(&secret, API_KEY_ITERATIONS, &*self.entropy).await;
-        let token = api_key::token(&id, &secret);
+        let token = TokenKind::ApiKey.token(&id, &secret);
         let now = Some(Time::from(self.clock.utc()));
         let key = ApiKey {
             id,
@@ -232,7 +235,7 @@ impl IdentityServer {
             match write.commit(&*self.store).await {
                 Ok(_) => {
                     self.publish(caller, &events.update, entity, serde_json::Value::Null);
-                    let token = api_key::token(&key.id, &secret);
+                    let token = TokenKind::ApiKey.token(&key.id, &secret);
                     return Ok(Issued { key, token });
                 }
                 Err(WriteError::Conflict { .. }) => {}

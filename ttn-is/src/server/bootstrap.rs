@@ -4,14 +4,16 @@ use std::fmt;
 
 use ttn_core::{
     auth::{Principal, Right, Rights},
-    id::{EntityId, UserId},
+    id::{ClientId, EntityId, UserId},
     store::Replaces,
 };
 
-use super::{IdentityServer, api_keys::put_key};
+use super::{IdentityServer, api_keys::put_key, purge::put_membership};
 use crate::{
+    auth::api_key::{Token, TokenKind},
+    entity::Account,
     error::Error,
-    record::{ApiKey, User},
+    record::{ApiKey, Client, GRANT_AUTHORIZATION_CODE, GRANT_REFRESH_TOKEN, Membership, User},
     rights,
     store::{IdentityStoreExt as _, Table, Transaction, WriteError},
 };
@@ -70,6 +72,38 @@ impl IdentityServer {
         Ok(Some(Admin { api_key: issued.token }))
     }
 
+    /// Creates the public OAuth client `cli`, with which command-line clients let people log in with a browser; false if
+    /// there is one, whatever it is. It asks users for every right and is `owner`'s.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn ensure_cli_client(&self, owner: &UserId) -> Result<bool, Error> {
+        let id: ClientId = CLI_CLIENT.parse()?;
+        if self.store.record::<Client>(id.as_str()).await?.is_some() {
+            return Ok(false);
+        }
+        let account = Account::User(owner.clone());
+        let mut client = Client {
+            name: "Command-line client".to_owned(),
+            administrative_contact: Some(account.to_ids()),
+            technical_contact: Some(account.to_ids()),
+            redirect_uris: vec!["local-callback".to_owned(), "code".to_owned()],
+            state: rights::STATE_APPROVED,
+            endorsed: true,
+            grants: vec![GRANT_AUTHORIZATION_CODE, GRANT_REFRESH_TOKEN],
+            rights: vec![Right::All.number()],
+            ..Client::new(&id)
+        };
+        let entity = EntityId::Client(id);
+        let all = Rights::from_iter([Right::All]);
+        let owner = Membership::new(&entity, &account, all);
+        self.insert(&mut client, &entity, put_membership(Transaction::new(), &owner)).await?;
+        let event = &crate::event::CLIENT.create;
+        self.publish(&Principal::cluster(), event, &entity, serde_json::Value::Null);
+        Ok(true)
+    }
+
     /// Gives the API key with this token to a user, for development and tests that need a key known beforehand.
     ///
     /// # Errors
@@ -82,7 +116,7 @@ impl IdentityServer {
         rights: Rights,
         token: &str,
     ) -> Result<ApiKey, Error> {
-        let parsed = crate::auth::api_key::Token::parse(token)?;
+        let parsed = Token::of_kind(TokenKind::ApiKey, token).ok_or(Error::Token)?;
         self.require_entity(entity).await?;
         let mut issued = self.new_key(entity, name, rights, None).await;
         let rounds = crate::auth::hash::API_KEY_ITERATIONS;
@@ -98,3 +132,6 @@ impl IdentityServer {
         }
     }
 }
+
+/// The id that command-line clients of The Things Stack have.
+pub(crate) const CLI_CLIENT: &str = "cli";

@@ -10,7 +10,7 @@ use ttn_core::{
 use super::{IdentityServer, kind::Entity as _};
 use crate::{
     access::is_full_admin,
-    auth::{api_key, hash::API_KEY_ITERATIONS},
+    auth::{api_key, hash::API_KEY_ITERATIONS, oauth::redirect},
     entity::Account,
     error::Error,
     record::{Client, GRANT_AUTHORIZATION_CODE, GRANT_REFRESH_TOKEN},
@@ -61,12 +61,13 @@ impl IdentityServer {
             secret => secret.to_owned(),
         };
         client.secret_hash = self.hash_secret(&secret).await;
+        check_redirects(&Client::default(), &client)?;
         let client = self.create_entity(caller, client, collaborator).await?;
         Ok(NewClient { client, secret })
     }
 
-    /// Changes an OAuth client, and its secret if one is given. State, grants and what spares users the question are for
-    /// administrators.
+    /// Changes an OAuth client, and its secret if one is given; an empty one makes it a public client, which proves itself
+    /// with PKCE alone. State, grants and what spares users the question are for administrators.
     ///
     /// # Errors
     ///
@@ -86,12 +87,14 @@ impl IdentityServer {
         self.authorize(caller, &entity, &[Client::KIND.settings]).await?;
         let is_admin = is_full_admin(caller);
         let secret_hash = match secret {
+            Some("") => Some(String::new()),
             Some(secret) => Some(self.hash_secret(secret).await),
             None => None,
         };
         self.update_entity(caller, &entity, fields, |client: &mut Client| {
             let old = client.clone();
             change(client)?;
+            check_redirects(&old, client)?;
             client.secret_hash.clone_from(secret_hash.as_ref().unwrap_or(&old.secret_hash));
             if is_admin { Ok(()) } else { check_admin_fields(&old, client) }
         })
@@ -102,6 +105,21 @@ impl IdentityServer {
     async fn hash_secret(&self, secret: &str) -> String {
         self.hasher.hash(secret, API_KEY_ITERATIONS, &*self.entropy).await
     }
+}
+
+/// Refuses places that nobody should be sent to. Those that are stored already lead nowhere, and stay.
+fn check_redirects(old: &Client, new: &Client) -> Result<(), Error> {
+    let bad = |uris: &[String], old: &[String]| {
+        uris != old && uris.iter().any(|uri| redirect::place(uri).is_none())
+    };
+    let reason = "must be a URI without a fragment that leads to a page or a program";
+    if bad(&new.redirect_uris, &old.redirect_uris) {
+        return Err(Error::InvalidField { field: "redirect_uris", reason });
+    }
+    if bad(&new.logout_redirect_uris, &old.logout_redirect_uris) {
+        return Err(Error::InvalidField { field: "logout_redirect_uris", reason });
+    }
+    Ok(())
 }
 
 fn check_admin_fields(old: &Client, new: &Client) -> Result<(), Error> {

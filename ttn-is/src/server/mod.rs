@@ -14,6 +14,7 @@ mod invitations;
 mod kind;
 mod lifecycle;
 mod listing;
+mod oauth;
 mod passwords;
 mod purge;
 mod sessions;
@@ -24,7 +25,7 @@ pub use bootstrap::Admin;
 pub use clients::NewClient;
 pub use sessions::OpenSession;
 #[cfg(feature = "grpc")]
-pub(crate) use sessions::user_principal;
+pub(crate) use sessions::{Presented, user_principal};
 
 use std::{fmt, sync::Arc};
 

@@ -10,10 +10,7 @@ use ttn_core::{
 };
 
 use super::{
-    IdentityServer, TRIES,
-    kind::Entity as _,
-    lifecycle::contention,
-    sessions::{user_principal, without_session},
+    IdentityServer, TRIES, kind::Entity as _, lifecycle::contention, sessions::user_principal,
 };
 use crate::{
     access::{is_full_admin, require_known},
@@ -70,7 +67,7 @@ impl IdentityServer {
     }
 
     /// Changes a user's password; the old one, or a temporary one, is checked (IS-36). With `revoke_all_access` all his
-    /// sessions end.
+    /// sessions end, and OAuth clients may do nothing for him until he lets them again.
     ///
     /// # Errors
     ///
@@ -117,8 +114,7 @@ impl IdentityServer {
             (user.temporary_password_created_at, user.temporary_password_expires_at) = (None, None);
             let mut write = Transaction::new().put(user, Replaces::Revision(stored.revision));
             if revoke_all_access {
-                let sessions = self.sessions_of(id).await?;
-                write = sessions.iter().fold(write, without_session);
+                write = self.without_access(id, write).await?;
             }
             match write.commit(&*self.store).await {
                 Ok(_) => {

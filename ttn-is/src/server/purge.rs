@@ -2,17 +2,18 @@
 
 use ttn_core::{
     auth::Principal,
-    id::{ApplicationId, EntityId},
+    id::{ApplicationId, EntityId, UserId},
     store::{Replaces, Versioned},
 };
 
 use super::{
-    IdentityServer, TRIES, kind::Entity, lifecycle::contention, sessions::without_session,
+    IdentityServer, TRIES, kind::Entity, lifecycle::contention, oauth::without_grant,
+    sessions::without_session,
 };
 use crate::{
     entity::entity_key,
     error::Error,
-    record::{DeviceCount, EmailValidation, Membership, Record as _},
+    record::{Authorization, DeviceCount, EmailValidation, Membership, Record as _},
     store::{IdentityStoreExt as _, Table, Transaction},
 };
 
@@ -59,10 +60,12 @@ impl IdentityServer {
             transaction = transaction.delete(Table::ApiKeyOfEntity, key, Replaces::Any);
         }
         if let EntityId::User(id) = entity {
-            let sessions = self.sessions_of(id).await?;
-            transaction = sessions.iter().fold(transaction, without_session);
+            transaction = self.without_access(id, transaction).await?;
             let key = EmailValidation::key_of(id);
             transaction = transaction.delete(Table::EmailValidation, key, Replaces::Any);
+        }
+        if let EntityId::Client(id) = entity {
+            transaction = self.without_client(id, transaction).await?;
         }
         let mut memberships = self.store.records::<Membership>(&prefix).await?;
         for (key, _) in self.store.texts(Table::MembershipOfAccount, &prefix).await? {
@@ -74,6 +77,23 @@ impl IdentityServer {
             transaction = delete_membership(transaction, &membership, Replaces::Any);
         }
         Ok(transaction)
+    }
+
+    /// Ends all sessions of a user, and takes back what he let OAuth clients do.
+    pub(crate) async fn without_access(
+        &self,
+        id: &UserId,
+        transaction: Transaction,
+    ) -> Result<Transaction, Error> {
+        let sessions = self.sessions_of(id).await?;
+        let transaction = sessions.iter().fold(transaction, without_session);
+        let prefix = format!("{id}/");
+        let grants = self.grants_of(&prefix).await?;
+        let transaction = grants.iter().fold(transaction, without_grant);
+        let authorizations = self.store.records::<Authorization>(&prefix).await?;
+        Ok(authorizations.iter().fold(transaction, |transaction, authorization| {
+            transaction.delete(Table::Authorization, authorization.key(), Replaces::Any)
+        }))
     }
 
     /// Adds to a transaction that an application has no devices, and gets none meanwhile.

@@ -12,7 +12,11 @@ use ttn_core::{
 
 use super::IdentityServer;
 use crate::{
-    auth::{LoginError, api_key, hash::API_KEY_ITERATIONS},
+    auth::{
+        LoginError,
+        api_key::{self, Token, TokenKind},
+        hash::API_KEY_ITERATIONS,
+    },
     entity::{self, Query},
     error::Error,
     event,
@@ -34,6 +38,14 @@ impl fmt::Debug for OpenSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenSession").field("session", &self.session).finish_non_exhaustive()
     }
+}
+
+/// A record that a caller presented the token of.
+#[cfg(feature = "grpc")]
+pub(crate) enum Presented {
+    AccessToken(crate::record::Grant),
+    ApiKey(crate::record::ApiKey),
+    Session(Session),
 }
 
 impl IdentityServer {
@@ -100,7 +112,7 @@ impl IdentityServer {
         transaction.commit(&*self.store).await?;
         let entity = EntityId::User(id.clone());
         self.publish(caller, &event::OAUTH_USER_LOGIN, &entity, serde_json::Value::Null);
-        let token = api_key::session_token(&session.session_id, &secret);
+        let token = TokenKind::Session.token(&session.session_id, &secret);
         Ok(OpenSession { session, token })
     }
 
@@ -119,20 +131,23 @@ impl IdentityServer {
         Ok(session)
     }
 
-    /// The session whose token a caller presented, for `AuthInfo`.
+    /// What a caller presented, for `AuthInfo`.
     #[cfg(feature = "grpc")]
-    pub(crate) async fn presented_session(
+    pub(crate) async fn presented(
         &self,
         metadata: &tonic::metadata::MetadataMap,
-    ) -> Result<Option<Session>, Error> {
+    ) -> Result<Option<Presented>, Error> {
         let credentials = ttn_rpc::auth::credentials(metadata);
         let Ok(ttn_core::auth::Credentials::Bearer(text)) = credentials else { return Ok(None) };
-        match api_key::Token::parse(&text)? {
-            api_key::Token { kind: api_key::TokenKind::Session, id, secret } => {
-                self.session_of(id, secret).await.map(Some)
+        let Token { kind, id, secret } = Token::parse(&text)?;
+        Ok(match kind {
+            TokenKind::Access => {
+                Some(Presented::AccessToken(self.access_token_of(id, secret).await?))
             }
-            _ => Ok(None),
-        }
+            TokenKind::ApiKey => Some(Presented::ApiKey(self.presented_key(id).await?)),
+            TokenKind::Session => Some(Presented::Session(self.session_of(id, secret).await?)),
+            TokenKind::Code | TokenKind::Refresh => None,
+        })
     }
 
     /// Lists the sessions of a user that have not ended.
@@ -220,18 +235,19 @@ impl IdentityServer {
     ) -> Result<(), Error> {
         let user = user.to_lowercase();
         let address = call.map_or("", |call| call.remote_ip.as_str());
-        let keys = [("account", user.as_str()), ("address", address)];
-        for (class, key) in keys.into_iter().filter(|(_, key)| !key.is_empty()) {
-            if let Some(state) = self.guesses.take(class, key).await
-                && !state.allowed
-            {
-                return Err(LoginError::TooManyAttempts {
-                    seconds: state.retry_after.as_secs() + 1,
-                }
-                .into());
-            }
-        }
-        Ok(())
+        self.limit("account", &user).await?;
+        self.limit("address", address).await
+    }
+
+    /// Refuses what happens too often; nothing is limited without a key.
+    pub(crate) async fn limit(&self, class: &str, key: &str) -> Result<(), Error> {
+        let state = match key {
+            "" => None,
+            key => self.guesses.take(class, key).await,
+        };
+        let Some(state) = state.filter(|state| !state.allowed) else { return Ok(()) };
+        let seconds = state.retry_after.as_secs() + 1;
+        Err(LoginError::TooManyAttempts { seconds }.into())
     }
 }
 
@@ -259,15 +275,15 @@ impl entity::Sortable for Session {
 }
 
 /// How often a password may be tried: ten times at once and then once a minute per account; per address more, for many
-/// people may share one.
-pub(crate) fn guess_limits() -> [LimitProfile; 2] {
+/// people may share one. An OAuth client asks for the tokens of many people from one address.
+pub(crate) fn guess_limits() -> [LimitProfile; 3] {
     let profile = |class: &str, max_per_min, max_burst| LimitProfile {
         name: class.to_owned(),
         max_per_min,
         max_burst,
         associations: vec![class.to_owned()],
     };
-    [profile("account", 1, 10), profile("address", 20, 100)]
+    [profile("account", 1, 10), profile("address", 20, 100), profile("client", 600, 600)]
 }
 
 /// How many sessions a user has; one more ends the oldest.

@@ -62,11 +62,17 @@ pub enum Table {
     Invitation = 19,
     /// Questions whether an address is a user's, by his id.
     EmailValidation = 20,
+    /// What users let OAuth clients do, by `user/client`.
+    Authorization = 21,
+    /// Codes and tokens of OAuth clients by their id.
+    Grant = 22,
+    /// Codes and tokens of OAuth clients by `user/client/id`.
+    GrantOfUser = 23,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Account,
         Self::ApiKey,
         Self::ApiKeyOfEntity,
@@ -87,6 +93,9 @@ impl Table {
         Self::SessionOfUser,
         Self::Invitation,
         Self::EmailValidation,
+        Self::Authorization,
+        Self::Grant,
+        Self::GrantOfUser,
     ];
 
     /// The number of the table; it never changes.
@@ -119,6 +128,9 @@ impl Table {
             Self::SessionOfUser => "session_of_user",
             Self::Invitation => "invitation",
             Self::EmailValidation => "email_validation",
+            Self::Authorization => "authorization",
+            Self::Grant => "grant",
+            Self::GrantOfUser => "grant_of_user",
         }
     }
 }

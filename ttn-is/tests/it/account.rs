@@ -10,38 +10,42 @@ use tower::ServiceExt as _;
 
 use crate::bench::{Bench, PASSWORD};
 
-struct Browser {
+pub(crate) struct Browser {
     router: Router,
-    cookies: std::collections::BTreeMap<String, String>,
+    pub(crate) cookies: std::collections::BTreeMap<String, String>,
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    fn location(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         self.headers[header::LOCATION].to_str().unwrap()
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap()
     }
 
     /// The name of the error.
-    fn error(&self) -> String {
+    pub(crate) fn error(&self) -> String {
         self.json()["details"][0]["name"].as_str().unwrap().to_owned()
     }
 }
 
 impl Browser {
-    fn new(bench: &Bench) -> Self {
+    pub(crate) fn new(bench: &Bench) -> Self {
         Self { router: ttn_is::account::routes(&bench.server, false), cookies: Default::default() }
     }
 
-    async fn send(&mut self, request: axum::http::request::Builder, body: String) -> Answer {
+    pub(crate) async fn send(
+        &mut self,
+        request: axum::http::request::Builder,
+        body: String,
+    ) -> Answer {
         let cookies: Vec<_> = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect();
         let request = request.header(header::COOKIE, cookies.join("; "));
         let request = request.body(Body::from(body)).unwrap();
@@ -59,19 +63,19 @@ impl Browser {
         Answer { status: parts.status, headers: parts.headers, text }
     }
 
-    async fn get(&mut self, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
         self.send(Request::get(path), String::new()).await
     }
 
     /// Sends a form with what the page of before said about forgery.
-    async fn submit(&mut self, path: &str, fields: &str) -> Answer {
+    pub(crate) async fn submit(&mut self, path: &str, fields: &str) -> Answer {
         let csrf = self.cookies.get("_csrf").cloned().unwrap_or_default();
         let kind = "application/x-www-form-urlencoded";
         let request = Request::post(path).header(header::CONTENT_TYPE, kind);
         self.send(request, format!("{fields}&_csrf={csrf}")).await
     }
 
-    async fn call(&mut self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn call(&mut self, path: &str, body: &Value) -> Answer {
         let csrf = self.cookies.get("_csrf").cloned().unwrap_or_default();
         let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
         self.send(request.header("x-csrf-token", csrf), body.to_string()).await
@@ -140,7 +144,7 @@ async fn a_person_logs_in_on_a_page_without_scripts() {
     assert!(page.text.contains(&before));
     let wrong = person.submit("/oauth/login", "user_id=alice&password=wrong").await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
-    assert!(wrong.text.contains("the user or the password is wrong"));
+    assert!(wrong.text.contains("The user or the password is wrong"));
     let fields = format!("user_id=alice&password={PASSWORD}&next=%2Foauth%2Fupdate-password");
     let opened = person.submit("/oauth/login", &fields).await;
     assert_eq!(
@@ -150,10 +154,63 @@ async fn a_person_logs_in_on_a_page_without_scripts() {
     // What was known before the login is worth nothing after it.
     assert_ne!(person.cookies["_csrf"], before);
     let page = person.get("/oauth").await;
-    assert!(page.text.contains("You are logged in as alice."));
+    assert!(page.text.contains("<dd>alice</dd>"));
     let out = person.submit("/oauth/logout-form", "").await;
-    assert_eq!(out.location(), "/oauth/login");
+    assert_eq!(out.location(), "/oauth/login?note=logged-out");
     assert_eq!(person.get("/oauth").await.location(), "/oauth/login");
+}
+
+// IS-43
+#[tokio::test]
+async fn a_form_of_another_site_is_refused_on_every_page() {
+    let bench = Bench::new().await;
+    bench.user("alice").await;
+    let mut person = Browser::new(&bench);
+    person.get("/oauth/login").await;
+    person.submit("/oauth/login", &format!("user_id=alice&password={PASSWORD}")).await;
+    let session = person.cookies["_session"].clone();
+    let known = person.cookies.remove("_csrf").unwrap();
+    for page in [
+        "login",
+        "logout-form",
+        "register",
+        "forgot-password",
+        "update-password",
+        "validate",
+        "authorize",
+    ] {
+        for (cookie, field) in [("", ""), ("A", "A"), (known.as_str(), "")] {
+            person.cookies.insert("_csrf".to_owned(), cookie.to_owned());
+            let path = format!("/oauth/{page}");
+            let kind = "application/x-www-form-urlencoded";
+            let request = Request::post(path).header(header::CONTENT_TYPE, kind);
+            let refused = person.send(request, format!("_csrf={field}&authorize=true")).await;
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{page} {cookie}");
+            assert!(refused.text.contains("does not carry the token"), "{}", refused.text);
+        }
+    }
+    assert!(bench.caller(&format!("ONZW4.{session}")).await.is_ok());
+}
+
+// IS-41: nobody plants a session that somebody else logs in to
+#[tokio::test]
+async fn a_login_begins_a_session_of_its_own() {
+    let bench = Bench::new().await;
+    bench.user("alice").await;
+    bench.user("mallory").await;
+    let mut person = Browser::new(&bench);
+    person.get("/oauth/login").await;
+    person.submit("/oauth/login", &format!("user_id=mallory&password={PASSWORD}")).await;
+    let planted = person.cookies["_session"].clone();
+    person.submit("/oauth/login", &format!("user_id=alice&password={PASSWORD}")).await;
+    let (before, after) = (planted, person.cookies["_session"].clone());
+    assert_ne!(before.split_once('.').unwrap().0, after.split_once('.').unwrap().0);
+    let before = bench.caller(&format!("ONZW4.{before}")).await;
+    assert!(
+        before.is_err()
+            || matches!(&before.unwrap().caller,
+        ttn_core::auth::Caller::User(id) if id.as_str() == "mallory")
+    );
 }
 
 #[tokio::test]
@@ -187,15 +244,21 @@ async fn a_person_registers_and_finds_his_way_back_without_a_password() {
     let mut person = Browser::new(&bench);
     person.get("/oauth/register").await;
     let fields = format!("user_id=me&email=me%40example.com&new={PASSWORD}");
-    assert_eq!(person.submit("/oauth/register", &fields).await.location(), "/oauth/login");
+    let registered = person.submit("/oauth/register", &fields).await;
+    assert_eq!(registered.location(), "/oauth/login?note=registered");
     let again = person.submit("/oauth/register", &fields).await;
     assert_eq!(again.status, StatusCode::BAD_REQUEST);
     let known = person.submit("/oauth/forgot-password", "user_id=me").await;
     let unknown = person.submit("/oauth/forgot-password", "user_id=nobody").await;
     assert_eq!((known.status, known.text), (StatusCode::OK, unknown.text));
+    let link = person.get("/oauth/update-password?current=TEMPORARY").await;
+    assert!(link.text.contains(r#"name="temporary" value="TEMPORARY""#), "{}", link.text);
+    let wrong =
+        person.submit("/oauth/update-password", "user_id=me&temporary=TEMPORARY&new=x").await;
+    assert!(wrong.text.contains("The old password is wrong"), "{}", wrong.text);
     let fields = format!("user_id=me&current={PASSWORD}&new=Another-horse-2");
     let changed = person.submit("/oauth/update-password", &fields).await;
-    assert_eq!(changed.location(), "/oauth/login");
+    assert_eq!(changed.location(), "/oauth/login?note=password");
     let opened = person.submit("/oauth/login", "user_id=me&password=Another-horse-2").await;
     assert_eq!(opened.status, StatusCode::SEE_OTHER);
 }

@@ -49,7 +49,11 @@ impl Client {
     }
 }
 
-async fn call(method: &Method, token: &str, body: Value) -> Result<(Value, u64), Status> {
+pub(crate) async fn call(
+    method: &Method,
+    token: &str,
+    body: Value,
+) -> Result<(Value, u64), Status> {
     let mut request = Request::new(Incoming::Json(body));
     if !token.is_empty() {
         let value = match token.split_once(' ') {

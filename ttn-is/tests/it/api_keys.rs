@@ -79,7 +79,7 @@ async fn wrong_secrets_and_other_tokens_are_refused() {
     assert_eq!(name(bench.caller(&format!("{kind_and_id}.{swapped}")).await), "api_key_not_found");
     assert_eq!(name(bench.caller("NNSXS.AAAA.BBBB").await), "api_key_not_found");
     assert_eq!(name(bench.caller("nonsense").await), "token");
-    assert_eq!(name(bench.caller("MFRWG.AAAA.BBBB").await), "unsupported_authorization");
+    assert_eq!(name(bench.caller("MFRWG.AAAA.BBBB").await), "token_expired");
 }
 
 // IS-25, IS-26

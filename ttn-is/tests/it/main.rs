@@ -16,3 +16,7 @@ mod users;
 mod account;
 #[cfg(feature = "grpc")]
 mod api;
+#[cfg(feature = "grpc")]
+mod oauth;
+#[cfg(feature = "grpc")]
+mod oauth_client;

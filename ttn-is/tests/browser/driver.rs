@@ -1,0 +1,159 @@
+//! A browser without a window, driven through WebDriver: one request of HTTP per command.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+/// A browser and the program that drives it. Both end with it.
+pub(crate) struct Browser {
+    driver: Child,
+    port: u16,
+    session: String,
+}
+
+/// Whether both are installed.
+pub(crate) fn is_there() -> bool {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let has = |tool: &str| std::env::split_paths(&path).any(|it| it.join(tool).is_file());
+    has("chromium") && has("chromedriver")
+}
+
+impl Browser {
+    /// Opens a browser on a screen as wide as a telephone's.
+    pub(crate) fn open() -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines.map_while(Result::ok).find_map(|line| {
+            line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+        });
+        let mut browser =
+            Self { driver, port: port.expect("the driver listens"), session: String::new() };
+        let options = json!({
+            "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+            "mobileEmulation": { "deviceMetrics": { "width": 390, "height": 844, "pixelRatio": 2 } },
+        });
+        let capabilities = json!({
+            "browserName": "chrome",
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
+        let opened =
+            browser.send("POST", "", json!({ "capabilities": { "alwaysMatch": capabilities } }));
+        browser.session = format!("/{}", opened["sessionId"].as_str().unwrap());
+        browser
+    }
+
+    pub(crate) fn go(&self, address: &str) {
+        self.send("POST", "/url", json!({ "url": address }));
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> String {
+        self.send("GET", "/url", Value::Null).as_str().unwrap().to_owned()
+    }
+
+    /// What is to be read on the page.
+    pub(crate) fn text(&self) -> String {
+        let body = self.find("body");
+        self.send("GET", &format!("/element/{body}/text"), Value::Null).as_str().unwrap().to_owned()
+    }
+
+    /// Types into a field, in the place of what is there.
+    pub(crate) fn fill(&self, name: &str, text: &str) {
+        let field = self.find(&format!("input[name={name}]"));
+        self.send("POST", &format!("/element/{field}/clear"), json!({}));
+        self.send("POST", &format!("/element/{field}/value"), json!({ "text": text }));
+    }
+
+    /// Clicks on what a selector of CSS finds.
+    pub(crate) fn click(&self, selector: &str) {
+        let element = self.find(selector);
+        self.send("POST", &format!("/element/{element}/click"), json!({}));
+    }
+
+    pub(crate) fn forget_cookies(&self) {
+        self.send("DELETE", "/cookie", Value::Null);
+    }
+
+    /// What the browser complained about since the last call.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let entries = self.send("POST", "/se/log", json!({ "type": "browser" }));
+        let entries = entries.as_array().unwrap().iter();
+        entries.map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Runs a script, as the driver may.
+    pub(crate) fn run(&self, script: &str) -> Value {
+        self.send("POST", "/execute/sync", json!({ "script": script, "args": [] }))
+    }
+
+    /// Takes a picture of the page.
+    pub(crate) fn picture(&self, path: &Path) {
+        let png = self.send("GET", "/screenshot", Value::Null);
+        let png = data_encoding::BASE64.decode(png.as_str().unwrap().as_bytes()).unwrap();
+        std::fs::write(path, png).unwrap();
+    }
+
+    fn find(&self, selector: &str) -> String {
+        let found =
+            self.send("POST", "/element", json!({ "using": "css selector", "value": selector }));
+        found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
+    }
+
+    fn send(&self, method: &str, path: &str, body: Value) -> Value {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        write!(
+            stream,
+            "{method} /session{}{path} HTTP/1.1\r\nHost: localhost\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.session,
+            body.len(),
+        )
+        .unwrap();
+        let (head, body) = read(stream);
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert!(head.starts_with("http/1.1 200"), "{method} {path}: {body}");
+        body["value"].clone()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.send("DELETE", "", Value::Null);
+        }
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// Reads an answer, up to the length that it names: the driver keeps connections open.
+fn read(stream: TcpStream) -> (String, Vec<u8>) {
+    let mut stream = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert_ne!(stream.read_line(&mut head).unwrap(), 0, "the driver ended: {head}");
+    }
+    let head = head.to_lowercase();
+    let (_, length) = head.split_once("content-length:").unwrap();
+    let length = length.lines().next().unwrap().trim().parse().unwrap();
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    (head, body)
+}
+
+/// A busy machine is slow to open a browser.
+const PATIENCE: Duration = Duration::from_secs(300);
