@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use ttn_stack::command::Arguments;
 
+/// An uplink allocates hundreds of times, on one thread, and frees on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TTN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
