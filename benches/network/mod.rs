@@ -273,5 +273,8 @@ fn settled() -> Value {
         "rx2_data_rate_index": 3,
         "factory_preset_frequencies": frequencies,
         "adr": { "disabled": {} },
+        // The question for the battery, else part of the first answer to every device.
+        "status_time_periodicity": "0s",
+        "status_count_periodicity": 0,
     })
 }
