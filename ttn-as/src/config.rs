@@ -39,7 +39,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             device_kek_label: String::new(),
-            reader_lag_max: 1024,
+            reader_lag_max: 16_384,
             formatter_timeout: Duration::from_millis(100),
             workers: 64,
             pending_max: 256,

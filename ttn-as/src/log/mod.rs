@@ -10,6 +10,7 @@ mod cursor;
 mod memory;
 mod reader;
 mod record;
+mod ring;
 mod tail;
 
 #[cfg(feature = "testing")]

@@ -1,6 +1,6 @@
 //! The live end of the log, for readers that want what comes from now on.
 //!
-//! Readers of one application share a bounded ring of `Arc`s; a slow one loses the oldest, counted, and delays nobody.
+//! Readers of one application share a bounded queue of `Arc`s; a slow one loses the oldest, counted, and delays nobody.
 //! JSON is encoded at most once for all of them, and not at all without one.
 
 use std::{
@@ -12,14 +12,16 @@ use std::{
 use bytes::Bytes;
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
-use tokio::sync::broadcast;
 use ttn_core::{
     id::ApplicationId,
     map::Map,
     store::{Durable, LaneId, Position, StoreError},
 };
 
-use super::{ApplicationLog, Record, RecordState};
+use super::{
+    ApplicationLog, Record, RecordState,
+    ring::{Ring, RingReader},
+};
 
 /// A message on its way to readers.
 #[derive(Debug)]
@@ -57,10 +59,11 @@ impl Delivery {
 /// Hands records to live readers as soon as they are durable.
 #[derive(Debug)]
 pub(crate) struct Tail {
-    applications: Mutex<Map<ApplicationId, broadcast::Sender<Arc<Delivery>>>>,
+    applications: Mutex<Map<ApplicationId, Arc<Ring<Arc<Delivery>>>>>,
     waiting: Mutex<Waiting>,
     wake: AtomicWaker,
-    ring: usize,
+    /// How far a reader may lag behind.
+    lag_max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -74,22 +77,22 @@ struct Waiting {
 const WAITING_MAX: usize = 65_536;
 
 impl Tail {
-    pub(crate) fn new(ring: usize) -> Self {
+    pub(crate) fn new(lag_max: usize) -> Self {
         Self {
             applications: Mutex::default(),
             waiting: Mutex::default(),
             wake: AtomicWaker::new(),
-            ring: ring.max(1),
+            lag_max,
         }
     }
 
     /// Reads what comes from now on.
     pub(crate) fn subscribe(&self, application: &ApplicationId) -> Live {
         let mut applications = self.applications.lock();
-        let sender = applications
+        let ring = applications
             .entry(application.clone())
-            .or_insert_with(|| broadcast::Sender::new(self.ring));
-        Live { receiver: sender.subscribe(), lost: 0 }
+            .or_insert_with(|| Arc::new(Ring::new(self.lag_max)));
+        ring.subscribe()
     }
 
     /// Publishes a record as soon as `position` is durable.
@@ -167,45 +170,20 @@ impl Tail {
         }
         let mut applications = self.applications.lock();
         let id = record.up.ids.key.application_id.clone();
-        let Some(sender) = applications.get(&id) else { return };
-        if sender.send(Arc::new(Delivery::new(record))).is_err() {
+        let Some(ring) = applications.get(&id) else { return };
+        if !ring.push(Arc::new(Delivery::new(record))) {
             applications.remove(&id);
         }
     }
 }
 
+impl Drop for Tail {
+    fn drop(&mut self) {
+        for ring in self.applications.get_mut().values() {
+            ring.close();
+        }
+    }
+}
+
 /// A reader at the live end of an application's log.
-#[derive(Debug)]
-pub(crate) struct Live {
-    receiver: broadcast::Receiver<Arc<Delivery>>,
-    lost: u64,
-}
-
-impl Live {
-    /// Waits for the next message; `None` when the server is gone. Safe to drop halfway.
-    pub(crate) async fn next(&mut self) -> Option<Arc<Delivery>> {
-        loop {
-            match self.receiver.recv().await {
-                Ok(delivery) => return Some(delivery),
-                Err(broadcast::error::RecvError::Lagged(lost)) => self.lost += lost,
-                Err(broadcast::error::RecvError::Closed) => return None,
-            }
-        }
-    }
-
-    /// The next message, if there is one already.
-    pub(crate) fn try_next(&mut self) -> Option<Arc<Delivery>> {
-        loop {
-            match self.receiver.try_recv() {
-                Ok(delivery) => return Some(delivery),
-                Err(broadcast::error::TryRecvError::Lagged(lost)) => self.lost += lost,
-                Err(_) => return None,
-            }
-        }
-    }
-
-    /// How many messages this reader lost because it was slow.
-    pub(crate) const fn lost(&self) -> u64 {
-        self.lost
-    }
-}
+pub(crate) type Live = RingReader<Arc<Delivery>>;

@@ -19,6 +19,8 @@ use crate::{
 
 /// How many messages a page of the log has.
 const PAGE: usize = 64;
+/// How many messages are kept for readers that are a little behind; others read the log.
+const RECENT_MAX: usize = 1024;
 
 /// The shared end of an application's log.
 pub(super) struct Feed {
@@ -30,7 +32,7 @@ pub(super) struct Feed {
     grown: Notify,
 }
 
-/// The last messages, numbered; bounded by [`crate::Config::reader_lag_max`].
+/// The last messages, numbered; bounded by [`RECENT_MAX`] and [`crate::Config::reader_lag_max`].
 #[derive(Debug, Default)]
 struct Recent {
     first: u64,
@@ -83,7 +85,7 @@ impl Feeds {
 impl Feed {
     fn new(server: &ApplicationServer, application: &ApplicationId) -> Self {
         let live = server.subscribe(application);
-        let (log, max) = (server.log.clone(), server.config.reader_lag_max.max(1));
+        let (log, max) = (server.log.clone(), server.config.reader_lag_max.clamp(1, RECENT_MAX));
         let cursor = log.end();
         let filler = Filler { live, fresh: VecDeque::new(), is_behind: true, cursor };
         Self {
