@@ -7,6 +7,18 @@ fn plans_and_regions_are_shown_from_the_tables() {
     let run = |arguments: &[&str]| cli(&[&["ttn-cli"], arguments].concat(), &connect);
     let plan = run(&["plan", "show", "EU_863_870_TTN"]).unwrap();
     assert!(plan.contains("868.1 MHz") && plan.contains("DR0-DR5"), "{plan}");
+    for part in ["SF12BW125", "51", "222", "duty cycle 10 %", "RX2"] {
+        assert!(plan.contains(part), "{part} is missing in: {plan}");
+    }
+    let older = ["plan", "show", "US_902_928_FSB_2", "--regional-parameters", "RP001_V1_0_3_REV_A"];
+    let older = serde_json::from_str::<serde_json::Value>(
+        &run(&[&older[..], &["--json"]].concat()).unwrap(),
+    );
+    let older = older.unwrap();
+    assert_eq!(older["regional_parameters"], "RP001_V1_0_3_REV_A");
+    assert_eq!(older["data_rates"][0]["max"], "11");
+    let (_, text) = run(&["plan", "show", "EU_433", "--regional-parameters", "1.0"]).unwrap_err();
+    assert!(text.contains("RP002_V1_0_4"), "{text}");
     assert!(run(&["plan", "list"]).unwrap().contains("US_902_928_FSB_2"));
     let (code, text) = run(&["plan", "show", "MARS"]).unwrap_err();
     assert_eq!(code, 7);
