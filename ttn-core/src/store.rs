@@ -1,5 +1,7 @@
 //! What all storage ports share: revisions, pages, positions in lanes and the proof of durability.
 
+pub mod dump;
+
 use std::{
     error, fmt,
     future::poll_fn,

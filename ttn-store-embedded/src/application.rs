@@ -320,6 +320,42 @@ fn split_log_value(value: &[u8]) -> Result<(Timestamp, &[u8], &[u8]), StoreError
     Ok((Timestamp::from_unix_nanos(time.cast_signed()), application, octets))
 }
 
+/// The numbers of a log in the form of a dump.
+#[cfg(feature = "dump")]
+pub(crate) fn dump_counter(value: &[u8]) -> Vec<u8> {
+    // How large a log is, every store reckons for itself.
+    value.get(..16).unwrap_or_default().to_vec()
+}
+
+/// Writes the numbers of a log from a dump.
+#[cfg(feature = "dump")]
+pub(crate) fn fill_counter(change: &mut Change<'_>, value: &[u8]) -> Result<(), StoreError> {
+    let (forgotten, rest) = split_u64(value)?;
+    let log = &mut change.state.counters.log;
+    (log.forgotten, log.last, log.bytes) = (forgotten, split_u64(rest)?.0, 0);
+    let counter = log.encode();
+    change.put(Space::State, LOG_COUNTER.to_vec(), counter);
+    Ok(())
+}
+
+/// Writes a record of a log from a dump.
+#[cfg(feature = "dump")]
+pub(crate) fn fill_record(
+    change: &mut Change<'_>,
+    number: &[u8],
+    value: &[u8],
+) -> Result<(), StoreError> {
+    let (_, application, _) = split_log_value(value)?;
+    let number = split_u64(number)?.0;
+    let log = &mut change.state.counters.log;
+    log.bytes += value.len() as u64;
+    let counter = log.encode();
+    change.put(Space::State, LOG_COUNTER.to_vec(), counter);
+    change.put(Space::Log, index_key_of(application, number), Vec::new());
+    change.put(Space::Log, log_key(number), value);
+    Ok(())
+}
+
 fn revision(change: &Change<'_>, key: &RegistryKey) -> Result<Option<Revision>, StoreError> {
     let row = change.get(Space::State, &registry_key(key))?;
     row.map(|row| split_u64(&row).map(|(revision, _)| Revision(revision))).transpose()
@@ -376,5 +412,5 @@ fn index_key_of(application: &[u8], number: u64) -> Vec<u8> {
 }
 
 /// Kinds of rows in [`Space::Log`].
-const RECORD: u8 = 0;
+pub(crate) const RECORD: u8 = 0;
 const INDEX: u8 = 1;

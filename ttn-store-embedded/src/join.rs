@@ -23,7 +23,7 @@ use crate::{
     write::Denied,
 };
 
-mod record;
+pub(crate) mod record;
 
 #[async_trait]
 impl JoinStore for EmbeddedStore {
@@ -223,6 +223,18 @@ fn join(change: &mut Change<'_>, write: &JoinWrite) -> Result<(), Denied> {
     }
     change.put(Space::State, nonces_key(euis), nonces.encode_to_vec());
     change.put(Space::State, key, sets.encode_to_vec());
+    Ok(())
+}
+
+/// Writes where a device of a dump is found by its EUIs.
+#[cfg(feature = "dump")]
+pub(crate) fn fill_euis(
+    change: &mut Change<'_>,
+    uid: &[u8],
+    value: &[u8],
+) -> Result<(), StoreError> {
+    let device = versioned(parse_uid(uid)?, value)?.value;
+    change.put(Space::State, euis_key(device.euis), uid);
     Ok(())
 }
 

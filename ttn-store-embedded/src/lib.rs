@@ -23,6 +23,8 @@
 //! ```
 
 mod directory;
+#[cfg(feature = "dump")]
+mod dump;
 mod engine;
 mod kek;
 mod lane;
@@ -48,9 +50,14 @@ use std::{
     task::{Context, Poll},
 };
 
-use ttn_core::store::{Durable, LaneId, StoreError, Watermark};
+use ttn_core::store::{Durable, LaneId, StoreError, StoreErrorKind, Watermark};
 
-use crate::{directory::Held, engine::Engine, lane::Lanes};
+use crate::{
+    directory::Held,
+    engine::{Engine, Space},
+    lane::Lanes,
+    table::FILLING,
+};
 
 /// An opened store.
 #[derive(Debug)]
@@ -70,7 +77,16 @@ impl EmbeddedStore {
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Arc<Self>, StoreError> {
         let held = Held::take(path.as_ref())?;
         let engine = Engine::open(&held.engine(), &options)?;
-        Ok(Arc::new(Self { lanes: Lanes::open(engine, options)?, _held: held }))
+        let lanes = Lanes::open(engine, options)?;
+        if lanes.get(Space::State, &FILLING)?.is_some() {
+            let context = format!(
+                "the store in {}: it was being filled from a dump, and that was cut off. Remove its `engine` and \
+                 `FORMAT` and fill it again; as it is, it",
+                path.as_ref().display()
+            );
+            return Err(StoreError::new(StoreErrorKind::Corrupt, context));
+        }
+        Ok(Arc::new(Self { lanes, _held: held }))
     }
 
     /// Stops as a crash does: what is not durable is forgotten, every wait and write from now on fails. For tests.

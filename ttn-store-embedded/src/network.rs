@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream, stream::BoxStream};
+#[cfg(feature = "dump")]
+use ttn_core::store::dump::{DumpRow, DumpTable};
 use ttn_core::{
     id::DeviceKey,
     store::{
@@ -316,6 +318,44 @@ fn hot_key((partition, no): Place, kind: u8, seq: u64) -> Vec<u8> {
     key.push(kind);
     key.extend_from_slice(&seq.to_be_bytes());
     key
+}
+
+/// A row of [`Space::Hot`] as a row of a dump, if it belongs to the table.
+#[cfg(feature = "dump")]
+pub(crate) fn dump_part(table: DumpTable, (key, value): Row) -> Option<DumpRow> {
+    let (place, rest) = key.split_first_chunk::<10>()?;
+    let (kind, seq) = rest.split_first()?;
+    let key = match (table, *kind) {
+        (DumpTable::NetworkHot, HOT) => place.to_vec(),
+        (DumpTable::NetworkItem, QUEUE) => [&place[..], seq].concat(),
+        _ => return None,
+    };
+    Some(DumpRow { table, key, value })
+}
+
+/// The key in [`Space::Hot`] of a row of a dump.
+#[cfg(feature = "dump")]
+pub(crate) fn part_key(table: DumpTable, key: &[u8]) -> Option<Vec<u8>> {
+    let (place, seq) = key.split_first_chunk::<10>()?;
+    let (kind, seq) = match table {
+        DumpTable::NetworkHot => (HOT, [0; 8]),
+        _ => (QUEUE, seq.try_into().ok()?),
+    };
+    Some([&place[..], &[kind], &seq].concat())
+}
+
+/// Writes where a device of a dump is found by its unique id.
+#[cfg(feature = "dump")]
+pub(crate) fn fill_place(
+    change: &mut Change<'_>,
+    place: &[u8],
+    value: &[u8],
+) -> Result<(), StoreError> {
+    let (_, octets) = split_u64(value)?;
+    let record = DeviceRecord::decode(octets).map_err(record_error)?;
+    decode_place(place)?;
+    change.put(Space::State, uid_key(record.key()), place);
+    Ok(())
 }
 
 fn encode_place((partition, no): Place) -> Vec<u8> {

@@ -192,6 +192,8 @@ impl LogCounter {
 
 /// The key of [`Counters::identity_revision`].
 pub(crate) const IDENTITY_REVISION: [u8; 2] = [Table::Counter as u8, b'i'];
+/// The key of the row that is there while the store is filled from a dump.
+pub(crate) const FILLING: [u8; 2] = [Table::Counter as u8, b'f'];
 /// The key of [`Counters::log`].
 pub(crate) const LOG_COUNTER: [u8; 2] = [Table::Counter as u8, b'l'];
 

@@ -19,6 +19,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "dump")]
+mod dump;
 mod engine;
 mod lane;
 mod options;
@@ -195,6 +197,10 @@ impl Watermark for PostgresStore {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Durable, StoreError>> {
         self.lanes.poll_durable(lane, seq, cx)
+    }
+
+    fn syncs(&self) -> u64 {
+        self.lanes.with_state(|state| state.commits)
     }
 }
 

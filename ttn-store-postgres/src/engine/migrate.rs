@@ -36,8 +36,9 @@ impl Engine {
         let context = if schema > SCHEMA {
             format!("{name} has schema {schema}, this program knows up to {SCHEMA}; it")
         } else {
-            let context =
-                format!("{name} has schema {schema} and needs {SCHEMA}: call `migrate` first; it");
+            let context = format!(
+                "{name} has schema {schema} and needs {SCHEMA}: run `ttn-stack db migrate`; it"
+            );
             return Err(StoreError::new(StoreErrorKind::Io, context));
         };
         Err(StoreError::new(StoreErrorKind::Schema, context))

@@ -75,6 +75,14 @@ impl Engine {
         Ok(Db(Some(self.in_time(taken).await?)))
     }
 
+    /// Takes a connection for a longer work of the caller's.
+    #[cfg(feature = "dump")]
+    pub(crate) async fn lend(self: &Arc<Self>) -> Result<Db, Failure> {
+        let engine = self.clone();
+        let lent = self.handle.spawn(async move { engine.db().await });
+        lent.await.unwrap_or_else(|_| Err(self.closed().into()))
+    }
+
     /// Reads.
     pub(crate) async fn read<A, T>(
         self: &Arc<Self>,
@@ -222,6 +230,22 @@ impl Db {
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Option<Row>, Failure> {
         Ok(self.rows(sql, params).await?.into_iter().next())
+    }
+
+    /// Reads rows by a statement that is not kept.
+    #[cfg(feature = "dump")]
+    pub(crate) async fn loose_rows(&self, sql: &str) -> Result<Vec<Row>, Failure> {
+        Ok(self.object()?.query(sql, &[]).await?)
+    }
+
+    /// Writes by a statement that is not kept.
+    #[cfg(feature = "dump")]
+    pub(crate) async fn loose_run(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, Failure> {
+        Ok(self.object()?.execute(sql, params).await?)
     }
 
     /// Writes; gives how many rows.

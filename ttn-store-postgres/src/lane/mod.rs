@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub(crate) pending: Group,
     failure: Option<(StoreErrorKind, String)>,
     is_closing: bool,
+    /// Transactions that succeeded.
+    pub(crate) commits: u64,
     /// The epochs of partitions, as far as they are known here.
     epochs: BTreeMap<PartitionId, Epoch>,
     /// Partitions that are being acquired: every earlier epoch is about to end.
@@ -100,6 +102,7 @@ impl Lanes {
             pending: Group::default(),
             failure: None,
             is_closing: false,
+            commits: 0,
             epochs,
             acquiring: BTreeSet::new(),
             #[cfg(feature = "network")]
@@ -277,6 +280,7 @@ impl State {
                 return self.fail(error.kind, error.to_string());
             }
         };
+        self.commits += 1;
         self.log_last = committed.log_last.unwrap_or(self.log_last);
         for (partition, acquired) in committed.acquired {
             self.acquiring.remove(&partition);

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
@@ -104,9 +104,32 @@ impl Cluster {
         self.end("-INT");
     }
 
+    /// Lets it answer nothing, until it is resumed.
+    #[allow(dead_code, reason = "not every test binary needs it")]
+    pub(crate) fn pause(&mut self) {
+        self.signal_all("-STOP");
+    }
+
+    /// Lets it go on.
+    #[allow(dead_code, reason = "not every test binary needs it")]
+    pub(crate) fn resume(&mut self) {
+        self.signal_all("-CONT");
+    }
+
+    /// Signals the server and the processes that it has started.
+    fn signal_all(&self, signal: &str) {
+        let id = self.postmaster.as_ref().expect("it runs").id().to_string();
+        // It first: then it starts no more of them.
+        Command::new("kill").args([signal, &id]).status().unwrap();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        Command::new("kill").arg(signal).args(children.split_whitespace()).status().unwrap();
+    }
+
     fn end(&mut self, signal: &str) {
         if let Some(mut postmaster) = self.postmaster.take() {
             let id = postmaster.id().to_string();
+            // It may have been paused.
+            Command::new("kill").args(["-CONT", &id]).status().unwrap();
             Command::new("kill").args([signal, &id]).status().unwrap();
             postmaster.wait().unwrap();
         }
@@ -126,8 +149,13 @@ impl Cluster {
 
     /// The URL of a database.
     pub(crate) fn url(&self, name: &str) -> String {
-        let host = self.directory.path().display();
-        format!("postgres:///{name}?host={host}&port={PORT}&user={USER}")
+        url_of(self.directory.path(), name)
+    }
+
+    /// The path of the socket.
+    #[allow(dead_code, reason = "not every test binary needs it")]
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join(socket_name())
     }
 
     fn is_ready(&self) -> bool {
@@ -154,6 +182,16 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         self.crash();
     }
+}
+
+/// The URL of a database behind the socket in a directory.
+pub(crate) fn url_of(directory: &Path, name: &str) -> String {
+    format!("postgres:///{name}?host={}&port={PORT}&user={USER}", directory.display())
+}
+
+/// How servers call their socket.
+pub(crate) fn socket_name() -> String {
+    format!(".s.PGSQL.{PORT}")
 }
 
 fn account() -> Option<Account> {

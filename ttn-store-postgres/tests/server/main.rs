@@ -11,6 +11,8 @@
 )]
 
 mod cluster;
+mod dump;
+mod everything;
 mod faults;
 mod kill;
 mod lanes;
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
     tests.extend(
         migrations::TESTS.iter().map(|(name, test)| (format!("migrations::{name}"), *test)),
     );
+    tests.extend(dump::TESTS.iter().map(|(name, test)| (format!("dump::{name}"), *test)));
     tests.push(("kill::what_was_confirmed_before_a_kill_is_there".to_owned(), |database| {
         Box::pin(kill::what_was_confirmed_before_a_kill_is_there(database))
     }));

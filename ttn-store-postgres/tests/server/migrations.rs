@@ -1,6 +1,8 @@
 //! Tables: made once, forward only, and never those of a newer version.
 
 use futures::future::join_all;
+use tokio::task::JoinSet;
+use tokio_postgres::{Client, Error, NoTls};
 use ttn_core::store::StoreErrorKind;
 use ttn_store_postgres::{Options, PostgresStore, migrate, schema};
 
@@ -27,12 +29,17 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     }),
 ];
 
+/// A connection beside the store, and the task that keeps it.
+pub(crate) async fn connect(database: &Database) -> (Client, JoinSet<Result<(), Error>>) {
+    let (client, connection) = tokio_postgres::connect(&database.url, NoTls).await.unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(connection);
+    (client, tasks)
+}
+
 /// Runs SQL beside the store.
 async fn execute(database: &Database, sql: &str) {
-    let connected = tokio_postgres::connect(&database.url, tokio_postgres::NoTls).await;
-    let (client, connection) = connected.unwrap();
-    let mut tasks = tokio::task::JoinSet::new();
-    tasks.spawn(connection);
+    let (client, _tasks) = connect(database).await;
     client.batch_execute(sql).await.unwrap();
 }
 
@@ -48,7 +55,7 @@ async fn an_empty_database_gets_its_tables_once(database: Database) {
 async fn a_store_that_may_not_migrate_says_what_to_do(database: Database) {
     let options = Options { migrate: false, ..Options::default() };
     let refused = PostgresStore::open(&database.url, options).await.unwrap_err();
-    assert!(refused.to_string().contains("call `migrate` first"), "{refused}");
+    assert!(refused.to_string().contains("ttn-stack db migrate"), "{refused}");
     assert_eq!(migrate(&database.url).await.unwrap().found, 0);
     PostgresStore::open(&database.url, options).await.unwrap();
 }
