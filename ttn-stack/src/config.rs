@@ -3,6 +3,10 @@
 //! Every key has one name: `ports.udp` in the file is `TTN_PORTS_UDP` in the environment. A wrong key or value
 //! is an error that names the key and where it stands.
 
+mod store;
+
+pub use store::{NoStore, Store};
+
 use std::{
     fs,
     net::IpAddr,
@@ -28,8 +32,10 @@ pub use crate::compose::{ClusterKey, Identity};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// The directory of the store.
+    /// The directory of the store, and of what belongs to this server alone.
     pub data: PathBuf,
+    /// Where everything is stored: `embedded` in the directory, or in a PostgreSQL database by its URL.
+    pub store: Store,
     /// The file of the key that wraps keys at rest; `DATA/kek` if empty.
     pub kek_file: Option<PathBuf>,
     /// The address that all listeners bind.
@@ -251,6 +257,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data: PathBuf::from("ttn-data"),
+            store: Store::default(),
             kek_file: None,
             listen: IpAddr::from([0, 0, 0, 0]),
             public_host: String::from("localhost"),
@@ -404,6 +411,7 @@ type Set = fn(&mut Config, &str) -> Result<(), String>;
 /// Every key that the environment can set.
 const KEYS: &[(&str, Set)] = &[
     ("data", |config, text| parse(text).map(|value| config.data = value)),
+    ("store", |config, text| parse(text).map(|value| config.store = value)),
     ("kek_file", |config, text| parse(text).map(|value| config.kek_file = Some(value))),
     ("listen", |config, text| parse(text).map(|value| config.listen = value)),
     ("public_host", |config, text| parse(text).map(|value| config.public_host = value)),
@@ -567,7 +575,7 @@ impl Config {
             set(&mut config, &value).map_err(|reason| ConfigError::Environment {
                 variable: name,
                 key,
-                value,
+                value: if *key == "store" { store::without_password(&value) } else { value },
                 reason,
             })?;
         }

@@ -1,5 +1,6 @@
 //! The commands of the binary.
 
+pub mod db;
 mod demo;
 pub mod doctor;
 mod start;
@@ -51,6 +52,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look after the store: its tables, and moving everything from one store to another.
+    Db {
+        /// What to do.
+        #[command(subcommand)]
+        command: db::DbCommand,
+    },
     /// Print the configuration that is in force, as YAML.
     Config {
         /// What to configure.
@@ -100,6 +107,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             let config = load(&options)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(doctor::run(&config, &running, json))
+        }
+        Command::Db { command } => {
+            let config = load(command.options())?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(db::run(&config, &command))
         }
         Command::Config { options } => {
             print!("{}", load(&options)?.to_yaml());

@@ -1,6 +1,10 @@
 //! `ttn-stack start`: the whole stack on real sockets.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use data_encoding::BASE32_NOPAD;
@@ -11,12 +15,12 @@ use ttn_core::{
     task::Tasks,
 };
 use ttn_gs::frontend::udp::Transport as _;
-use ttn_store_embedded::{EmbeddedStore, LocalVault, Options};
+use ttn_store_embedded::LocalVault;
 
 use super::demo;
 use crate::{
     compose::{Listeners, MqttSockets, Parts, Stack, Stores, tls},
-    config::Config,
+    config::{Config, Store},
 };
 
 /// How long tasks may take to end by themselves.
@@ -30,12 +34,13 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
     let listeners = Listeners::bind(&config).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy::default());
-    let store = EmbeddedStore::open(&config.data, Options::default())?;
+    make_private(&config.data)?;
+    let stores = Stores::open(&config).await?;
     let vault = LocalVault::load_or_create(config.kek_path(), &*entropy)?;
     let parts = Parts {
         clock: clock.clone(),
         entropy: entropy.clone(),
-        stores: Stores::embedded(&store),
+        stores,
         vault: Arc::new(vault),
         scripts: Arc::new(script_workers(&config, clock.clone())?),
         webhooks: None,
@@ -49,7 +54,7 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
     let (mqtt_port, http_port) = (mqtt.local_addr()?.port(), http.local_addr()?.port());
     println!(
         "ttn-stack {} listens on {}: UDP {udp_port}, MQTT {mqtt_port}, MQTTS {}, MQTT-WS {}, \
-         MQTT-WSS {}, gRPC {}, HTTP {http_port}; data in {}",
+         MQTT-WSS {}, gRPC {}, HTTP {http_port}; data in {}{}",
         env!("CARGO_PKG_VERSION"),
         config.listen,
         mqtt_tls.local_addr()?.port(),
@@ -57,6 +62,10 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
         mqtt_wss.local_addr()?.port(),
         grpc.local_addr()?.port(),
         config.data.display(),
+        match &config.store {
+            Store::Embedded => String::new(),
+            database => format!(" and {database}"),
+        },
     );
     stack.start(&mut tasks);
     let mqtt_clients = |listener| MqttSockets::new(listener, clock.clone());
@@ -80,6 +89,15 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
     tasks.until_shutdown(stopped(), grace).await?;
     drop(stack);
     Ok(())
+}
+
+/// Makes the directory of what belongs to this server, for nobody else's eyes.
+fn make_private(directory: &Path) -> anyhow::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let made = builder.recursive(true).create(directory);
+    made.with_context(|| format!("the directory {}", directory.display()))
 }
 
 /// Processes of this program that run scripts of payload formatters.
@@ -139,6 +157,7 @@ impl DemoStore {
             .with_context(|| format!("the directory of the demo {}", directory.display()))?;
         config.data = directory.join("data");
         config.kek_file = None;
+        config.store = Store::Embedded;
         Ok(Self(directory))
     }
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::{http::call, server::Server};
+use crate::{home::Home, http::call, server::Server};
 
 const GUIDE: &str = include_str!("../../../docs/guide/webhooks.md");
 
@@ -33,9 +33,9 @@ fn application(server: &Server, key: &str) {
 }
 
 /// AS-37, AS-42, AS-45, AS-57
-pub(crate) fn the_commands_of_the_guide_to_webhooks_work() {
+pub(crate) fn the_commands_of_the_guide_to_webhooks_work(home: &Home) {
     let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(directory.path());
+    let server = Server::start_with(directory.path(), &home.config());
     let key = server.api_key.clone().unwrap();
     application(&server, &key);
     let commands = commands();

@@ -1,7 +1,7 @@
 //! The built server over real sockets, in real time: a packet forwarder over UDP, clients over MQTT and HTTP, signals.
 //!
-//! Scenarios with an MQTT client need `mosquitto_sub` and `mosquitto_pub`; without them they are listed as ignored, and
-//! fail if `TTN_REQUIRE` contains `mosquitto`.
+//! Scenarios with an MQTT client need `mosquitto_sub` and `mosquitto_pub`, those with a database need PostgreSQL; without
+//! they are listed as ignored, and fail if `TTN_REQUIRE` contains `mosquitto` and `postgres`.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -13,10 +13,14 @@
 
 mod bench;
 mod client;
+#[path = "../../../ttn-store-postgres/tests/server/cluster.rs"]
+mod cluster;
 mod guide;
+mod home;
 mod http;
 mod mqtt;
 mod network;
+mod postgres;
 mod radio;
 mod scripts;
 mod server;
@@ -28,18 +32,22 @@ use std::{env, process::ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use crate::home::Home;
+
 /// A scenario: it fails by panicking.
 type Scenario = (&'static str, fn());
+
+/// A scenario that has to hold wherever the server keeps everything.
+type Everywhere = (&'static str, fn(&Home));
 
 /// What the scenarios with MQTT need.
 const TOOLS: [&str; 3] = ["mosquitto_sub", "mosquitto_pub", "stdbuf"];
 
-const WITH_MOSQUITTO: &[Scenario] = &[
+const WITH_MOSQUITTO_EVERYWHERE: &[Everywhere] = &[
     (
         "uplinks_reach_mqtt_and_downlinks_start_at_the_microsecond_of_rx1",
         traffic::uplinks_reach_mqtt_and_downlinks_start_at_the_microsecond_of_rx1,
     ),
-    ("a_wrong_api_key_is_refused_by_the_broker", traffic::a_wrong_api_key_is_refused_by_the_broker),
     (
         "a_kill_after_a_delivered_message_loses_nothing",
         traffic::a_kill_after_a_delivered_message_loses_nothing,
@@ -47,6 +55,22 @@ const WITH_MOSQUITTO: &[Scenario] = &[
     ("an_ordered_restart_keeps_sessions", traffic::an_ordered_restart_keeps_sessions),
     ("the_commands_of_the_guide_to_mqtt_work", sessions::the_commands_of_the_guide_to_mqtt_work),
 ];
+
+const ALONE_EVERYWHERE: &[Everywhere] = &[
+    (
+        "a_subscriber_at_qos_1_gets_everything_once_or_marked_across_kill_9",
+        sessions::a_subscriber_at_qos_1_gets_everything_once_or_marked_across_kill_9,
+    ),
+    (
+        "the_commands_of_the_guide_to_webhooks_work",
+        guide::the_commands_of_the_guide_to_webhooks_work,
+    ),
+];
+
+const WITH_MOSQUITTO: &[Scenario] = &[(
+    "a_wrong_api_key_is_refused_by_the_broker",
+    traffic::a_wrong_api_key_is_refused_by_the_broker,
+)];
 
 const ALONE: &[Scenario] = &[
     (
@@ -57,10 +81,6 @@ const ALONE: &[Scenario] = &[
     (
         "a_bench_of_downlinks_finds_them_in_their_window",
         bench::a_bench_of_downlinks_finds_them_in_their_window,
-    ),
-    (
-        "a_subscriber_at_qos_1_gets_everything_once_or_marked_across_kill_9",
-        sessions::a_subscriber_at_qos_1_gets_everything_once_or_marked_across_kill_9,
     ),
     ("mqtt_speaks_tls_and_websockets", sessions::mqtt_speaks_tls_and_websockets),
     (
@@ -82,34 +102,61 @@ const ALONE: &[Scenario] = &[
     ),
     ("config_prints_what_is_in_force", starts::config_prints_what_is_in_force),
     ("scripts_run_in_worker_processes", scripts::scripts_run_in_worker_processes),
+];
+
+const WITH_POSTGRES: &[Scenario] = &[
+    ("a_network_lives_in_a_database", postgres::a_network_lives_in_a_database),
     (
-        "the_commands_of_the_guide_to_webhooks_work",
-        guide::the_commands_of_the_guide_to_webhooks_work,
+        "uplinks_wait_for_a_database_that_is_away",
+        postgres::uplinks_wait_for_a_database_that_is_away,
     ),
+    (
+        "a_live_network_moves_between_two_uplinks",
+        postgres::a_live_network_moves_between_two_uplinks,
+    ),
+    ("db_says_what_is_there_and_what_to_do", postgres::db_says_what_is_there_and_what_to_do),
 ];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let missing = TOOLS.iter().any(|tool| !mqtt::is_there(tool));
-    let required =
-        env::var("TTN_REQUIRE").is_ok_and(|list| list.split(',').any(|name| name == "mosquitto"));
-    let mut trials: Vec<Trial> = ALONE.iter().map(|scenario| trial(*scenario)).collect();
-    trials.extend(WITH_MOSQUITTO.iter().map(|scenario| match missing {
-        true => absent(scenario.0, required),
-        false => trial(*scenario),
-    }));
+    let mosquitto = TOOLS.iter().any(|tool| !mqtt::is_there(tool));
+    let mosquitto = mosquitto.then(|| format!("one of {} is not installed", TOOLS.join(", ")));
+    let mosquitto = Need { word: "mosquitto", missing: mosquitto };
+    let postgres = cluster::bin().is_none().then(|| "PostgreSQL is not installed".to_owned());
+    let postgres = Need { word: "postgres", missing: postgres };
+    let alone = |(name, scenario): &Scenario, needs: &[&Need]| trial(name, needs, *scenario);
+    let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(ALONE.iter().map(|it| alone(it, &[])));
+    trials.extend(WITH_MOSQUITTO.iter().map(|it| alone(it, &[&mosquitto])));
+    trials.extend(WITH_POSTGRES.iter().map(|it| alone(it, &[&postgres])));
+    let everywhere = WITH_MOSQUITTO_EVERYWHERE.iter().map(|it| (it, vec![&mosquitto]));
+    let everywhere = everywhere.chain(ALONE_EVERYWHERE.iter().map(|it| (it, vec![])));
+    for ((name, scenario), mut needs) in everywhere {
+        trials.push(trial(name, &needs, || scenario(&Home::Directory)));
+        needs.push(&postgres);
+        trials.push(trial(&format!("on_postgres::{name}"), &needs, || scenario(&Home::database())));
+    }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn trial((name, scenario): Scenario) -> Trial {
-    Trial::test(name, move || {
-        scenario();
-        Ok(())
-    })
+/// What a scenario needs, which `TTN_REQUIRE` may demand by a word.
+struct Need {
+    word: &'static str,
+    /// Why it is not there.
+    missing: Option<String>,
 }
 
-fn absent(name: &str, required: bool) -> Trial {
-    let reason = format!("one of {} is not installed", TOOLS.join(", "));
+fn trial(name: &str, needs: &[&Need], scenario: impl FnOnce() + Send + 'static) -> Trial {
+    let Some(Need { word, missing: Some(reason) }) = needs.iter().find(|it| it.missing.is_some())
+    else {
+        return Trial::test(name, move || {
+            scenario();
+            Ok(())
+        });
+    };
+    let is_required =
+        env::var("TTN_REQUIRE").is_ok_and(|list| list.split(',').any(|name| name == *word));
+    let reason = reason.clone();
     Trial::test(format!("{name}: {reason}"), move || Err(Failed::from(reason)))
-        .with_ignored_flag(!required)
+        .with_ignored_flag(!is_required)
 }

@@ -18,6 +18,7 @@ use ttn_mac::{
 };
 
 use crate::{
+    home::Home,
     http, mqtt,
     radio::{Forwarder, GATEWAY_EUI, PullResp},
     server::{Server, wait_for},
@@ -29,7 +30,7 @@ const JOIN_EUI: JoinEui = JoinEui::from_u64(0x70B3_D57E_D000_0000);
 /// How long an answer may take that need not come.
 pub(crate) const MAY_ANSWER: Duration = Duration::from_millis(1_200);
 /// How long the windows of an uplink may still take a downlink: RX2 opens after six seconds.
-const WINDOWS: Duration = Duration::from_millis(6_500);
+pub(crate) const WINDOWS: Duration = Duration::from_millis(6_500);
 /// How long an answer may take that has to come: until RX1 of a join.
 pub(crate) const MUST_ANSWER: Duration = Duration::from_secs(6);
 
@@ -38,6 +39,8 @@ pub(crate) struct Network {
     pub(crate) api_key: String,
     pub(crate) forwarder: Forwarder,
     directory: TempDir,
+    /// More lines of the configuration.
+    more: String,
 }
 
 /// A device on the air.
@@ -55,12 +58,23 @@ pub(crate) struct Exchange {
 }
 
 impl Network {
-    /// Starts a server on an empty store, and registers an application and a gateway.
+    /// Starts a server on an empty directory, and registers an application and a gateway.
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same on another store.
+    pub(crate) fn start_in(home: &Home) -> Self {
+        Self::start_with(&home.config())
+    }
+
+    /// The same with more lines in the server's configuration.
+    pub(crate) fn start_with(more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let server = Server::start(directory.path());
+        let server = Server::start_with(directory.path(), more);
         let api_key = server.api_key.clone().expect("the first start shows an API key");
-        let mut network = Self { server, api_key, forwarder: Forwarder::new(), directory };
+        let mut network =
+            Self { server, api_key, forwarder: Forwarder::new(), directory, more: more.to_owned() };
         network.call(
             "POST",
             "/users/admin/applications",
@@ -78,12 +92,18 @@ impl Network {
 
     /// Starts the server again on the same data, after `end` has ended it.
     pub(crate) fn restart(self, end: impl FnOnce(Server)) -> Self {
-        let Self { server, api_key, mut forwarder, directory } = self;
+        let more = self.more.clone();
+        self.restart_with(&more, end)
+    }
+
+    /// The same with other lines in its configuration.
+    pub(crate) fn restart_with(self, more: &str, end: impl FnOnce(Server)) -> Self {
+        let Self { server, api_key, mut forwarder, directory, .. } = self;
         end(server);
-        let server = Server::start(directory.path());
+        let server = Server::start_with(directory.path(), more);
         assert_eq!(server.api_key, None, "secrets are shown only once");
         forwarder.connect(server.udp);
-        Self { server, api_key, forwarder, directory }
+        Self { server, api_key, forwarder, directory, more: more.to_owned() }
     }
 
     /// The directory of the store.

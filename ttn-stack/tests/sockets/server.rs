@@ -53,7 +53,12 @@ pub(crate) const FREE_PORTS: &str = "ports:\n  udp: 0\n  mqtt: 0\n  mqtt_tls: 0\
 impl Server {
     /// Starts it on the data in a directory and waits until it is healthy.
     pub(crate) fn start(directory: &Path) -> Self {
-        let config = write_config(directory, FREE_PORTS);
+        Self::start_with(directory, "")
+    }
+
+    /// The same with more lines in its configuration.
+    pub(crate) fn start_with(directory: &Path, more: &str) -> Self {
+        let config = write_config(directory, &format!("{FREE_PORTS}{more}"));
         let mut command = command(&["start", "--config", config.to_str().unwrap()]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = lines_of(child.stdout.take().unwrap());

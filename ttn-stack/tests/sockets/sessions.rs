@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use crate::{
     client::{Client, Stream, WebSocket, dial, tls},
+    home::Home,
     network::{APPLICATION, Network, Node},
     server::wait_for,
-    traffic::{PAYLOAD, f_cnt, logged, with_session},
+    traffic::{PAYLOAD, f_cnt, with_session},
 };
 
 const UPLINKS: &str = "v3/+/devices/+/up";
@@ -43,8 +44,8 @@ impl Received {
 }
 
 // DESIGN promise 3, AS-32
-pub(crate) fn a_subscriber_at_qos_1_gets_everything_once_or_marked_across_kill_9() {
-    let (mut network, mut node) = with_session();
+pub(crate) fn a_subscriber_at_qos_1_gets_everything_once_or_marked_across_kill_9(home: &Home) {
+    let (mut network, mut node) = with_session(home);
     let connect = |network: &Network| {
         let stream = Box::new(dial(network.server.mqtt));
         Client::connect(stream, "node-red", &network.api_key)
@@ -61,7 +62,7 @@ pub(crate) fn a_subscriber_at_qos_1_gets_everything_once_or_marked_across_kill_9
     let mut written = Vec::new();
     let mut network = network.restart(|server| {
         server.kill();
-        written = logged(&data);
+        written = home.logged(&data);
     });
     drop(client);
     let (mut client, is_present) = connect(&network);
@@ -120,8 +121,8 @@ fn commands_of(guide: &str) -> Vec<String> {
 }
 
 // AS-32 to AS-34
-pub(crate) fn the_commands_of_the_guide_to_mqtt_work() {
-    let (mut network, mut node) = with_session();
+pub(crate) fn the_commands_of_the_guide_to_mqtt_work(home: &Home) {
+    let (mut network, mut node) = with_session(home);
     let (server, data) = (&network.server, network.data());
     let (mut queued, _) = Client::connect(Box::new(dial(server.mqtt)), "queued", &network.api_key);
     queued.subscribe("v3/+/devices/+/down/queued");

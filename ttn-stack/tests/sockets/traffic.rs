@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use serde_json::{Value, json};
-use ttn_as::log::{ApplicationLog as _, Cursor, LogEntry, LogFilter};
-use ttn_core::msg::Up;
-use ttn_store_embedded::{EmbeddedStore, Options};
 
 use crate::{
+    home::Home,
     mqtt::{self, Subscriber},
     network::{APPLICATION, Exchange, MUST_ANSWER, Network, Node},
-    server::Server,
 };
 
 const UPLINKS: &str = "v3/+/devices/+/up";
@@ -37,8 +33,8 @@ fn assert_rx1(exchange: &Exchange, delay: u32) {
     assert_eq!(txpk["powe"], 14, "{txpk}");
 }
 
-pub(crate) fn uplinks_reach_mqtt_and_downlinks_start_at_the_microsecond_of_rx1() {
-    let mut network = Network::start();
+pub(crate) fn uplinks_reach_mqtt_and_downlinks_start_at_the_microsecond_of_rx1(home: &Home) {
+    let mut network = Network::start_in(home);
     let fast = json!({ "rx1_delay": 1, "desired_rx1_delay": 1 });
     let devices = [
         (network.add_device("slow", 1, &Value::Null), 5_000_000),
@@ -86,8 +82,8 @@ pub(crate) fn a_wrong_api_key_is_refused_by_the_broker() {
 }
 
 /// Joins a device and lets it send once.
-pub(crate) fn with_session() -> (Network, Node) {
-    let mut network = Network::start();
+pub(crate) fn with_session(home: &Home) -> (Network, Node) {
+    let mut network = Network::start_in(home);
     let mut node = network.add_device("meter", 1, &Value::Null);
     network.join(&mut node);
     network.send(&mut node, &PAYLOAD);
@@ -108,8 +104,8 @@ fn assert_goes_on(network: &mut Network, node: &mut Node, old: &Exchange, next: 
 }
 
 // Promise 4
-pub(crate) fn an_ordered_restart_keeps_sessions() {
-    let (mut network, mut node) = with_session();
+pub(crate) fn an_ordered_restart_keeps_sessions(home: &Home) {
+    let (mut network, mut node) = with_session(home);
     let (old, _) = network.send(&mut node, &PAYLOAD);
     let mut network = network.restart(|server| {
         let status = server.terminate();
@@ -119,8 +115,8 @@ pub(crate) fn an_ordered_restart_keeps_sessions() {
 }
 
 // Promise 1
-pub(crate) fn a_kill_after_a_delivered_message_loses_nothing() {
-    let (mut network, mut node) = with_session();
+pub(crate) fn a_kill_after_a_delivered_message_loses_nothing(home: &Home) {
+    let (mut network, mut node) = with_session(home);
     let subscriber = Subscriber::start(network.server.mqtt, APPLICATION, &network.api_key, UPLINKS);
     let entropy = ttn_core::rand::OsEntropy::default();
     let uplink = node.mac.uplink(1, &PAYLOAD, false, &entropy).unwrap();
@@ -129,33 +125,14 @@ pub(crate) fn a_kill_after_a_delivered_message_loses_nothing() {
     let data = network.data();
     let mut network = network.restart(|server| {
         server.kill();
-        assert_eq!(logged(&data), [0, 1]);
+        assert_eq!(home.logged(&data), [0, 1]);
     });
     drop(subscriber);
     let old = Exchange { uplink, tmst, answer: None };
     assert_goes_on(&mut network, &mut node, &old, 2);
-    network.server = after_exit(network.server, &data);
-}
-
-/// The log once more: the restart has added exactly one uplink.
-fn after_exit(server: Server, data: &std::path::Path) -> Server {
-    server.terminate();
-    assert_eq!(logged(data), [0, 1, 2]);
-    Server::start(data.parent().unwrap())
-}
-
-/// The counters of all uplinks in the log of a stopped server.
-pub(crate) fn logged(data: &std::path::Path) -> Vec<u32> {
-    let store = EmbeddedStore::open(data, Options::default()).unwrap();
-    let filter = LogFilter::application(APPLICATION.parse().unwrap());
-    let entries = store.read(&Cursor::start(), &filter);
-    let f_cnts = entries.filter_map(async |entry| match entry.unwrap().entry {
-        LogEntry::Record(record) => match &record.up.up {
-            Up::Uplink(up) if record.completes.is_none() => Some(up.f_cnt),
-            _ => None,
-        },
-        LogEntry::Gap { .. } => None,
+    // The log once more: the restart has added exactly one uplink.
+    network.restart(|server| {
+        server.terminate();
+        assert_eq!(home.logged(&data), [0, 1, 2]);
     });
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(f_cnts.collect())
 }

@@ -11,13 +11,16 @@ use ttn_core::{
     store::{StoreError, StoreErrorKind},
     vault::KeyVault,
 };
-use ttn_is::store::{IdentityStore as _, Scan, Table};
-use ttn_js::store::{DeviceSelector, JoinStore};
-use ttn_ns::store::{DeviceQuery, LIST_LIMIT_MAX, NetworkStore as _, Sealer};
-use ttn_store_embedded::{EmbeddedStore, LocalVault, Options};
+use ttn_is::store::{IdentityStore, Scan, Table};
+use ttn_js::store::DeviceSelector;
+use ttn_ns::store::{DeviceQuery, LIST_LIMIT_MAX, NetworkStore, Sealer};
+use ttn_store_embedded::LocalVault;
 
 use super::Finding;
-use crate::{compose::KEK_LABEL, config::Config};
+use crate::{
+    compose::{KEK_LABEL, Stores},
+    config::{Config, Store},
+};
 
 const CHECK: &str = "store";
 /// Rows of one read.
@@ -44,14 +47,21 @@ pub(super) struct Known {
 
 /// Opens the store, if there is one, and reads its devices.
 pub(super) async fn read(config: &Config) -> (Vec<Finding>, Option<Inventory>) {
-    let path = config.data.display();
-    if !config.data.join("FORMAT").is_file() {
-        let text = format!("there is no store in {path} yet; the first start makes one");
-        return (vec![Finding::fine(CHECK, text)], None);
+    let place = match &config.store {
+        Store::Embedded => format!("in {}", config.data.display()),
+        database => format!("in {database}"),
+    };
+    match is_there(config).await {
+        Ok(true) => {}
+        Ok(false) => {
+            let text = format!("there is no store {place} yet; the first start makes one");
+            return (vec![Finding::fine(CHECK, text)], None);
+        }
+        Err(error) => return (vec![cannot_open(&error, &place)], None),
     }
-    let store = match EmbeddedStore::open(&config.data, Options::default()) {
+    let store = match Stores::open(config).await {
         Ok(store) => store,
-        Err(error) => return (vec![cannot_open(&error, config)], None),
+        Err(error) => return (vec![cannot_open(&error, &place)], None),
     };
     let vault: Arc<dyn KeyVault> = if config.kek_path().is_file() {
         match LocalVault::load_or_create(config.kek_path(), &OsEntropy::default()) {
@@ -66,22 +76,29 @@ pub(super) async fn read(config: &Config) -> (Vec<Finding>, Option<Inventory>) {
     };
     match inventory(&store, &vault).await {
         Ok(inventory) => {
-            let text = format!("the store in {path} opens; {} devices", inventory.devices.len());
+            let text = format!("the store {place} opens; {} devices", inventory.devices.len());
             (vec![Finding::fine(CHECK, text)], Some(inventory))
         }
         Err(error) => {
-            let text = format!("the store in {path} opens, but cannot be read: {error}");
+            let text = format!("the store {place} opens, but cannot be read: {error}");
             (vec![Finding::error(CHECK, text, "bring back its backup, or report this")], None)
         }
     }
 }
 
-fn cannot_open(error: &StoreError, config: &Config) -> Finding {
-    let path = config.data.display();
+/// Whether there is anything to open: a doctor makes nothing.
+async fn is_there(config: &Config) -> Result<bool, StoreError> {
+    match &config.store {
+        Store::Embedded => Ok(config.data.join("FORMAT").is_file()),
+        Store::Postgres(url) => Ok(ttn_store_postgres::schema(url).await?.found > 0),
+    }
+}
+
+fn cannot_open(error: &StoreError, place: &str) -> Finding {
     match error.kind {
         StoreErrorKind::Locked => Finding::skipped(
             CHECK,
-            format!("the store in {path} is in use by a running server: devices were not examined"),
+            format!("the store {place} is in use by a running server: devices were not examined"),
             "stop the server and run the doctor again to examine devices and keys",
         ),
         StoreErrorKind::Schema => {
@@ -91,17 +108,14 @@ fn cannot_open(error: &StoreError, config: &Config) -> Finding {
     }
 }
 
-async fn inventory(
-    store: &EmbeddedStore,
-    vault: &Arc<dyn KeyVault>,
-) -> Result<Inventory, StoreError> {
+async fn inventory(stores: &Stores, vault: &Arc<dyn KeyVault>) -> Result<Inventory, StoreError> {
     let mut inventory = Inventory::default();
     let devices = &mut inventory.devices;
-    identity(store, devices).await?;
-    network(store, vault, devices).await?;
-    application(store, vault, devices).await?;
+    identity(&*stores.identity, devices).await?;
+    network(&*stores.network, vault, devices).await?;
+    application(&*stores.applications, vault, devices).await?;
     for (key, known) in devices {
-        match JoinStore::device(store, &DeviceSelector::Key(key.clone())).await {
+        match stores.joins.device(&DeviceSelector::Key(key.clone())).await {
             Ok(device) => {
                 known.join = true;
                 let keys = &device.value.root_keys;
@@ -118,7 +132,7 @@ async fn inventory(
 
 type Devices = BTreeMap<DeviceKey, Known>;
 
-async fn identity(store: &EmbeddedStore, devices: &mut Devices) -> Result<(), StoreError> {
+async fn identity(store: &dyn IdentityStore, devices: &mut Devices) -> Result<(), StoreError> {
     let mut after = None;
     loop {
         let scan = Scan { table: Table::Device, prefix: String::new(), after, limit: ROWS };
@@ -136,7 +150,7 @@ async fn identity(store: &EmbeddedStore, devices: &mut Devices) -> Result<(), St
 }
 
 async fn network(
-    store: &EmbeddedStore,
+    store: &dyn NetworkStore,
     vault: &Arc<dyn KeyVault>,
     devices: &mut Devices,
 ) -> Result<(), StoreError> {
@@ -170,11 +184,11 @@ async fn network(
 }
 
 async fn application(
-    store: &EmbeddedStore,
+    store: &dyn ApplicationStore,
     vault: &Arc<dyn KeyVault>,
     devices: &mut Devices,
 ) -> Result<(), StoreError> {
-    let mut loaded = ApplicationStore::load(store);
+    let mut loaded = store.load();
     while let Some(record) = loaded.next().await {
         match record? {
             Loaded::Registry(record) => {
