@@ -204,14 +204,15 @@ impl Account {
     ) -> Response {
         let client = &request.client;
         let name = name(client);
-        let page = Page::new(&format!("Authorize {name}"))
+        let page = Page::new(&format!("Authorize {name}"));
+        let page = match client.description.as_str() {
+            "" => page,
+            description => page.text(&format!("“{description}”")),
+        };
+        let page = page
             .text(&format!("{name} asks to act in your name, {}. It could:", user.id()))
             .list(&words::of(client.rights()))
             .may_lead_to(request.answer_to.location());
-        let page = match client.description.as_str() {
-            "" => page,
-            description => page.note(description),
-        };
         let page = if client.endorsed {
             page.note("An administrator of this network vouches for it.")
         } else {

@@ -277,7 +277,8 @@ impl Account {
 
     /// Tells a person what is wrong.
     pub(super) fn refuse(&self, error: &Error) -> Response {
-        Page::new("This does not work").error(&error.to_string()).answer(self.network())
+        let page = Page::new("This does not work").error(&error.to_string());
+        page.link("/oauth", "To your account").answer(self.network())
     }
 
     /// Shows a page with a form, and the cookie that the form repeats.

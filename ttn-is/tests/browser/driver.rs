@@ -1,7 +1,7 @@
 //! A browser without a window, driven through WebDriver: one request of HTTP per command.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
@@ -76,10 +76,21 @@ impl Browser {
         self.send("POST", &format!("/element/{field}/value"), json!({ "text": text }));
     }
 
-    /// Clicks on what a selector of CSS finds.
+    /// Clicks on what a selector of CSS finds, and waits for the page that it leads to.
     pub(crate) fn click(&self, selector: &str) {
-        let element = self.find(selector);
+        let (page, element) = (self.find("html"), self.find(selector));
         self.send("POST", &format!("/element/{element}/click"), json!({}));
+        for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+            let is_there = "return document.readyState";
+            let script = json!({ "script": is_there, "args": [] });
+            let state = self.try_send("POST", "/execute/sync", &script);
+            let now = self.try_find("html");
+            if now.is_ok_and(|now| now != page) && state.is_ok_and(|state| state == "complete") {
+                return;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        panic!("{selector} leads nowhere");
     }
 
     pub(crate) fn forget_cookies(&self) {
@@ -106,14 +117,25 @@ impl Browser {
     }
 
     fn find(&self, selector: &str) -> String {
-        let found =
-            self.send("POST", "/element", json!({ "using": "css selector", "value": selector }));
-        found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
+        self.try_find(selector).unwrap()
+    }
+
+    fn try_find(&self, selector: &str) -> Result<String, String> {
+        let query = json!({ "using": "css selector", "value": selector });
+        let found = self.try_send("POST", "/element", &query)?;
+        let id = found.as_object().unwrap().values().next().unwrap();
+        Ok(id.as_str().unwrap().to_owned())
     }
 
     fn send(&self, method: &str, path: &str, body: Value) -> Value {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        self.try_send(method, path, &body).unwrap()
+    }
+
+    /// Gives what the driver says against it.
+    fn try_send(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
+        let broken = |error: io::Error| format!("{method} {path}: {error}");
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).map_err(broken)?;
+        stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
         let body = if body.is_null() { String::new() } else { body.to_string() };
         write!(
             stream,
@@ -122,38 +144,42 @@ impl Browser {
             self.session,
             body.len(),
         )
-        .unwrap();
-        let (head, body) = read(stream);
+        .map_err(broken)?;
+        let (head, body) = read(stream).map_err(broken)?;
         let body: Value = serde_json::from_slice(&body).unwrap();
-        assert!(head.starts_with("http/1.1 200"), "{method} {path}: {body}");
-        body["value"].clone()
+        if head.starts_with("http/1.1 200") {
+            return Ok(body["value"].clone());
+        }
+        Err(format!("{method} {path}: {}", body["value"]["message"]))
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.send("DELETE", "", Value::Null);
-        }
+        // The driver would leave its browser behind.
+        let _ = self.try_send("DELETE", "", &Value::Null);
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
 }
 
 /// Reads an answer, up to the length that it names: the driver keeps connections open.
-fn read(stream: TcpStream) -> (String, Vec<u8>) {
+fn read(stream: TcpStream) -> io::Result<(String, Vec<u8>)> {
     let mut stream = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
-        assert_ne!(stream.read_line(&mut head).unwrap(), 0, "the driver ended: {head}");
+        if stream.read_line(&mut head)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
     }
     let head = head.to_lowercase();
-    let (_, length) = head.split_once("content-length:").unwrap();
-    let length = length.lines().next().unwrap().trim().parse().unwrap();
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).unwrap();
-    (head, body)
+    let length = head.split_once("content-length:").and_then(|(_, rest)| rest.lines().next());
+    let length = length.and_then(|length| length.trim().parse().ok());
+    let mut body = vec![0; length.ok_or(io::ErrorKind::InvalidData)?];
+    stream.read_exact(&mut body)?;
+    Ok((head, body))
 }
 
+const PAUSE: Duration = Duration::from_millis(20);
 /// A busy machine is slow to open a browser.
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -76,7 +76,7 @@ pub(crate) fn a_person_lets_a_client_and_his_browser_follows_back_to_it() {
     assert!(back.starts_with(&format!("{}/back?code=MF2XI.", server.client)), "{back}");
     assert!(back.ends_with("&state=st%26ate") && browser.text() == "The client has it.", "{back}");
     // He logs in anew, and his browser goes all the way at once.
-    browser.go(&server.base);
+    person.go("/oauth/login");
     browser.forget_cookies();
     person.go(&ask);
     person.log_in("alice@example.com", PASSWORD);

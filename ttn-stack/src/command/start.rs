@@ -119,6 +119,7 @@ async fn first_start(
     let created =
         stack.identity.ensure_admin(&ADMIN.parse()?, &password, "admin@localhost").await?;
     let Some(created) = created else { return Ok(None) };
+    stack.identity.ensure_cli_client(&ADMIN.parse()?).await?;
     println!("First start: the store is new. These are shown only once; keep them.");
     println!("  user      {ADMIN}");
     println!("  password  {password}");
