@@ -1,7 +1,8 @@
-//! Workspace automation. `cargo xtask <codegen|fuzz|spec|tidy>`.
+//! Workspace automation. `cargo xtask <codegen|fuzz|instructions|spec|tidy>`.
 
 mod codegen;
 mod fuzz;
+mod instructions;
 mod spec;
 mod tidy;
 
@@ -9,13 +10,15 @@ use anyhow::{Context as _, Result, bail};
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let command = args.next().context("usage: cargo xtask <codegen|fuzz|spec|tidy>")?;
+    let command =
+        args.next().context("usage: cargo xtask <codegen|fuzz|instructions|spec|tidy>")?;
     match command.as_str() {
         "codegen" => codegen::run(),
         "fuzz" => fuzz::run(args),
+        "instructions" => instructions::run(args),
         "spec" => spec::run(),
         "tidy" => tidy::run(),
-        other => bail!("unknown command `{other}`: one of codegen, fuzz, spec, tidy"),
+        other => bail!("unknown command `{other}`: one of codegen, fuzz, instructions, spec, tidy"),
     }
 }
 

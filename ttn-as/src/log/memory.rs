@@ -73,7 +73,8 @@ impl Inner {
             .any(|owned| self.epochs.get(&owned.partition).is_some_and(|e| owned.epoch < *e))
     }
 
-    fn read(&self, from: &Cursor, filter: &LogFilter) -> Vec<LogRecord> {
+    /// Some records behind a place, and where to go on; `None` at the end.
+    fn page(&self, from: &Cursor, filter: &LogFilter) -> (Vec<LogRecord>, Option<Cursor>) {
         let at = match from.number() {
             Some(number) => number,
             None if from.is_start() => self.forgotten,
@@ -85,16 +86,22 @@ impl Inner {
             let cursor = Cursor::behind(self.forgotten);
             found.push(LogRecord { cursor, entry: LogEntry::Gap { lost } });
         }
-        let skipped = usize::try_from(at.saturating_sub(self.forgotten)).unwrap_or(usize::MAX);
-        for (number, record) in (self.forgotten + 1..).zip(&self.records).skip(skipped) {
+        let first = at.max(self.forgotten);
+        let skipped = usize::try_from(first - self.forgotten).unwrap_or(usize::MAX);
+        let last = skipped.saturating_add(PAGE).min(self.records.len());
+        for (number, record) in (first + 1..).zip(self.records.range(skipped.min(last)..last)) {
             if filter.matches(record) {
                 let cursor = Cursor::behind(number);
                 found.push(LogRecord { cursor, entry: LogEntry::Record(record.clone()) });
             }
         }
-        found
+        let is_end = last == self.records.len();
+        (found, (!is_end).then(|| Cursor::behind(self.forgotten + last as u64)))
     }
 }
+
+/// How many records are looked at before others may use the log.
+const PAGE: usize = 64;
 
 #[async_trait]
 impl ApplicationLog for MemoryLog {
@@ -121,8 +128,12 @@ impl ApplicationLog for MemoryLog {
         from: &Cursor,
         filter: &LogFilter,
     ) -> BoxStream<'a, Result<LogRecord, StoreError>> {
-        let found = self.inner.lock().read(from, filter);
-        futures::stream::iter(found.into_iter().map(Ok)).boxed()
+        let filter = filter.clone();
+        let pages = futures::stream::unfold(Some(from.clone()), move |from| {
+            let page = from.map(|from| self.inner.lock().page(&from, &filter));
+            std::future::ready(page)
+        });
+        pages.flat_map(|found| futures::stream::iter(found.into_iter().map(Ok))).boxed()
     }
 
     fn end(&self) -> Cursor {

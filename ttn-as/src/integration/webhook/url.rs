@@ -96,6 +96,10 @@ fn expand(
     if let Some(at) = bad_percent(template) {
         return Err(wrong(format!("no two hexadecimal digits follow the `%` at {at}")));
     }
+    // It panics where the length of a variable does not fit, too.
+    if let Some(length) = bad_length(template) {
+        return Err(wrong(format!("`:{length}` is no length of a variable; from :1 to :9999")));
+    }
     let template = UriTemplateStr::new(template).map_err(|error| wrong(error.to_string()))?;
     let expanded = template.expand::<UriSpec, _>(variables);
     expanded.map(|text| text.to_string()).map_err(|error| wrong(error.to_string()))
@@ -108,6 +112,21 @@ fn bad_percent(text: &str) -> Option<usize> {
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     };
     text.match_indices('%').map(|(at, _)| at).find(|at| !encoded(at))
+}
+
+/// The first length of a variable that is none: one to four digits, the first not 0 (RFC 6570 §2.4.1).
+fn bad_length(template: &str) -> Option<&str> {
+    let expressions = template.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    let lengths = expressions
+        .flat_map(|expression| expression.split(','))
+        .filter_map(|variable| variable.split_once(':'))
+        .map(|(_, length)| length);
+    let fits = |length: &str| {
+        (1..=4).contains(&length.len())
+            && length.bytes().all(|octet| octet.is_ascii_digit())
+            && !length.starts_with('0')
+    };
+    lengths.into_iter().find(|length| !fits(length))
 }
 
 fn variables(ids: &DeviceIds) -> SimpleContext {
@@ -196,6 +215,7 @@ mod tests {
                 "http://example.com:8080/my-app/my-dev/70B3D57ED0000000",
             ),
             ("https://example.com/hook?x", "?y", "https://example.com/hook?x&y"),
+            ("https://example.com", "{devID:2}", "https://example.com/my"),
         ] {
             assert_eq!(url(base, path).unwrap(), expected, "{base} {path}");
         }
@@ -228,7 +248,16 @@ mod tests {
             url("https://example.com/{", ""),
             Err(UrlError::Template { part: "base_url", .. })
         ));
-        for path in ["/%3\u{335}dev", "/%", "/%4", "/%zz", "{%4}"] {
+        for path in [
+            "/%3\u{335}dev",
+            "/%",
+            "/%4",
+            "/%zz",
+            "{%4}",
+            "{devID:65536}",
+            "{devID,appID:0}",
+            "{x:}",
+        ] {
             let refused = url("https://example.com/", path);
             assert!(matches!(refused, Err(UrlError::Template { part: "path", .. })), "{path}");
         }
