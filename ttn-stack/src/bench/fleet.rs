@@ -23,6 +23,8 @@ pub(super) const PLAN: &str = "EU_863_870_TTN";
 pub(super) const RX1_DELAY: u8 = 5;
 /// How many addresses the devices of `collide` have.
 const SHARED_ADDRESSES: usize = 8;
+/// In `crash`, every so manyth device joins, again and again.
+const CRASH_JOINS: usize = 20;
 
 /// All devices of a run.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +77,7 @@ impl Fleet {
         };
         let addr = |number: u64| DevAddr::from_u32((number & 0x01FF_FFFF) as u32);
         let activation = match self.scenario {
-            Scenario::Join => {
+            _ if self.joins(index) => {
                 let join_eui = JoinEui::from_u64(0x70B3_D57E_D000_0000);
                 Activation::Otaa { join_eui, app_key: key(), nwk_key: None }
             }
@@ -88,8 +90,17 @@ impl Fleet {
         let name = DeviceKey::new(Self::application()?, device_name(index).parse()?);
         let dev_eui = DevEui::from_u64(0x70B3_D57E_D100_0000 + number);
         let mut device = NewDevice::new(name, dev_eui, activation);
-        device.mac_settings = settings(self.scenario);
+        device.mac_settings = settings(self.joins(index));
         Ok(device)
+    }
+
+    /// Whether a device has to join: all of `join`, some of `crash`.
+    pub(super) fn joins(&self, index: usize) -> bool {
+        match self.scenario {
+            Scenario::Join => true,
+            Scenario::Crash => index.is_multiple_of(CRASH_JOINS),
+            _ => false,
+        }
     }
 
     /// All devices on the air.
@@ -154,8 +165,8 @@ pub(super) fn device_index(name: &str) -> Option<usize> {
 }
 
 /// Devices are from the factory as the plan wants them: the network has nothing to say but what is measured.
-fn settings(scenario: Scenario) -> Value {
-    if scenario == Scenario::Join {
+fn settings(joins: bool) -> Value {
+    if joins {
         return json!({ "adr": { "disabled": {} } });
     }
     let hundred_kilohertz = [8681, 8683, 8685, 8671, 8673, 8675, 8677, 8679];

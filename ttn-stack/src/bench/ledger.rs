@@ -68,8 +68,7 @@ impl Ledger {
     /// Notes what was delivered. `due` is how long it has to take anyhow.
     pub(super) fn deliver(&self, at: Monotonic, device: usize, octets: &[u8], due: Duration) {
         let mut books = self.0.lock();
-        let number = octets.first_chunk::<8>().map(|number| u64::from_be_bytes(*number));
-        let known = number.filter(|number| payload(*number) == octets);
+        let known = number_of(octets);
         if known.is_some_and(|number| number < books.base) {
             return;
         }
@@ -136,8 +135,14 @@ impl Latency {
     }
 }
 
+/// The number of a payload; `None` if it is none that was sent.
+pub(super) fn number_of(octets: &[u8]) -> Option<u64> {
+    let number = u64::from_be_bytes(*octets.first_chunk::<8>()?);
+    (payload(number) == octets).then_some(number)
+}
+
 /// The payload with a number: the number, then octets that follow from it and from nothing simpler.
-fn payload(number: u64) -> [u8; PAYLOAD_LENGTH] {
+pub(super) fn payload(number: u64) -> [u8; PAYLOAD_LENGTH] {
     let mut octets = [0; PAYLOAD_LENGTH];
     let mixed = (number ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let again = (mixed ^ (mixed >> 31)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -4,6 +4,8 @@
 //! virtual gateways over UDP, a subscriber reads over MQTT, and every payload is checked. What the server uses is read from
 //! the kernel, so that it says what an operator would see.
 
+mod books;
+mod crash;
 mod downlink;
 mod fleet;
 mod join;
@@ -65,6 +67,14 @@ pub async fn run(options: BenchOptions) -> anyhow::Result<()> {
     let prepared = prepare::fill(&config, &fleet, &clock).await?;
     let per_second = fleet.devices as f64 / prepared.took.as_secs_f64().max(0.001);
     say(&format!("… {per_second:.0} devices per second; starts the server …"));
+    if options.scenario == Scenario::Crash {
+        let report = crash::run(&options, fleet, &prepared, &file, &clock).await?;
+        if !options.json {
+            print!("\n{}\n", report::table(&report)?);
+        }
+        println!("{}", serde_json::to_string(&report)?);
+        return report.check(options.ack);
+    }
     let server = Server::start(options.program.as_deref(), &file, &clock).await?;
     let (ready_ms, idle) = (server.ready_after.as_secs_f64() * 1e3, server.usage()?);
     say(&format!("… ready after {ready_ms:.0} ms; measures …"));
@@ -86,9 +96,9 @@ pub async fn run(options: BenchOptions) -> anyhow::Result<()> {
     report.add("rss_mib_at_start", rounded(idle.resident_kib as f64 / 1024.0));
     report.add("load", load);
     if !options.json {
-        print!("\n{}\n", report.to_table()?);
+        print!("\n{}\n", report::table(&report)?);
     }
-    println!("{}", report.to_line()?);
+    println!("{}", serde_json::to_string(&report)?);
     ensure!(report.wrong == 0, "{} messages have a content that was not sent", report.wrong);
     Ok(())
 }
@@ -123,6 +133,7 @@ async fn measure(
     let rate = bench.options.rate_or(RATE);
     let mut report = match bench.options.scenario {
         Scenario::Collide => bench.collide(rate).await,
+        Scenario::Crash => anyhow::bail!("`crash` has no measurement"),
         Scenario::Downlink => bench.downlink(rate, &publisher, heard, tasks).await,
         Scenario::Join => bench.join(&mut heard).await,
         Scenario::Soak => bench.soak(rate).await,

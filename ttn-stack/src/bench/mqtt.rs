@@ -44,11 +44,16 @@ const PACKETS_MAX: usize = 256;
 
 impl Login {
     async fn connect(&self) -> anyhow::Result<Framed<TcpStream, Codec>> {
+        Ok(self.open(true).await?.0)
+    }
+
+    /// Connects, and tells whether the server knows the session.
+    async fn open(&self, clean: bool) -> anyhow::Result<(Framed<TcpStream, Codec>, bool)> {
         let stream = TcpStream::connect(self.server).await.context("MQTT")?;
         stream.set_nodelay(true)?;
         let mut framed = Framed::with_capacity(stream, Codec::new(0), READ_BUFFER);
         let connect = Connect {
-            clean_session: true,
+            clean_session: clean,
             client_id: self.client_id.clone().into(),
             username: Some(APPLICATION.into()),
             password: Some(self.api_key.clone().into()),
@@ -56,13 +61,19 @@ impl Login {
         };
         framed.send(Packet::from(connect)).await?;
         match framed.next().await {
-            Some(Ok((Packet::ConnectAck(_), _))) => Ok(framed),
+            Some(Ok((Packet::ConnectAck(ack), _))) => Ok((framed, ack.session_present)),
             other => bail!("{other:?} is no CONNACK"),
         }
     }
 
     async fn subscribe(&self, qos: u8) -> anyhow::Result<Framed<TcpStream, Codec>> {
-        let mut framed = self.connect().await?;
+        Self::ask(self.connect().await?, qos).await
+    }
+
+    async fn ask(
+        mut framed: Framed<TcpStream, Codec>,
+        qos: u8,
+    ) -> anyhow::Result<Framed<TcpStream, Codec>> {
         let packet_id = 1.try_into()?;
         let qos = if qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
         let topic_filters = vec![(UPLINKS.into(), qos)];
@@ -93,6 +104,30 @@ impl Login {
             ledger.deliver(now, device, &octets, due);
         };
         tasks.spawn_fallible("bench subscriber", receive(framed, note));
+        Ok(())
+    }
+
+    /// Reads uplinks at QoS 1 in a session that outlives connections, until the server is gone. `note` gets the device,
+    /// the payload, and whether the message is marked as one that may have come before.
+    pub(super) async fn follow(
+        &self,
+        tasks: &mut Tasks,
+        note: impl Fn(usize, &[u8], bool) + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let (mut framed, is_known) = self.open(false).await?;
+        if !is_known {
+            framed = Self::ask(framed, 1).await?;
+        }
+        let note = move |publish: &Publish| {
+            let message: Result<Message<'_>, _> = serde_json::from_slice(&publish.payload);
+            let read = message.ok().and_then(|message| message.read());
+            let (device, octets) = read.unwrap_or((usize::MAX, Vec::new()));
+            note(device, &octets, publish.dup);
+        };
+        tasks.spawn("bench follower", async move {
+            // It ends with the server.
+            receive(framed, note).await.ok();
+        });
         Ok(())
     }
 
@@ -132,7 +167,7 @@ impl Publisher {
 /// Reads messages until the server closes the connection, which it must not.
 async fn receive(
     framed: Framed<TcpStream, Codec>,
-    note: impl Fn(&Publish),
+    note: impl Fn(&Publish) + Send,
 ) -> Result<(), TaskError> {
     let (mut sink, stream) = framed.split();
     let mut chunks = stream.ready_chunks(PACKETS_MAX);

@@ -33,6 +33,9 @@ pub struct BenchOptions {
     /// How many joins wait for their answer at a time.
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub in_flight: usize,
+    /// How often the server is killed; `crash` only.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub kills: usize,
     /// Downlinks per second that are queued while uplinks flow.
     #[arg(long, value_name = "R", default_value_t = 100.0)]
     pub downlinks: f64,
@@ -62,6 +65,8 @@ pub struct BenchOptions {
 pub enum Scenario {
     /// All devices share eight addresses; frames of strangers are among theirs.
     Collide,
+    /// The server is killed at random instants; afterwards every frame is accounted for.
+    Crash,
     /// Downlinks are queued over MQTT while uplinks flow.
     Downlink,
     /// Devices join.
@@ -80,6 +85,7 @@ impl Scenario {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Collide => "collide",
+            Self::Crash => "crash",
             Self::Downlink => "downlink",
             Self::Join => "join",
             Self::Soak => "soak",

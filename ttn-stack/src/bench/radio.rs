@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{net::UdpSocket, sync::mpsc};
-use ttn_core::{clock::Clock, task::Tasks, time::Monotonic};
+use ttn_core::{clock::Clock, map::Map, task::Tasks, time::Monotonic};
 use ttn_mac::device::DeviceTx;
 use ttn_testkit::{Emission, Gateway, GatewayModel};
 
@@ -15,12 +15,16 @@ use super::fleet::gateway_eui;
 pub(super) struct Radio {
     clock: Arc<dyn Clock>,
     stations: Vec<Station>,
+    /// The datagrams that were acknowledged, of those that [`Self::receive_for_receipt`] sent.
+    receipts: Mutex<Vec<u64>>,
 }
 
 #[derive(Debug)]
 struct Station {
     socket: UdpSocket,
     gateway: Mutex<Gateway>,
+    /// What waits for its PUSH_ACK, by token.
+    waiting: Mutex<Map<[u8; 2], u64>>,
 }
 
 /// A transmission that the server asked for.
@@ -38,6 +42,8 @@ pub(super) struct Heard {
 const HEARD_MAX: usize = 65_536;
 /// How often a gateway says that it is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// The kind of an answer to a received frame.
+const PUSH_ACK: u8 = 1;
 const CONNECT_MAX: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -55,9 +61,10 @@ impl Radio {
             socket.connect(server).await?;
             let (eui, backhaul) = (gateway_eui(index), Duration::ZERO);
             let gateway = Gateway::new(GatewayModel { eui, counter_start: 0, backhaul });
-            stations.push(Station { socket, gateway: Mutex::new(gateway) });
+            let waiting = Mutex::default();
+            stations.push(Station { socket, gateway: Mutex::new(gateway), waiting });
         }
-        let radio = Arc::new(Self { clock: clock.clone(), stations });
+        let radio = Arc::new(Self { clock: clock.clone(), stations, receipts: Mutex::default() });
         let (sender, heard) = mpsc::channel(HEARD_MAX);
         for index in 0..gateways {
             tasks.spawn("bench gateway", listen(radio.clone(), index, sender.clone()));
@@ -99,6 +106,30 @@ impl Radio {
         counter
     }
 
+    /// Lets one gateway receive a frame that has a number: [`Self::receipts`] tells it when the server acknowledges it.
+    pub(super) async fn receive_for_receipt(&self, number: u64, tx: &DeviceTx) -> u32 {
+        let now = self.clock.monotonic();
+        let place = usize::try_from(number).unwrap_or_default() % self.stations.len().max(1);
+        let Some(station) = self.stations.get(place) else { return 0 };
+        let (counter, datagram) = {
+            let mut gateway = station.gateway.lock();
+            let datagram =
+                gateway.push_data(now, tx.frequency, &tx.data_rate, -70.0, 8.0, &tx.bytes);
+            (gateway.counter(now), datagram)
+        };
+        if let Some(token) = token(&datagram) {
+            station.waiting.lock().insert(token, number);
+        }
+        // A datagram that the network refuses is lost, as datagrams are.
+        let _ = station.socket.send(&datagram).await;
+        counter
+    }
+
+    /// The numbers of the frames that were acknowledged.
+    pub(super) fn receipts(&self) -> Vec<u64> {
+        std::mem::take(&mut *self.receipts.lock())
+    }
+
     /// Datagrams that were acknowledged.
     pub(super) fn acknowledged(&self) -> u64 {
         self.stations.iter().map(|station| station.gateway.lock().acks).sum()
@@ -114,6 +145,11 @@ async fn listen(radio: Arc<Radio>, index: usize, heard: mpsc::Sender<Heard>) {
         let Ok(length) = station.socket.recv(&mut buffer).await else { continue };
         let at = radio.clock.monotonic();
         let datagram = buffer.get(..length).unwrap_or_default();
+        if let (Some(token), Some(PUSH_ACK)) = (token(datagram), datagram.get(3).copied())
+            && let Some(number) = station.waiting.lock().remove(&token)
+        {
+            radio.receipts.lock().push(number);
+        }
         let (received, starts_at) = {
             let mut gateway = station.gateway.lock();
             let received = gateway.receive(datagram);
@@ -124,6 +160,11 @@ async fn listen(radio: Arc<Radio>, index: usize, heard: mpsc::Sender<Heard>) {
         let _ = station.socket.send(&ack).await;
         let _ = heard.try_send(Heard { at, starts_at, emission });
     }
+}
+
+/// What an answer has in common with its datagram.
+fn token(datagram: &[u8]) -> Option<[u8; 2]> {
+    datagram.get(1..3)?.first_chunk().copied()
 }
 
 async fn keep_alive(radio: Arc<Radio>) {

@@ -86,32 +86,26 @@ impl Report {
     pub(super) fn add(&mut self, name: &str, value: impl Into<Value>) {
         self.more.insert(name.to_owned(), value.into());
     }
+}
 
-    /// As a line of JSON.
-    pub(super) fn to_line(&self) -> anyhow::Result<String> {
-        Ok(serde_json::to_string(self)?)
-    }
-
-    /// As a table.
-    pub(super) fn to_table(&self) -> anyhow::Result<String> {
-        let mut rows = Vec::new();
-        if let Value::Object(fields) = serde_json::to_value(self)? {
-            for (name, value) in fields {
-                match value {
-                    Value::Object(inner) => rows.extend(
-                        inner.into_iter().map(|(key, value)| (format!("{name} {key}"), value)),
-                    ),
-                    value => rows.push((name, value)),
-                }
+/// A report as a table.
+pub(super) fn table(report: &impl Serialize) -> anyhow::Result<String> {
+    let mut rows = Vec::new();
+    if let Value::Object(fields) = serde_json::to_value(report)? {
+        for (name, value) in fields {
+            match value {
+                Value::Object(inner) => rows
+                    .extend(inner.into_iter().map(|(key, value)| (format!("{name} {key}"), value))),
+                value => rows.push((name, value)),
             }
         }
-        let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-        let line = |(name, value): &(String, Value)| match value {
-            Value::String(text) => format!("{name:width$}  {text}\n"),
-            value => format!("{name:width$}  {value}\n"),
-        };
-        Ok(rows.iter().map(line).collect())
     }
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let line = |(name, value): &(String, Value)| match value {
+        Value::String(text) => format!("{name:width$}  {text}\n"),
+        value => format!("{name:width$}  {value}\n"),
+    };
+    Ok(rows.iter().map(line).collect())
 }
 
 /// With two decimals.
@@ -141,7 +135,7 @@ mod tests {
             more: Map::new(),
         };
         report.add("gateways", 20);
-        let line: Value = serde_json::from_str(&report.to_line().unwrap()).unwrap();
+        let line: Value = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
         for name in [
             "scenario",
             "rate_offered",
@@ -161,7 +155,7 @@ mod tests {
         for name in ["p50", "p90", "p99", "max"] {
             assert!(line["latency_ms"][name].is_number(), "{name}");
         }
-        let table = report.to_table().unwrap();
+        let table = table(&report).unwrap();
         assert!(table.lines().any(|line| line.starts_with("latency_ms p99 ")), "{table}");
     }
 }
