@@ -60,6 +60,9 @@ struct Crash<'a> {
 
 /// How long a life of the server is under traffic.
 const LIFE_MS: std::ops::Range<u64> = 300..1500;
+/// Every so manyth life is longer by as much as a join takes.
+const LONG_LIFE: usize = 4;
+const JOIN: Duration = Duration::from_secs(6);
 /// The rate of frames if none is given.
 const RATE: f64 = 500.0;
 /// Every so manyth uplink wants an acknowledgement.
@@ -68,7 +71,7 @@ const CONFIRMED: u64 = 3;
 const QUIET: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(100);
 /// From an uplink to its windows, in microseconds of the gateway.
-const WINDOWS: [u32; 2] = [5_000_000, 6_000_000];
+const WINDOWS: [u32; 2] = [1_000_000, 2_000_000];
 
 pub(super) async fn run(
     options: &BenchOptions,
@@ -89,7 +92,8 @@ pub(super) async fn run(
     };
     let began = clock.monotonic();
     for kill in 0..options.kills {
-        crash.life().await.with_context(|| format!("life {}", kill + 1))?;
+        let longer = if kill % LONG_LIFE == 1 { JOIN } else { Duration::ZERO };
+        crash.life(longer).await.with_context(|| format!("life {}", kill + 1))?;
     }
     crash.last_life().await.context("the last life")?;
     Ok(CrashReport {
@@ -120,9 +124,10 @@ impl CrashReport {
 
 impl Crash<'_> {
     /// Starts the server, lets frames flow for a random time, and kills it.
-    async fn life(&self) -> anyhow::Result<()> {
+    async fn life(&self, longer: Duration) -> anyhow::Result<()> {
         let span = LIFE_MS.end - LIFE_MS.start;
         let lasts = Duration::from_millis(LIFE_MS.start + OsEntropy::default().below(span));
+        let lasts = lasts + longer;
         let mut tasks = Tasks::new();
         let (server, radio, mut heard) = self.start(&mut tasks).await?;
         self.send(&radio, lasts).await?;

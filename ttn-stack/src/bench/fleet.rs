@@ -90,7 +90,12 @@ impl Fleet {
         let name = DeviceKey::new(Self::application()?, device_name(index).parse()?);
         let dev_eui = DevEui::from_u64(0x70B3_D57E_D100_0000 + number);
         let mut device = NewDevice::new(name, dev_eui, activation);
-        device.mac_settings = settings(self.joins(index));
+        device.mac_settings = match self.scenario {
+            _ if self.joins(index) => json!({ "adr": { "disabled": {} } }),
+            // Its downlinks come before the server is killed.
+            Scenario::Crash => settings(1),
+            _ => settings(RX1_DELAY),
+        };
         Ok(device)
     }
 
@@ -165,15 +170,13 @@ pub(super) fn device_index(name: &str) -> Option<usize> {
 }
 
 /// Devices are from the factory as the plan wants them: the network has nothing to say but what is measured.
-fn settings(joins: bool) -> Value {
-    if joins {
-        return json!({ "adr": { "disabled": {} } });
-    }
+fn settings(rx1_delay: u8) -> Value {
     let hundred_kilohertz = [8681, 8683, 8685, 8671, 8673, 8675, 8677, 8679];
     let frequencies: Vec<String> =
         hundred_kilohertz.iter().map(|it| format!("{it}00000")).collect();
     json!({
-        "rx1_delay": RX1_DELAY,
+        "rx1_delay": rx1_delay,
+        "desired_rx1_delay": rx1_delay,
         "rx2_data_rate_index": 3,
         "factory_preset_frequencies": frequencies,
         "adr": { "disabled": {} },
