@@ -77,6 +77,10 @@ const ALONE: &[Scenario] = &[
         "a_bench_of_uplinks_accounts_for_every_payload",
         bench::a_bench_of_uplinks_accounts_for_every_payload,
     ),
+    (
+        "a_server_that_is_killed_again_and_again_keeps_its_promises",
+        bench::a_server_that_is_killed_again_and_again_keeps_its_promises,
+    ),
     ("a_bench_of_joins_proves_every_session", bench::a_bench_of_joins_proves_every_session),
     (
         "a_bench_of_downlinks_finds_them_in_their_window",
