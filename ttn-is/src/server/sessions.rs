@@ -14,7 +14,7 @@ use super::IdentityServer;
 use crate::{
     auth::{
         LoginError,
-        api_key::{self, Token, TokenKind},
+        api_key::{self, TokenKind},
         hash::API_KEY_ITERATIONS,
     },
     entity::{self, Query},
@@ -139,7 +139,7 @@ impl IdentityServer {
     ) -> Result<Option<Presented>, Error> {
         let credentials = ttn_rpc::auth::credentials(metadata);
         let Ok(ttn_core::auth::Credentials::Bearer(text)) = credentials else { return Ok(None) };
-        let Token { kind, id, secret } = Token::parse(&text)?;
+        let api_key::Token { kind, id, secret } = api_key::Token::parse(&text)?;
         Ok(match kind {
             TokenKind::Access => {
                 Some(Presented::AccessToken(self.access_token_of(id, secret).await?))
