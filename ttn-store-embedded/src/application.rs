@@ -19,7 +19,7 @@ use ttn_core::{
 
 use crate::{
     EmbeddedStore,
-    engine::{Row, Space},
+    base::{Row, Space},
     lane::Change,
     table::{LOG_COUNTER, Table, corrupt, parse_uid, split_u64, uid},
     write::Denied,
@@ -108,8 +108,9 @@ impl EmbeddedStore {
         match filter.application.as_ref().or(device) {
             Some(application) => self.read_indexed(application, behind, end, filter),
             None => {
-                let rows = self.lanes.range(Space::Log, log_key(behind + 1), log_key(end + 1));
-                let rows: Vec<Row> = rows.take(READ_PAGE).collect::<Result<_, _>>()?;
+                let rows =
+                    self.lanes.range(Space::Log, log_key(behind + 1), log_key(end + 1), READ_PAGE);
+                let rows: Vec<Row> = rows.collect::<Result<_, _>>()?;
                 let mut records = Vec::with_capacity(rows.len());
                 let mut last = behind;
                 for (key, value) in &rows {
@@ -130,7 +131,7 @@ impl EmbeddedStore {
     ) -> Result<(Vec<LogRecord>, Option<u64>), StoreError> {
         let (from, to) = (index_key(application, behind + 1), index_key(application, end + 1));
         let rows: Vec<Row> =
-            self.lanes.range(Space::Log, from, to).take(READ_PAGE).collect::<Result<_, _>>()?;
+            self.lanes.range(Space::Log, from, to, READ_PAGE).collect::<Result<_, _>>()?;
         let mut records = Vec::with_capacity(rows.len());
         let mut last = behind;
         for (key, _) in &rows {
@@ -213,19 +214,19 @@ impl ApplicationStore for EmbeddedStore {
 
     fn load(&self) -> BoxStream<'_, Result<Loaded, StoreError>> {
         let (from, to) = Table::ApplicationRegistry.prefix(&[]);
-        let registry = self.lanes.range(Space::State, from, to).map(|row| {
+        let registry = self.lanes.range(Space::State, from, to, usize::MAX).map(|row| {
             let (key, value) = row?;
             let key = RegistryKey::decode(key.get(1..).unwrap_or_default())?;
             Ok(Loaded::Registry(registry_record(&key, &value)?))
         });
         let (from, to) = Table::ApplicationSession.prefix(&[]);
-        let sessions = self.lanes.range(Space::State, from, to).map(|row| {
+        let sessions = self.lanes.range(Space::State, from, to, usize::MAX).map(|row| {
             let (key, value) = row?;
             let device = parse_uid(key.get(1..).unwrap_or_default())?;
             Ok(Loaded::Sessions(device, SessionRecord::decode(&value)?.into()))
         });
         let (from, to) = Table::ApplicationReader.prefix(&[]);
-        let readers = self.lanes.range(Space::State, from, to).map(|row| {
+        let readers = self.lanes.range(Space::State, from, to, usize::MAX).map(|row| {
             let (key, value) = row?;
             match RegistryKey::decode(key.get(1..).unwrap_or_default())? {
                 RegistryKey::Integration(key) => {
@@ -271,7 +272,7 @@ fn truncate(change: &mut Change<'_>, retention: &Retention) -> Result<u64, Denie
     // Only what is durable has been delivered or can be read again.
     let (from, to) = (log_key(log.forgotten + 1), log_key(log.durable + 1));
     let rows: Vec<Row> =
-        change.range(Space::Log, from, to).take(TRUNCATE_PAGE).collect::<Result<_, _>>()?;
+        change.range(Space::Log, from, to, TRUNCATE_PAGE).collect::<Result<_, _>>()?;
     let mut deleted = 0;
     for (key, value) in rows {
         let (received_at, application, _) = split_log_value(&value)?;

@@ -16,8 +16,11 @@ pub(crate) struct Held {
     _lock: File,
 }
 
-/// The version of everything in a store's directory. A newer one is not touched; an older one will be migrated.
-pub(crate) const FORMAT: u32 = 1;
+/// The version of everything in a store's directory. A newer one is not touched. 1 had no log: it becomes 2 before there
+/// is one, so that no program that knows nothing of the log opens the engine alone.
+pub(crate) const FORMAT: u32 = 2;
+/// A format without a log.
+const WITHOUT_LOG: u32 = 1;
 
 impl Held {
     /// Takes a directory, which it makes if it is not there.
@@ -47,6 +50,11 @@ impl Held {
     pub(crate) fn engine(&self) -> PathBuf {
         self.path.join("engine")
     }
+
+    /// Where the log lives.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
 }
 
 fn check_format(path: &Path) -> Result<(), StoreError> {
@@ -56,7 +64,8 @@ fn check_format(path: &Path) -> Result<(), StoreError> {
             let number = text.strip_prefix(FORMAT_PREFIX).and_then(|rest| rest.trim().parse().ok());
             match number {
                 Some(FORMAT) => Ok(()),
-                Some(newer @ 2..) => {
+                Some(WITHOUT_LOG) => write_format(path, &file).map_err(|error| failed(path, error)),
+                Some(newer @ FORMAT..) => {
                     let context = format!(
                         "the store in {} has format {newer:?}, this program knows up to {FORMAT}; it",
                         path.display()
@@ -128,3 +137,35 @@ fn failed(path: &Path, error: io::Error) -> StoreError {
 
 const LOCK: &str = "LOCK";
 const FORMAT_PREFIX: &str = "ttn-store-embedded ";
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        EmbeddedStore, Options,
+        base::{Base as _, Key, Space, Value},
+        engine::Engine,
+    };
+
+    #[test]
+    fn a_directory_of_before_the_log_opens_with_what_its_engine_has() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let held = Held::take(&path).unwrap();
+        let engine = Engine::open(&held.engine(), &Options::default()).unwrap();
+        let row: (Key, Value) = ((Space::Hot, vec![1]), Some(Arc::from([2])));
+        engine.write(&[(&row.0, &row.1)]).unwrap();
+        engine.sync().unwrap();
+        drop((engine, held));
+        let format = path.join("FORMAT");
+        fs::write(&format, "ttn-store-embedded 1\n").unwrap();
+        for _ in 0..2 {
+            let store = EmbeddedStore::open(&path, Options::default()).unwrap();
+            assert_eq!(store.lanes.get(Space::Hot, &[1]).unwrap(), Some(vec![2]));
+            // What knows nothing of the log must not open it from now on.
+            assert_eq!(fs::read_to_string(&format).unwrap(), "ttn-store-embedded 2\n");
+        }
+    }
+}

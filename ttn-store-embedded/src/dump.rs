@@ -14,7 +14,7 @@ mod everything;
 
 use crate::{
     EmbeddedStore, application,
-    engine::{Row, Space},
+    base::{Row, Space},
     join,
     lane::Change,
     network,
@@ -38,8 +38,9 @@ impl Dump for EmbeddedStore {
     ) -> Result<u64, StoreError> {
         self.lanes
             .write(|change| {
-                // Behind the rows of lanes, which every opened store may have.
-                let mut there = change.range(Space::State, vec![Table::Epoch as u8], vec![u8::MAX]);
+                // Behind the rows of mark and lanes, which every opened store may have.
+                let (from, to) = (vec![Table::Epoch as u8], vec![u8::MAX]);
+                let mut there = change.range(Space::State, from, to, 1);
                 if there.next().transpose()?.is_some() {
                     let context = "what is in this store";
                     return Err(StoreError::new(StoreErrorKind::AlreadyExists, context).into());
@@ -74,8 +75,10 @@ impl EmbeddedStore {
             let key = key.get(1..).unwrap_or_default().to_vec();
             vec![DumpRow { table, key, value }]
         };
-        let state =
-            |of: Table| self.lanes.range(Space::State, of.key(&[]), after_prefix(&of.key(&[])));
+        let state = |of: Table| {
+            let (from, to) = of.prefix(&[]);
+            self.lanes.range(Space::State, from, to, usize::MAX)
+        };
         let single = |key: &[u8], zero: &[u8]| -> Rows {
             let value = self.lanes.get(Space::State, key).map(|value| {
                 let value = value.unwrap_or_else(|| zero.to_vec());
@@ -85,7 +88,7 @@ impl EmbeddedStore {
         };
         let of = match table {
             DumpTable::NetworkHot | DumpTable::NetworkItem => {
-                let rows = self.lanes.range(Space::Hot, Vec::new(), vec![u8::MAX]);
+                let rows = self.lanes.range(Space::Hot, Vec::new(), vec![u8::MAX], usize::MAX);
                 return Box::new(rows.filter_map(move |row| match row {
                     Ok(row) => network::dump_part(table, row).map(Ok),
                     Err(error) => Some(Err(error)),
@@ -101,7 +104,8 @@ impl EmbeddedStore {
             DumpTable::IdentityRevision => return single(&IDENTITY_REVISION, &[0; 8]),
             DumpTable::Log => {
                 let records = vec![application::RECORD];
-                let rows = self.lanes.range(Space::Log, records.clone(), after_prefix(&records));
+                let to = after_prefix(&records);
+                let rows = self.lanes.range(Space::Log, records, to, usize::MAX);
                 return several(rows, move |row| Ok(plain(row)));
             }
             DumpTable::JoinNonces => {
@@ -226,14 +230,14 @@ mod tests {
         stream::iter(rows.to_vec()).map(Ok).boxed()
     }
 
-    /// The keys of everything in the engine, but those of lanes: they belong to the directory.
+    /// The keys of everything that is stored, but those of mark and lanes: they belong to the directory.
     fn keys(store: &EmbeddedStore) -> BTreeSet<(Space, Vec<u8>)> {
         let mut keys = BTreeSet::new();
         for space in [Space::Hot, Space::Log, Space::State] {
-            let rows = store.lanes.range(space, Vec::new(), vec![u8::MAX]);
+            let rows = store.lanes.range(space, Vec::new(), vec![u8::MAX], usize::MAX);
             keys.extend(rows.map(|row| (space, row.unwrap().0)));
         }
-        keys.retain(|(space, key)| *space != Space::State || key[0] != Table::Lane as u8);
+        keys.retain(|(space, key)| *space != Space::State || key[0] > Table::Lane as u8);
         keys
     }
 

@@ -1,13 +1,9 @@
-//! The storage engine. Nothing else names it: keys and values are octets here, errors are [`StoreError`].
+//! The storage engine, which checkpoints bring up to the log. Nothing else names it.
 
 use std::{
-    collections::BTreeMap,
     fmt, fs, io as files,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::Duration,
 };
@@ -15,34 +11,18 @@ use std::{
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _};
 use ttn_core::store::{StoreError, StoreErrorKind};
 
-use crate::options::{Options, Survives};
-
-/// A part of the engine with its own tables, because its rows live differently. Each costs memory: keep them few.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Space {
-    /// Small rows that are rewritten all the time.
-    Hot,
-    /// Rows that are written once, in the order of their keys, and deleted from the front.
-    Log,
-    /// Everything else.
-    State,
-}
-
-/// A row's place.
-pub(crate) type Key = (Space, Vec<u8>);
-/// Writes that belong together; `None` deletes.
-pub(crate) type Layer = BTreeMap<Key, Option<Arc<[u8]>>>;
-/// A row that was read.
-pub(crate) type Row = (Vec<u8>, Vec<u8>);
+use crate::{
+    base::{Base, Key, Row, Rows, Space, Value},
+    options::{Options, Survives},
+};
 
 /// The opened engine.
 pub(crate) struct Engine {
     open: Option<Open>,
     directory: PathBuf,
-    /// Octets that were committed since the last checkpoint.
-    since_checkpoint: AtomicU64,
-    /// Whether syncs fail, for tests.
-    fails: AtomicBool,
+    survives: Survives,
+    /// Octets that were written since the last rotation.
+    since_rotation: AtomicU64,
 }
 
 struct Open {
@@ -80,27 +60,50 @@ impl Engine {
         Ok(Self {
             open: Some(open),
             directory: directory.to_owned(),
-            since_checkpoint: AtomicU64::new(0),
-            fails: AtomicBool::new(false),
+            survives: options.survives,
+            since_rotation: AtomicU64::new(0),
         })
     }
 
-    /// Makes every later sync fail, as a broken disk does.
-    pub(crate) fn break_disk(&self) {
-        self.fails.store(true, Ordering::Relaxed);
+    /// Lets the engine write tables of what was written every [`ROTATION_BYTES`], of all parts: its journal is only cut
+    /// when every part is in tables, and a part that is small would hold it for long. So what is replayed after a kill
+    /// is bounded.
+    fn rotate(&self, open: &Open, octets: u64) -> Result<(), StoreError> {
+        let since = self.since_rotation.fetch_add(octets, Ordering::Relaxed) + octets;
+        if since < ROTATION_BYTES {
+            return Ok(());
+        }
+        self.since_rotation.store(0, Ordering::Relaxed);
+        open.rotate()
     }
 
-    /// Writes a layer as one: after a crash all of it is there or nothing.
-    pub(crate) fn commit(&self, layer: &Layer, survives: Survives) -> Result<(), StoreError> {
-        let fails = self.fails.load(Ordering::Relaxed);
-        let mode = match survives {
-            Survives::PowerLoss if !fails => PersistMode::SyncData,
-            Survives::PowerLoss | Survives::ProcessKill => PersistMode::Buffer,
-        };
+    fn opened(&self) -> Result<&Open, StoreError> {
+        // It is closed by the drop alone.
+        self.open.as_ref().ok_or_else(|| StoreError::new(StoreErrorKind::Io, "a closed store"))
+    }
+}
+
+impl Base for Engine {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = self.opened()?.keyspace(space).get(key);
+        let value = value.map_err(|error| io("a row".to_owned(), error))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn range(&self, space: Space, from: Vec<u8>, to: Vec<u8>) -> Rows {
+        let open = self.open.as_ref();
+        let rows = open.map(|open| open.database.snapshot().range(open.keyspace(space), from..to));
+        Box::new(rows.into_iter().flatten().map(|guard| -> Result<Row, StoreError> {
+            let (key, value) = guard.into_inner().map_err(|error| io("rows".to_owned(), error))?;
+            Ok((key.to_vec(), value.to_vec()))
+        }))
+    }
+
+    fn write(&self, rows: &[(&Key, &Value)]) -> Result<(), StoreError> {
         let open = self.opened()?;
-        let mut batch = open.database.batch().durability(Some(mode));
+        let mut batch = open.database.batch();
         let mut octets = 0;
-        for ((space, key), value) in layer {
+        for ((space, key), value) in rows {
             let keyspace = open.keyspace(*space);
             octets += ROW_OVERHEAD + key.len() + value.as_ref().map_or(0, |value| value.len());
             match value {
@@ -108,50 +111,17 @@ impl Engine {
                 None => batch.remove(keyspace, key.as_slice()),
             }
         }
-        batch.commit().map_err(|error| io("a commit".to_owned(), error))?;
-        if fails {
-            let error = files::Error::other("the disk was broken for a test");
-            return Err(StoreError::new(StoreErrorKind::Io, "a commit").caused_by(error));
-        }
-        self.checkpoint(open, u64::try_from(octets).unwrap_or(u64::MAX))
+        batch.commit().map_err(|error| io("a checkpoint".to_owned(), error))?;
+        self.rotate(open, u64::try_from(octets).unwrap_or(u64::MAX))
     }
 
-    /// Lets the engine write tables of what was committed every [`CHECKPOINT_BYTES`], of all parts: its journal is
-    /// only cut when every part is in tables, and a part that is small would hold it for long. So what is replayed
-    /// after a kill is bounded.
-    fn checkpoint(&self, open: &Open, octets: u64) -> Result<(), StoreError> {
-        let since = self.since_checkpoint.fetch_add(octets, Ordering::Relaxed) + octets;
-        if since < CHECKPOINT_BYTES {
-            return Ok(());
-        }
-        self.since_checkpoint.store(0, Ordering::Relaxed);
-        open.rotate()
-    }
-
-    pub(crate) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.opened()?.keyspace(space).get(key);
-        let value = value.map_err(|error| io("a row".to_owned(), error))?;
-        Ok(value.map(|value| value.to_vec()))
-    }
-
-    /// Reads rows from `from` on, up to and without `to`, in the state of now.
-    pub(crate) fn range(
-        &self,
-        space: Space,
-        from: Vec<u8>,
-        to: Vec<u8>,
-    ) -> impl DoubleEndedIterator<Item = Result<Row, StoreError>> + Send + use<> {
-        let open = self.open.as_ref();
-        let rows = open.map(|open| open.database.snapshot().range(open.keyspace(space), from..to));
-        rows.into_iter().flatten().map(|guard| {
-            let (key, value) = guard.into_inner().map_err(|error| io("rows".to_owned(), error))?;
-            Ok((key.to_vec(), value.to_vec()))
-        })
-    }
-
-    fn opened(&self) -> Result<&Open, StoreError> {
-        // It is closed by the drop alone.
-        self.open.as_ref().ok_or_else(|| StoreError::new(StoreErrorKind::Io, "a closed store"))
+    fn sync(&self) -> Result<(), StoreError> {
+        let mode = match self.survives {
+            Survives::PowerLoss => PersistMode::SyncData,
+            Survives::ProcessKill => PersistMode::Buffer,
+        };
+        let synced = self.opened()?.database.persist(mode);
+        synced.map_err(|error| io("a checkpoint".to_owned(), error))
     }
 }
 
@@ -193,8 +163,7 @@ impl Open {
 impl Drop for Engine {
     fn drop(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let writes = !self.fails.load(Ordering::Relaxed) && self.directory.is_dir();
-        let clean = writes && open.rotate().is_ok() && open.flushed();
+        let clean = self.directory.is_dir() && open.rotate().is_ok() && open.flushed();
         // Stops the engine's threads: nobody writes the journal any more.
         drop(open);
         if clean && let Err(error) = empty_journals(&self.directory) {
@@ -246,8 +215,8 @@ fn io(context: String, error: fjall::Error) -> StoreError {
 /// How much journal there may be behind the part that is written: it is read when the store is opened after a kill.
 /// The engine takes no less.
 const JOURNAL_BYTES: u64 = 64 << 20;
-/// How much is committed between two checkpoints.
-const CHECKPOINT_BYTES: u64 = 16 << 20;
+/// How much is written between two rotations.
+const ROTATION_BYTES: u64 = 16 << 20;
 /// What a row costs in the journal besides its octets.
 const ROW_OVERHEAD: usize = 24;
 /// How often a clean stop looks whether everything is in tables.

@@ -8,7 +8,7 @@ use ttn_is::store::{
 
 use crate::{
     EmbeddedStore,
-    engine::Space,
+    base::Space,
     table::{IDENTITY_REVISION, Table, after_prefix, corrupt, split_u64},
     write::Denied,
 };
@@ -70,7 +70,7 @@ impl IdentityStore for EmbeddedStore {
             next.push(0);
             from = from.max(next);
         }
-        let rows = self.lanes.range(Space::State, from, to).take(scan.limit);
+        let rows = self.lanes.range(Space::State, from, to, scan.limit);
         rows.map(|row| {
             let (key, value) = row?;
             let key = key.get(2..).map(|key| String::from_utf8(key.to_vec()));

@@ -17,7 +17,7 @@ use ttn_js::{
 
 use crate::{
     EmbeddedStore,
-    engine::Space,
+    base::Space,
     lane::Change,
     table::{Table, corrupt, parse_uid, split_u64, uid},
     write::Denied,
@@ -102,7 +102,7 @@ impl JoinStore for EmbeddedStore {
 
     async fn used_dev_nonces(&self, id: &NonceId, limit: usize) -> Result<Vec<u16>, StoreError> {
         let (from, to) = Table::JoinUsedDevNonce.prefix(&[&octets(id.euis), &id.root_key.0]);
-        let rows = self.lanes.range(Space::State, from, to).take(limit);
+        let rows = self.lanes.range(Space::State, from, to, limit);
         rows.map(|row| {
             let (key, _) = row?;
             let dev_nonce = key.last_chunk().ok_or_else(|| corrupt("a used DevNonce"))?;
@@ -119,7 +119,7 @@ impl JoinStore for EmbeddedStore {
                 NoncesChange::Purge => {
                     nonces = record::Nonces { revision: nonces.revision, ..Default::default() };
                     let (from, to) = Table::JoinUsedDevNonce.prefix(&[&octets(euis)]);
-                    for row in change.range(Space::State, from, to) {
+                    for row in change.range(Space::State, from, to, usize::MAX) {
                         change.delete(Space::State, row?.0);
                     }
                 }

@@ -20,7 +20,7 @@ use ttn_ns::store::{
 
 use crate::{
     EmbeddedStore,
-    engine::{Row, Space},
+    base::{Row, Space},
     lane::Change,
     table::{LIVE_MAX, Table, corrupt, epoch_rows, split_u64, uid},
     write::Denied,
@@ -93,7 +93,7 @@ impl NetworkStore for EmbeddedStore {
             None => Table::NetworkDeviceOfUid.prefix(&[]),
         };
         let mut page = Page { items: Vec::new(), total: 0 };
-        for (index, row) in self.lanes.range(Space::State, from, to).enumerate() {
+        for (index, row) in self.lanes.range(Space::State, from, to, usize::MAX).enumerate() {
             let (_, place) = row?;
             page.total += 1;
             if index >= skip
@@ -121,7 +121,7 @@ impl EmbeddedStore {
         let (_, to) = Table::NetworkDevice.prefix(&[&partition.get().to_be_bytes()]);
         let from = device_key((partition.get(), no));
         let devices: Vec<Row> =
-            self.lanes.range(Space::State, from, to).take(LOAD_PAGE).collect::<Result<_, _>>()?;
+            self.lanes.range(Space::State, from, to, LOAD_PAGE).collect::<Result<_, _>>()?;
         let mut rows = BTreeMap::new();
         for (key, value) in &devices {
             let no = split_u64(key.get(3..).unwrap_or_default())?.0;
@@ -131,7 +131,7 @@ impl EmbeddedStore {
         {
             let from = hot_key((partition.get(), *first), HOT, 0);
             let to = hot_key((partition.get(), *last), QUEUE, u64::MAX);
-            for row in self.lanes.range(Space::Hot, from, to) {
+            for row in self.lanes.range(Space::Hot, from, to, usize::MAX) {
                 let (no, part) = hot_part(&row?)?;
                 if let Some(row) = rows.get_mut(&no) {
                     part.add_to(row);
@@ -147,7 +147,7 @@ impl EmbeddedStore {
         };
         let mut row = registration(DeviceNo(place.1), &value)?;
         let (from, to) = (hot_key(place, HOT, 0), hot_key(place, QUEUE, u64::MAX));
-        for part in self.lanes.range(Space::Hot, from, to) {
+        for part in self.lanes.range(Space::Hot, from, to, usize::MAX) {
             hot_part(&part?)?.1.add_to(&mut row);
         }
         Ok(Some(row))
@@ -260,7 +260,7 @@ fn delete(change: &mut Change<'_>, place: Place, replaces: Replaces) -> Result<(
     change.delete(Space::State, uid_key(old.key()));
     change.delete(Space::State, device_key(place));
     let (from, to) = (hot_key(place, HOT, 0), hot_key(place, QUEUE, u64::MAX));
-    for row in change.range(Space::Hot, from, to) {
+    for row in change.range(Space::Hot, from, to, usize::MAX) {
         change.delete(Space::Hot, row?.0);
     }
     Ok(())

@@ -6,12 +6,14 @@ use ttn_core::{
     store::{Epoch, LaneId, PartitionId, StoreError, StoreErrorKind},
 };
 
-use crate::engine::{Engine, Row, Space};
+use crate::base::{Base, Row, Space};
 
 /// The first octet of a key in [`Space::State`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Table {
+    /// How far the engine is: of this directory, as are the lanes.
+    Mark = 0x00,
     Lane = 0x01,
     Epoch = 0x02,
     Counter = 0x03,
@@ -160,7 +162,7 @@ pub(crate) struct LogCounter {
 pub(crate) const LIVE_MAX: usize = 1 << 20;
 
 impl Counters {
-    pub(crate) fn load(engine: &Engine) -> Result<Self, StoreError> {
+    pub(crate) fn load(engine: &dyn Base) -> Result<Self, StoreError> {
         let mut counters = Self::default();
         if let Some(value) = engine.get(Space::State, &IDENTITY_REVISION)? {
             counters.identity_revision = split_u64(&value)?.0;
@@ -194,6 +196,8 @@ impl LogCounter {
 pub(crate) const IDENTITY_REVISION: [u8; 2] = [Table::Counter as u8, b'i'];
 /// The key of the row that is there while the store is filled from a dump.
 pub(crate) const FILLING: [u8; 2] = [Table::Counter as u8, b'f'];
+/// The key of the mark: up to which record of the log the engine is complete.
+pub(crate) const MARK: [u8; 1] = [Table::Mark as u8];
 /// The key of [`Counters::log`].
 pub(crate) const LOG_COUNTER: [u8; 2] = [Table::Counter as u8, b'l'];
 

@@ -38,11 +38,11 @@ fn a_newer_format_is_refused_and_left_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     drop(EmbeddedStore::open(directory.path(), Options::default()).unwrap());
     let format = directory.path().join("FORMAT");
-    fs::write(&format, "ttn-store-embedded 2\n").unwrap();
+    fs::write(&format, "ttn-store-embedded 3\n").unwrap();
     let before = listing(directory.path());
     let error = EmbeddedStore::open(directory.path(), Options::default()).unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Schema);
-    assert!(error.to_string().contains('2'), "{error}");
+    assert!(error.to_string().contains('3'), "{error}");
     assert_eq!(listing(directory.path()), before);
     fs::write(&format, "something else").unwrap();
     let error = EmbeddedStore::open(directory.path(), Options::default()).unwrap_err();

@@ -1,6 +1,6 @@
 //! `kill -9`: what a killed process had confirmed is there, and of every lane a prefix.
 //!
-//! The test starts this binary again as the child that writes.
+//! The test starts this binary again as the child that writes, and makes checkpoints meanwhile.
 
 use std::{
     collections::BTreeMap,
@@ -42,6 +42,8 @@ fn child_that_writes_until_it_is_killed() {
 /// durable.
 async fn write_for_ever(directory: &Path) {
     let store = EmbeddedStore::open(directory, Options::default()).unwrap();
+    let checkpoints = store.clone();
+    std::thread::Builder::new().spawn(move || checkpoint_for_ever(&checkpoints)).unwrap();
     let mut next = BTreeMap::new();
     for lane in 0..LANES {
         let start = Position { lane: LaneId(lane), seq: 0 };
@@ -73,12 +75,22 @@ async fn write_for_ever(directory: &Path) {
     }
 }
 
+/// Makes checkpoints far more often than a store does by itself, with something to replay in between.
+fn checkpoint_for_ever(store: &EmbeddedStore) {
+    loop {
+        store.checkpoint().unwrap();
+        println!("kill: checkpoint");
+        std::thread::sleep(Duration::from_millis(7));
+    }
+}
+
 // DESIGN promises 1 and 4
 #[tokio::test]
 async fn what_was_confirmed_before_a_kill_is_there_and_lanes_have_no_holes() {
     let directory = tempfile::tempdir().unwrap();
     let mut confirmed: BTreeMap<u16, u64> = BTreeMap::new();
     let mut join_nonce = 0;
+    let mut checkpoints = 0;
     // Delays without a clock's granularity, the same in each run: kills fall into opening, writing and syncing.
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
     for round in 0..KILLS {
@@ -96,14 +108,18 @@ async fn what_was_confirmed_before_a_kill_is_there_and_lanes_have_no_holes() {
                     *best = seq.max(*best);
                 }
                 (Some("join"), Some(number), None) => join_nonce = number.parse().unwrap(),
+                (Some("checkpoint"), None, None) => checkpoints += 1,
                 _ => panic!("the child says {line:?}"),
             }
         }
         check(directory.path(), &confirmed, &mut join_nonce).await;
     }
     let total: u64 = confirmed.values().sum();
-    println!("{KILLS} kills, {total} confirmed batches, {join_nonce} confirmed joins");
+    println!(
+        "{KILLS} kills, {total} confirmed batches, {join_nonce} confirmed joins, {checkpoints} checkpoints"
+    );
     assert!(total > 500, "the child was killed while it wrote, not before");
+    assert!(checkpoints > 50, "and while it made checkpoints");
 }
 
 /// Starts the child, kills it after a delay and gives the whole lines that it said.

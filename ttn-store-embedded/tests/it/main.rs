@@ -6,3 +6,4 @@ mod conformance;
 mod directory;
 mod kill;
 mod lanes;
+mod log;
