@@ -111,7 +111,11 @@ impl Lanes {
         let position = state.take(lane, staged);
         match self.shared.options.commit {
             Commit::Thread => {
-                self.shared.work.notify_one();
+                // The writer sleeps only if there was nothing, and wakes early only when there is no more room.
+                let pending = &state.layers.pending;
+                if pending.batches == 1 || pending.is_full() {
+                    self.shared.work.notify_one();
+                }
             }
             Commit::Inline => self.shared.commit_inline(state),
         }

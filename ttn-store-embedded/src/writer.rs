@@ -75,6 +75,9 @@ impl Default for Limits {
 
 /// The least time between two commits when there is always something to commit.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(2);
+/// How long the first batch waits for others: whoever submits it often submits the next one right behind it, as an uplink
+/// does with its message and its session.
+const GATHER: Duration = Duration::from_micros(200);
 /// How long what is in the log waits for the engine.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -99,7 +102,7 @@ impl Shared {
         })
     }
 
-    /// The writer: at once when idle, at most every [`COMMIT_INTERVAL`] when busy. Ends when the store closes and
+    /// The writer: after [`GATHER`] when idle, at most every [`COMMIT_INTERVAL`] when busy. Ends when the store closes and
     /// everything is committed.
     pub(crate) fn write_on(&self) {
         let mut not_before = now();
@@ -109,7 +112,12 @@ impl Shared {
             if state.failure.is_some() || (pending.batches == 0 && state.is_closing) {
                 break;
             }
-            if pending.batches == 0 || state.layers.written.bytes >= self.limits.written_bytes_max {
+            if pending.batches == 0 {
+                self.work.wait(&mut state);
+                not_before = not_before.max(now() + GATHER);
+                continue;
+            }
+            if state.layers.written.bytes >= self.limits.written_bytes_max {
                 self.work.wait(&mut state);
                 continue;
             }
