@@ -51,7 +51,7 @@ pub(super) struct Sent {
 impl Bench {
     /// `uplink`: a measurement at one rate, after a warm-up.
     pub(super) async fn uplink(&self, rate: f64, duration: Duration) -> anyhow::Result<Report> {
-        self.warm_up(rate).await?;
+        self.warm_up(rate, |_| {}).await?;
         let meter = Meter::begin(&self.server)?;
         let took = self.send(rate, uplinks_in(rate, duration), duration, |_| {}).await?;
         self.settle(&self.ledger, QUIET).await;
@@ -99,7 +99,7 @@ impl Bench {
 
     /// `storm`: every device sends at the same moment, one after the other as fast as the sockets take it.
     pub(super) async fn storm(&self) -> anyhow::Result<Report> {
-        self.warm_up(WARM_UP_RATE).await?;
+        self.warm_up(WARM_UP_RATE, |_| {}).await?;
         let meter = Meter::begin(&self.server)?;
         let count = self.fleet.devices as u64;
         let took = self.send(f64::INFINITY, count, self.options.duration, |_| {}).await?;
@@ -110,7 +110,7 @@ impl Bench {
 
     /// `soak`: uplinks for long, with a look at the memory every tenth of the time.
     pub(super) async fn soak(&self, rate: f64) -> anyhow::Result<Report> {
-        self.warm_up(rate).await?;
+        self.warm_up(rate, |_| {}).await?;
         let meter = Meter::begin(&self.server)?;
         let part = self.options.duration / SOAK_PARTS;
         let mut took = Duration::ZERO;
@@ -144,10 +144,14 @@ impl Bench {
     }
 
     /// Sends some uplinks that are not measured: every gateway is connected then.
-    pub(super) async fn warm_up(&self, rate: f64) -> anyhow::Result<()> {
+    pub(super) async fn warm_up(
+        &self,
+        rate: f64,
+        sent_one: impl FnMut(Sent),
+    ) -> anyhow::Result<()> {
         let rate = rate.min(WARM_UP_RATE).max(self.fleet.gateways as f64 / 2.0);
         let count = uplinks_in(rate, WARM_UP).max(self.fleet.gateways as u64);
-        self.send(rate, count, WARM_UP * 2, |_| {}).await?;
+        self.send(rate, count, WARM_UP * 2, sent_one).await?;
         self.settle(&self.ledger, QUIET).await;
         self.ledger.clear();
         Ok(())

@@ -145,7 +145,7 @@ pub(crate) fn a_live_network_moves_between_two_uplinks() {
     let mut network = network.restart_with("", |server| {
         stop(server);
         dump(&postgres(), &file("back"));
-        for gone in ["engine", "FORMAT", "LOCK"] {
+        for gone in ["engine", "log", "FORMAT", "LOCK"] {
             let path = data.join(gone);
             if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
         }

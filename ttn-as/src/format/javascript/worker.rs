@@ -93,7 +93,8 @@ fn malformed() -> io::Error {
 
 /// A second line behind the limits of the engine.
 fn limit_process(limits: &Limits) -> io::Result<()> {
-    let memory = ADDRESS_SPACE + u64::try_from(limits.memory_max).unwrap_or(u64::MAX / 2);
+    let memory = u64::try_from(limits.memory_max).unwrap_or(u64::MAX / 2);
+    let memory = address_space() + ADDRESS_SPACE + memory;
     for (resource, most) in [
         (Resource::As, memory),
         (Resource::Core, 0),
@@ -104,6 +105,13 @@ fn limit_process(limits: &Limits) -> io::Result<()> {
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
     Ok(())
+}
+
+/// The octets of addresses that this process has already: some allocators take a gigabyte of them when they begin.
+fn address_space() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: Option<u64> = pages.split(' ').next().and_then(|pages| pages.parse().ok());
+    pages.unwrap_or_default().saturating_mul(rustix::param::page_size() as u64)
 }
 
 /// What this process has used.

@@ -32,7 +32,14 @@ pub(crate) fn place(uri: &str) -> Option<String> {
     }
     let url = Url::parse(uri).ok()?;
     let leads_somewhere = match url.scheme() {
-        "http" | "https" => url.has_host() && url.username().is_empty() && url.password().is_none(),
+        scheme @ ("http" | "https") => {
+            // The parser takes any number of slashes.
+            let host = uri.get(scheme.len()..).and_then(|rest| rest.strip_prefix("://"));
+            host.is_some_and(|host| !host.starts_with('/'))
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none()
+        }
         "about" | "blob" | "data" | "file" | "filesystem" | "javascript" | "vbscript" => false,
         _ => true,
     };
