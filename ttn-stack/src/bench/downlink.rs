@@ -67,15 +67,17 @@ impl Bench {
         let (pushes, queue) = mpsc::channel(QUEUE_MAX);
         tasks.spawn_fallible("bench publisher", publish(login.publisher().await?, queue));
         // The windows of these are open, too, when the first downlinks are queued.
-        let note = |sent: &Sent| answers.books.lock().counters.insert(sent.device, sent.counter);
-        self.warm_up(rate, |sent| drop(note(&sent))).await?;
+        let note = |sent: Sent| {
+            answers.books.lock().counters.insert(sent.device, sent.counter);
+        };
+        self.warm_up(rate, note).await?;
         let meter = Meter::begin(&self.server)?;
         let count = uplinks_in(rate, duration);
         let every = (rate / self.options.downlinks).round().max(1.0) as u64;
         let ahead = devices / 2;
         let took = self
             .send(rate, count, duration, |sent: Sent| {
-                note(&sent);
+                note(sent);
                 // There has to be another uplink to answer.
                 if sent.number.is_multiple_of(every) && sent.number + ahead + 1 < count {
                     let device = (sent.device + self.fleet.devices / 2) % self.fleet.devices;
