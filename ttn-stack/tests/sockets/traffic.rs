@@ -86,7 +86,10 @@ pub(crate) fn with_session(home: &Home) -> (Network, Node) {
     let mut network = Network::start_in(home);
     let mut node = network.add_device("meter", 1, &Value::Null);
     network.join(&mut node);
+    let subscriber = Subscriber::start(network.server.mqtt, APPLICATION, &network.api_key, UPLINKS);
     network.send(&mut node, &PAYLOAD);
+    // It is written: whoever subscribes from now on does not get it.
+    assert_eq!(f_cnt(&subscriber.next()), 0);
     (network, node)
 }
 
