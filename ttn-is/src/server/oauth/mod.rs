@@ -97,7 +97,7 @@ impl IdentityServer {
     }
 
     /// A user lets a client do what it asks for. Gives the address that his browser goes to, with a code that can be used
-    /// once and for [`CODE_TTL`].
+    /// once and for five minutes.
     ///
     /// # Errors
     ///
