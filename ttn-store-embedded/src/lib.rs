@@ -5,8 +5,8 @@
 //! same lanes: what one wrote before another in the same lane survives before it.
 //!
 //! * One process holds a directory at a time. A second one gets an error that names it.
-//! * Batches are grouped: at once when idle, at most every 2 ms when busy, one record of an append-only log and one sync
-//!   for all lanes. The log is what makes them durable; the engine follows every 5 s, or after 16 MiB.
+//! * Batches are grouped: 200 µs after the first when idle, at most every 2 ms when busy, one record of an append-only
+//!   log and one sync for all lanes. The log is what makes them durable; the engine follows every 5 s, or after 16 MiB.
 //! * An error of the disk ends all acknowledging: every later wait and write fails, and the process should end. The next
 //!   start finds everything that was confirmed.
 //! * Dropping the last handle writes what is pending and lets go; the directory can be opened again at once, without

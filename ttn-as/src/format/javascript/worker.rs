@@ -13,7 +13,7 @@ use super::{
     frame::{REQUEST_MAX, Request, Response},
 };
 
-/// The address space of a worker besides the memory of a script: its program, stacks and other scripts.
+/// The address space of a worker besides the memory of a script and what it has at its start: stacks and other scripts.
 const ADDRESS_SPACE: u64 = 1 << 30;
 /// The processor time that a call may take besides its time limit, in seconds. It ends workers whose server is gone.
 const CPU_SECONDS: u64 = 5;
