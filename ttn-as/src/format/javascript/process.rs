@@ -46,6 +46,9 @@ const START_MAX: Duration = Duration::from_secs(10);
 /// How many times its limit of processor time a call may take on the wall: the worker that waits for a processor is
 /// innocent, the one that does not even notice its limit is killed.
 const WALL_FACTOR: u32 = 10;
+/// How long an answer is looked for before the caller sleeps: waking a sleeping core costs more than a call. Other
+/// tasks run meanwhile.
+const AWAKE: Duration = Duration::from_micros(100);
 /// How long a worker may take to compile a script.
 const COMPILE_MAX: Duration = Duration::from_secs(2);
 
@@ -129,8 +132,8 @@ impl ProcessHost {
             let sent = worker.write(&request);
             self.within(wait, sent).await.ok_or_else(timeout)?.map_err(|_| None)?;
             loop {
-                let answer = self.within(wait, worker.read()).await.ok_or_else(timeout)?;
-                match answer.map_err(|_| None)? {
+                let answer = self.within(wait, self.awake(worker.read())).await;
+                match answer.ok_or_else(timeout)?.map_err(|_| None)? {
                     Response::Done(answer) => return Ok(answer.to_vec()),
                     Response::Missing if text.is_none() => {
                         worker.known.clear();
@@ -149,6 +152,20 @@ impl ProcessHost {
 
     const fn timeout(&self) -> FormatError {
         FormatError::Timeout { formatter: NAME, limit: self.limits.timeout }
+    }
+
+    /// Keeps the thread from sleeping for the first while of the work.
+    async fn awake<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        let until = self.clock.monotonic().plus(AWAKE);
+        while self.clock.monotonic() < until {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        work.await
     }
 
     async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Resource, Rlimit, setrlimit},
+};
 
 use super::{
     Limits,
@@ -17,6 +20,9 @@ use super::{
 const ADDRESS_SPACE: u64 = 1 << 30;
 /// The processor time that a call may take besides its time limit, in seconds. It ends workers whose server is gone.
 const CPU_SECONDS: u64 = 5;
+/// How long the next call is looked for before the worker sleeps: uplinks come in bursts, and waking a sleeping core
+/// costs more than a call.
+const AWAKE: Duration = Duration::from_micros(50);
 
 /// Runs scripts that standard input asks for, until it ends. To be called by the program that a
 /// [`super::WorkerCommand`] names, first of all: afterwards the process can open no file and start no other one.
@@ -64,6 +70,19 @@ pub fn worker() -> io::Result<()> {
         let answer = engine.run(number, function, input);
         output.write_all(&Response::Done(&answer).encode())?;
         output.flush()?;
+        stay_awake()?;
+    }
+    Ok(())
+}
+
+/// Returns when there is input, or after a while.
+fn stay_awake() -> io::Result<()> {
+    let (input, until) = (io::stdin(), processor_time() + AWAKE);
+    let mut input = [PollFd::new(&input, PollFlags::IN)];
+    while processor_time() < until {
+        if poll(&mut input, Some(&Timespec::default()))? > 0 {
+            break;
+        }
     }
     Ok(())
 }
