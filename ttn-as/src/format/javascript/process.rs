@@ -162,7 +162,8 @@ impl ProcessHost {
             tokio::select! {
                 biased;
                 done = &mut work => return done,
-                () = tokio::task::yield_now() => {}
+                // The worker may wait for this very core.
+                () = tokio::task::yield_now() => std::thread::yield_now(),
             }
         }
         work.await
