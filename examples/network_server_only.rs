@@ -103,7 +103,7 @@ async fn main() -> anyhow::Result<()> {
     let mut state = ns.session_state(&device, session)?;
     // It is as it should be: there is nothing to command.
     state.slow.desired = state.slow.current.clone();
-    device.state = Some(state.slow);
+    device.state = Some(Box::new(state.slow));
     ns.create_device(device, Some(state.hot)).await?;
 
     // A downlink waits in the queue, encrypted by the application under the counter that it chose.

@@ -44,7 +44,7 @@ pub struct Device {
     /// How long the network waits in class B and C.
     pub class_settings: ClassSettings,
     /// The MAC state; `None` until it has a session or has tried to join.
-    pub state: Option<SlowState>,
+    pub state: Option<Box<SlowState>>,
 }
 
 /// How long the network waits in class B and C. These are kept; nothing acts on them yet.

@@ -159,7 +159,7 @@ impl NetworkServer {
             let session = device.state.take().and_then(|state| state.session);
             if let (false, Some(mut session)) = (device.supports_join, session) {
                 session.started_at = self.clock.utc();
-                device.state = Some(self.session_state(&device, session)?.slow);
+                device.state = Some(Box::new(self.session_state(&device, session)?.slow));
             }
             let replaces = Replaces::Revision(revision);
             match self.put_device(device, Some(Hot::default()), replaces).await {

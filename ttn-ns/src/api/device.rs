@@ -151,7 +151,7 @@ impl Api {
         let mut state = self.0.session_state(device, session).map_err(component)?.slow;
         state.supports_join = device.supports_join;
         state.pending_session = pending;
-        device.state = Some(state);
+        device.state = Some(Box::new(state));
         Ok(Some(hot))
     }
 
@@ -180,7 +180,7 @@ impl Api {
         if let Some(mac_state) = &message.mac_state {
             state::import(&mut state, hot, mac_state, band).map_err(malformed)?;
         }
-        device.state = Some(state);
+        device.state = Some(Box::new(state));
         Ok(())
     }
 
@@ -208,7 +208,7 @@ impl Api {
         let pending = state::pending_from_api(session, mac_state, band).map_err(malformed)?;
         let mut state = match device.state.take() {
             Some(state) => state,
-            None => self.0.fresh_state(device).map_err(component)?.slow,
+            None => Box::new(self.0.fresh_state(device).map_err(component)?.slow),
         };
         state.pending_session = Some(pending);
         device.state = Some(state);

@@ -143,13 +143,13 @@ impl Shard {
         }
         if let Some(entry) = self.devices.get_mut(&handle) {
             entry.open = None;
-            entry.flight = Some(Flight {
+            entry.flight = Some(Box::new(Flight {
                 id,
                 f_cnt: plan.f_cnt,
                 item,
                 correlation_ids: correlation_ids.clone(),
                 reports: true,
-            });
+            }));
         }
         let of = FlightOf::Data(handle);
         self.flights.insert(id, of);
@@ -427,7 +427,7 @@ impl Shard {
         let Some(flight) = entry.flight.take_if(|flight| flight.id == ack.id) else { return };
         let f_cnt = flight.f_cnt;
         match result {
-            TxResult::Success => self.sent(now, handle, flight, out),
+            TxResult::Success => self.sent(now, handle, *flight, out),
             TxResult::UnknownError => {
                 self.give_item_up(now, handle, flight.item, transmission_failed(result), out);
                 self.report(handle, TxReport::Unknown { f_cnt }, out);
@@ -443,7 +443,7 @@ impl Shard {
         match flight.item {
             Some((seq, downlink)) if downlink.confirmed => {
                 let Some(entry) = self.devices.get_mut(&handle) else { return };
-                entry.awaiting_ack = Some((seq, downlink.clone()));
+                entry.awaiting_ack = Some(Box::new((seq, downlink.clone())));
                 let ids = downlink.correlation_ids.clone();
                 let message = entry.up(now.utc, ids, Up::DownlinkSent(downlink));
                 self.tell_application(handle, message, out);
@@ -478,7 +478,7 @@ impl Shard {
             // The next uplink tells whether the device has received it.
             Some(item) if item.1.confirmed => {
                 if let Some(entry) = self.devices.get_mut(&handle) {
-                    entry.awaiting_ack = Some(item);
+                    entry.awaiting_ack = Some(Box::new(item));
                 }
             }
             item => {
@@ -512,7 +512,7 @@ impl Shard {
         self.count("assumed_sent");
         let flight = self.devices.get_mut(&handle).and_then(|entry| entry.flight.take());
         if let Some(flight) = flight {
-            self.sent(now, handle, flight, out);
+            self.sent(now, handle, *flight, out);
         }
     }
 

@@ -38,9 +38,9 @@ pub(super) struct Entry {
     pub(super) queue: VecDeque<(u64, Downlink)>,
     pub(super) queue_seq_next: u64,
     /// The data downlink between plan and report.
-    pub(super) flight: Option<Flight>,
+    pub(super) flight: Option<Box<Flight>>,
     /// A confirmed downlink that was sent and waits for the next uplink.
-    pub(super) awaiting_ack: Option<(u64, Downlink)>,
+    pub(super) awaiting_ack: Option<Box<(u64, Downlink)>>,
     /// Items below this number were handed over with a join-accept (NS-29).
     pub(super) handed_over_seq: u64,
     /// The receive windows of the last uplink, as long as nothing was sent in them.
@@ -130,7 +130,7 @@ impl Entry {
     ) -> Result<Self, Error> {
         let (band, plan) = rules(&device, &defaults.plans)?;
         let mac = match device.state.take() {
-            Some(slow) => MacState::new(slow, hot.unwrap_or_default()),
+            Some(slow) => MacState::new(*slow, hot.unwrap_or_default()),
             None => engine(band, &plan, &device, defaults).new_otaa(device.mac_version),
         };
         Ok(Self {
@@ -162,7 +162,7 @@ impl Entry {
         let slow = &self.mac.slow;
         device.ids.dev_addr = slow.session.as_ref().map(|session| session.dev_addr);
         if slow.session.is_some() || slow.pending_session.is_some() {
-            device.state = Some(slow.clone());
+            device.state = Some(Box::new(slow.clone()));
         }
         device
     }
@@ -268,7 +268,7 @@ impl Shard {
         let Some(flight) = entry.mac.hot.in_flight else {
             if let (true, Some(f_cnt)) = (entry.mac.hot.ack_pending, entry.mac.hot.conf_f_cnt_down)
             {
-                entry.awaiting_ack = take(entry, f_cnt);
+                entry.awaiting_ack = take(entry, f_cnt).map(Box::new);
             }
             return;
         };
@@ -302,11 +302,11 @@ impl Shard {
         if let (Some(join_eui), Some(dev_eui)) = (ids.join_eui, ids.dev_eui) {
             self.by_euis.insert((join_eui, dev_eui), handle);
         }
-        self.devices.insert(handle, entry);
+        self.devices.insert(handle, Box::new(entry));
         self.index_addresses(handle);
     }
 
-    pub(super) fn remove(&mut self, handle: Handle) -> Option<Entry> {
+    pub(super) fn remove(&mut self, handle: Handle) -> Option<Box<Entry>> {
         self.forget_addresses(handle);
         let entry = self.devices.remove(&handle)?;
         let ids = &entry.device.ids;

@@ -67,7 +67,8 @@ pub struct Shard {
     sealer: Sealer,
     entropy: Arc<dyn Entropy>,
     epochs: BTreeMap<PartitionId, Epoch>,
-    devices: Map<Handle, Entry>,
+    // Boxed: a table is up to twice as large as what is in it.
+    devices: Map<Handle, Box<Entry>>,
     by_key: Map<DeviceKey, Handle>,
     by_euis: Map<(JoinEui, DevEui), Handle>,
     by_addr: Map<DevAddr, Vec<(Handle, Candidate)>>,

@@ -149,7 +149,7 @@ impl Shard {
             match state {
                 Some(slow) => {
                     let hot = hot.unwrap_or(entry.mac.hot);
-                    entry.mac = MacState::new(slow, hot);
+                    entry.mac = MacState::new(*slow, hot);
                     rules.refresh_desired(&mut entry.mac);
                 }
                 None => entry.mac = rules.new_otaa(device.mac_version),

@@ -146,7 +146,7 @@ impl Shard {
     ) {
         let Some(entry) = self.devices.get_mut(&handle) else { return };
         let Some((seq, downlink)) =
-            entry.awaiting_ack.take_if(|(_, item)| item.f_cnt == result.f_cnt)
+            entry.awaiting_ack.take_if(|it| it.1.f_cnt == result.f_cnt).map(|it| *it)
         else {
             return;
         };
@@ -163,7 +163,7 @@ impl Shard {
             .partition(|(_, item)| Some(&item.session_key_id) == current.as_ref());
         entry.queue = keep.into();
         let handed_over = std::mem::take(&mut entry.handed_over_seq);
-        let unacknowledged = entry.awaiting_ack.take();
+        let unacknowledged = entry.awaiting_ack.take().map(|it| *it);
         for (seq, downlink) in void {
             if seq < handed_over {
                 let item = NetworkWrite::QueueItem { device: handle.no, seq, item: None };

@@ -15,7 +15,7 @@ use ttn_core::{
 use super::{
     Effect, Effects, Handle, JoinId, Shard, Timer,
     downlink::Waiting,
-    entry::{Entry, FirstCopy},
+    entry::FirstCopy,
 };
 use crate::{event, stats, store::first_copy};
 
@@ -259,7 +259,7 @@ impl Shard {
             return;
         }
         let of = drop.device.and_then(|handle| self.devices.get(&handle));
-        let radio_ids = of.map(Entry::radio_ids).unwrap_or_default();
+        let radio_ids = of.map(|entry| entry.radio_ids()).unwrap_or_default();
         let identifiers = match of {
             Some(entry) => vec![EntityId::Device(entry.device.ids.key.clone())],
             None => uplink

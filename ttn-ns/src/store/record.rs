@@ -179,7 +179,7 @@ impl DeviceRecord {
     pub fn open(&self, sealer: &Sealer) -> Result<Device, RecordError> {
         let wire = &self.wire;
         let state = match &wire.state {
-            Some(state) => Some(parameters::state_from_wire(state, sealer)?),
+            Some(state) => Some(Box::new(parameters::state_from_wire(state, sealer)?)),
             None => None,
         };
         let session = state.as_ref().and_then(|state| state.session.as_ref());

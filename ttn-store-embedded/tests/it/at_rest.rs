@@ -103,7 +103,8 @@ async fn session_keys_are_wrapped_in_the_store_and_there_after_a_restart() {
         session_key_id: SessionKeyId::new(b"a-session").unwrap(),
         started_at: Timestamp::from_unix_secs(1),
     };
-    device.state = Some(network_server.session_state(&device, session.clone()).unwrap().slow);
+    let state = network_server.session_state(&device, session.clone()).unwrap();
+    device.state = Some(Box::new(state.slow));
     network_server.create_device(device, None).await.unwrap();
     drop((tasks, network_server));
     tokio::task::yield_now().await;
