@@ -24,7 +24,10 @@ pub trait Entropy: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// The operating system's generator.
+/// A cryptographically secure generator for each thread, seeded, and again and again reseeded, by the operating system:
+/// every uplink needs random numbers, and most of the cost of asking the system for each is the call.
+///
+/// Without randomness of the system it panics: going on with predictable keys and nonces would be worse than stopping.
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -33,12 +36,6 @@ pub struct OsEntropy;
 #[cfg(feature = "std")]
 impl Entropy for OsEntropy {
     fn fill(&self, buffer: &mut [u8]) {
-        if let Err(error) = getrandom::fill(buffer) {
-            // Going on with predictable keys and nonces would be worse than stopping.
-            #[expect(clippy::panic, reason = "no randomness: no key may be made")]
-            {
-                panic!("the operating system gives no random numbers: {error}");
-            }
-        }
+        rand::Rng::fill_bytes(&mut rand::rng(), buffer);
     }
 }

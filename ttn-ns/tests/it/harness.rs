@@ -139,7 +139,7 @@ pub(crate) fn abp() -> Device {
     let mut state = engine.new_abp(device.mac_version, session).slow;
     // Nothing that the network wants changed: only what a test asks for is sent.
     state.desired = state.current.clone();
-    device.state = Some(state);
+    device.state = Some(Box::new(state));
     device
 }
 
