@@ -12,11 +12,7 @@ use ttn_core::{
     time::{Monotonic, Now},
 };
 
-use super::{
-    Effect, Effects, Handle, JoinId, Shard, Timer,
-    downlink::Waiting,
-    entry::FirstCopy,
-};
+use super::{Effect, Effects, Handle, JoinId, Shard, Timer, downlink::Waiting, entry::FirstCopy};
 use crate::{event, stats, store::first_copy};
 
 /// How many frames are collected or recognised at a time; further ones are dropped as `too_many_windows`.
