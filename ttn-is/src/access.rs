@@ -261,7 +261,7 @@ pub(crate) fn is_full_admin(caller: &Principal) -> bool {
     caller.is_admin && caller.universal.contains_all(Rights::admin())
 }
 
-const fn is_working_admin(user: &User) -> bool {
+pub(crate) const fn is_working_admin(user: &User) -> bool {
     user.admin && matches!(user.state, rights::STATE_APPROVED | rights::STATE_FLAGGED)
 }
 

@@ -39,6 +39,10 @@ pub struct Login {
     pub session_ttl: Duration,
     /// How long a temporary password can be used (IS-37).
     pub temporary_password_ttl: Duration,
+    /// Whether people can log in by a link that is mailed to them (IS-38).
+    pub login_tokens: bool,
+    /// How long such a link can be used.
+    pub login_token_ttl: Duration,
     /// Whether only those can register who are invited (IS-34, IS-39).
     pub invitation_required: bool,
     /// How long an invitation holds.
@@ -62,6 +66,8 @@ impl Default for Login {
             password: PasswordRules::default(),
             session_ttl: hours(30 * 24),
             temporary_password_ttl: hours(1),
+            login_tokens: false,
+            login_token_ttl: hours(1),
             invitation_required: false,
             invitation_ttl: hours(7 * 24),
             email_validation_required: false,

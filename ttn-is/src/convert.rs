@@ -7,8 +7,8 @@ use prost::{DecodeError, Message};
 use ttn_proto::v3;
 
 use crate::record::{
-    ApiKey, Application, Authorization, Client, Device, EmailValidation, Gateway, Grant,
-    Invitation, Organization, Session, User,
+    ApiKey, Application, Authorization, Bookmark, Client, Device, EmailValidation, Gateway, Grant,
+    Invitation, Notification, Organization, Session, User,
 };
 
 /// A record that has a message in the API.
@@ -47,12 +47,14 @@ convert!(
     ApiKey = ApiKey,
     Application = Application,
     Authorization = OAuthClientAuthorization,
+    Bookmark = UserBookmark,
     Client = Client,
     Device = EndDevice,
     Gateway = Gateway,
     EmailValidation = EmailValidation,
     Grant = OAuthAccessToken,
     Invitation = Invitation,
+    Notification = Notification,
     Organization = Organization,
     Session = UserSession,
     User = User

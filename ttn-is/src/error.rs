@@ -63,6 +63,12 @@ pub enum Error {
     /// Only oneself may be named as a contact (IS-19).
     #[error("only you yourself can be the contact: this server does not let you name others")]
     ContactRestricted,
+    /// The user has no such bookmark (IS-53).
+    #[error("{} {} is not among the bookmarks", entity.kind(), entity.uid())]
+    BookmarkNotFound {
+        /// The entity.
+        entity: EntityId,
+    },
     /// The key of another cluster.
     #[error("the cluster key is not one of this cluster's")]
     ClusterKey,
@@ -215,6 +221,11 @@ pub enum Error {
         /// The entity.
         entity: EntityId,
     },
+    /// The caller may not search (IS-52).
+    #[error(
+        "searching is for users and organizations, and for users only administrators search; use their credentials"
+    )]
+    SearchForbidden,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -325,6 +336,7 @@ impl ApiError for Error {
             Self::Login(error) => error.namespace(),
             Self::OAuth(error) => error.namespace(),
             Self::ApiKeyNotFound { .. }
+            | Self::BookmarkNotFound { .. }
             | Self::ContactRestricted
             | Self::DevEuiLimit { .. }
             | Self::DevEuisUsedUp
@@ -371,6 +383,7 @@ impl ApiError for Error {
             Self::ApiKeyExpired { .. } => "api_key_expired",
             Self::ApiKeyUnknown | Self::ApiKeyNotFound { .. } => "api_key_not_found",
             Self::ApplicationHasDevices { .. } => "application_has_devices",
+            Self::BookmarkNotFound { .. } => "user_bookmark_not_found",
             Self::ClusterKey => "cluster_key",
             Self::CollaboratorIsContact { .. } => "collaborator_is_contact",
             Self::ContactNoCollaborator { .. } => "contact_no_collaborator",
@@ -404,6 +417,7 @@ impl ApiError for Error {
             Self::OldPassword => "old_password",
             Self::Password(rule) => rule.name(),
             Self::RestoreWindowExpired { .. } => "restore_window_expired",
+            Self::SearchForbidden => "search_forbidden",
             Self::Store(_) => "store",
             Self::Token => "token",
             Self::Unsupported { .. } => "unsupported_authorization",
@@ -426,6 +440,7 @@ impl ApiError for Error {
             | Self::ClusterKey
             | Self::ContactRestricted
             | Self::InsufficientRights { .. }
+            | Self::SearchForbidden
             | Self::UpdateAdminField { .. }
             | Self::UserState { .. } => ErrorKind::PermissionDenied,
             Self::ApiKeyExpired { .. } | Self::ApiKeyUnknown | Self::OldPassword => {
@@ -440,6 +455,7 @@ impl ApiError for Error {
             | Self::RestoreWindowExpired { .. } => ErrorKind::FailedPrecondition,
             Self::Contention { .. } => ErrorKind::Aborted,
             Self::ApiKeyNotFound { .. }
+            | Self::BookmarkNotFound { .. }
             | Self::DeviceNotFoundByEuis
             | Self::GatewayNotFoundByEui { .. }
             | Self::MembershipNotFound { .. }

@@ -118,6 +118,10 @@ pub static END_DEVICE_CREATE: EventDefinition = named("end_device.create");
 pub static END_DEVICE_UPDATE: EventDefinition = named("end_device.update");
 /// An end device was deleted.
 pub static END_DEVICE_DELETE: EventDefinition = named("end_device.delete");
+/// A user was told something.
+pub static NOTIFICATION_CREATE: EventDefinition = named("user.notification.create");
+/// A user has seen, or put away, what he was told.
+pub static NOTIFICATION_UPDATE_STATUS: EventDefinition = named("user.notification.update_status");
 /// A wrong old password was given.
 pub static USER_INCORRECT_PASSWORD: EventDefinition = named("user.update.incorrect_password");
 

@@ -9,6 +9,7 @@ mod client;
 mod device;
 mod gateway;
 mod login;
+mod notification;
 mod oauth;
 mod user;
 
@@ -16,7 +17,9 @@ pub use client::{Client, ClientIds, GRANT_AUTHORIZATION_CODE, GRANT_REFRESH_TOKE
 pub use device::{Device, DeviceCount, DeviceIds, DeviceVersion, EuiCount, LoraAllianceProfile};
 pub use gateway::{Antenna, Gateway, GatewayIds, GatewayVersion, LrFhss, Span};
 pub(crate) use login::is_past;
-pub use login::{EmailValidation, Invitation, Session};
+pub use login::{EmailValidation, Invitation, LoginToken, Session};
+pub use notification::{Bookmark, Notification, Packed};
+pub(crate) use notification::{ClientData, CollaboratorData, StateData, UserData};
 pub use oauth::{Authorization, Grant};
 pub use user::{ApiKey, ConsolePreferences, DashboardLayouts, SortBy, User, UserIds};
 

@@ -502,6 +502,12 @@ const KEYS: &[(&str, Set)] = &[
     ("identity.mail_directory", |config, text| {
         parse(text).map(|value| config.identity.mail_directory = Some(value))
     }),
+    ("identity.mail_server", |config, text| {
+        parse(text).map(|value| config.identity.mail_server = Some(value))
+    }),
+    ("identity.login_tokens", |config, text| {
+        flag(text).map(|value| config.identity.login_tokens = value)
+    }),
     ("identity.mail_sender", |config, text| {
         parse(text).map(|value| config.identity.mail_sender = Some(value))
     }),

@@ -200,7 +200,8 @@ async fn check(world: &World, method: &Method, who: Who, wrong: &mut Vec<String>
         expect("a wrong cluster key", "ClusterKey 0011", false).await;
     }
     let for_strangers = matches!(who, Who::Open | Who::Known);
-    expect("a stranger", &world.mallory_token, for_strangers).await;
+    let for_users = for_strangers || matches!(who, Who::Himself(_));
+    expect("a stranger", &world.mallory_token, for_users).await;
     expect("another application's key", &world.bob_token, for_strangers).await;
     let owns = !matches!(who, Who::Admin | Who::Cluster);
     match who {
@@ -227,6 +228,13 @@ async fn check(world: &World, method: &Method, who: Who, wrong: &mut Vec<String>
                 expect(&format!("{right:?} alone"), &token, true).await;
             }
         }
+        Who::Himself(needed) => {
+            for right in Kind::Usr.rights() {
+                let token = world.token(Kind::Usr, Rights::from_iter([right])).await;
+                let covers = Rights::from_iter([right]).implied().contains(needed);
+                expect(&format!("{right:?} alone"), &token, covers).await;
+            }
+        }
         Who::Cluster | Who::Admin | Who::Known | Who::Open => {}
     }
     expect("the owner", &world.alice_token, owns).await;
@@ -237,7 +245,7 @@ async fn check(world: &World, method: &Method, who: Who, wrong: &mut Vec<String>
     }
     match who {
         Who::Cluster => expect("the administrator", world.net.sim.api_key(), false).await,
-        Who::Admin | Who::Known | Who::Open => {
+        Who::Admin | Who::Himself(_) | Who::Known | Who::Open => {
             expect("the administrator", world.net.sim.api_key(), true).await;
         }
         _ => {}

@@ -30,12 +30,14 @@ pub(super) enum Who {
     OnOrCluster(Kind, &'static [Right]),
     /// Whoever has any right on the entity.
     Any(Kind),
+    /// Users, each for himself, whose key has the right.
+    Himself(Right),
     /// Everybody, also without credentials.
     Open,
 }
 
 use Kind::{App, Cli, Gtw, Org, Usr};
-use Who::{Admin, Any, Cluster, Hidden, Known, On, OnOrCluster, Open};
+use Who::{Admin, Any, Cluster, Hidden, Himself, Known, On, OnOrCluster, Open};
 
 const APP_READ: Who = On(App, &[ApplicationDevicesRead]);
 const APP_WRITE: Who = On(App, &[ApplicationDevicesWrite]);
@@ -220,6 +222,21 @@ pub(super) const RULES: &[(&str, Who)] = &[
     ("UserRegistry.List", Admin),
     ("UserRegistry.Update", On(Usr, &[UserSettingsBasic])),
     ("UserRegistry.UpdatePassword", On(Usr, &[UserSettingsBasic])),
+    ("EndDeviceRegistrySearch.SearchEndDevices", APP_READ),
+    ("EntityRegistrySearch.SearchAccounts", Known),
+    ("EntityRegistrySearch.SearchApplications", Himself(UserApplicationsList)),
+    ("EntityRegistrySearch.SearchClients", Himself(UserClientsList)),
+    ("EntityRegistrySearch.SearchGateways", Himself(UserGatewaysList)),
+    ("EntityRegistrySearch.SearchOrganizations", Himself(UserOrganizationsList)),
+    ("EntityRegistrySearch.SearchUsers", Admin),
+    ("NotificationService.Create", Cluster),
+    ("NotificationService.List", On(Usr, &[UserNotificationsRead])),
+    ("NotificationService.UpdateStatus", On(Usr, &[UserNotificationsRead])),
+    ("UserAccess.CreateLoginToken", Open),
+    ("UserBookmarkRegistry.BatchDelete", On(Usr, &[UserSettingsBasic])),
+    ("UserBookmarkRegistry.Create", On(Usr, &[UserSettingsBasic])),
+    ("UserBookmarkRegistry.Delete", On(Usr, &[UserSettingsBasic])),
+    ("UserBookmarkRegistry.List", On(Usr, &[UserInfo])),
     // These end devices and entities.
     ("AsEndDeviceBatchRegistry.Delete", APP_WRITE),
     ("AsEndDeviceRegistry.Delete", APP_WRITE),
@@ -246,8 +263,7 @@ pub(super) const RULES: &[(&str, Who)] = &[
 ];
 
 /// RPCs of served services that nobody has built: they answer so to everybody.
-pub(super) const NOT_BUILT: &[&str] =
-    &["JsEndDeviceRegistry.Provision", "UserAccess.CreateLoginToken"];
+pub(super) const NOT_BUILT: &[&str] = &["JsEndDeviceRegistry.Provision"];
 
 /// A body that fits every request: what a message does not know, it ignores.
 pub(super) fn body(service: &str, rpc: &str) -> Value {
@@ -332,6 +348,21 @@ fn patch(body: &mut Value, service: &str, rpc: &str) {
         ("ContactInfoRegistry", "RequestValidation") => {
             *body = json!({ "user_ids": { "user_id": "alice" } });
         }
+        ("EntityRegistrySearch", "SearchAccounts") => *body = json!({ "query": "al" }),
+        ("NotificationService", _) => {
+            *body = json!({
+                "receiver_ids": { "user_id": "alice" }, "entity_ids": { "application_ids": app },
+                "notification_type": "news", "receivers": ["COLLABORATOR"],
+            });
+            if rpc == "UpdateStatus" {
+                body["ids"] = json!(["00000000-0000-7000-8000-000000000000"]);
+                body["status"] = json!("SEEN");
+            }
+        }
+        ("UserBookmarkRegistry", "BatchDelete") => {
+            body["entity_ids"] = json!([{ "application_ids": app }]);
+        }
+        ("UserBookmarkRegistry", _) => body["entity_ids"] = json!({ "application_ids": app }),
         (_, "SetCollaborator") => {
             body["collaborator"] =
                 json!({ "ids": { "user_ids": { "user_id": "mallory" } }, "rights": [] });

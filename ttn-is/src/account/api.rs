@@ -35,6 +35,28 @@ pub(super) async fn log_in(
     }
 }
 
+/// Logs in by a token that was mailed (IS-38).
+pub(super) async fn log_in_by_token(
+    State(account): State<Account>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let opened = async {
+        let fields = forms::read(&headers, &body)?;
+        require_csrf(&headers, fields.get("_csrf"))?;
+        let call = Account::call(&headers);
+        account.server().open_session_by_token(fields.get("token"), call).await
+    };
+    match opened.await {
+        Ok(opened) => {
+            let mut answer = empty();
+            account.remember(&mut answer, &opened.token);
+            answer
+        }
+        Err(error) => failed(error),
+    }
+}
+
 pub(super) async fn log_out(
     State(account): State<Account>,
     headers: HeaderMap,

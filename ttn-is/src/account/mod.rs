@@ -37,6 +37,7 @@ pub fn routes(server: &Arc<IdentityServer>, secure: bool) -> Router {
     let account = Account { api: Arc::new(Api(server.clone())), secure };
     Router::new()
         .route("/oauth/api/auth/login", post(api::log_in))
+        .route("/oauth/api/auth/token-login", post(api::log_in_by_token))
         .route("/oauth/api/auth/logout", post(api::log_out))
         .route("/oauth/api/me", get(api::me))
         .route("/oauth", get(pages::overview))
@@ -45,6 +46,7 @@ pub fn routes(server: &Arc<IdentityServer>, secure: bool) -> Router {
         .route("/oauth/register", get(pages::register).post(pages::submit_register))
         .route("/oauth/forgot-password", get(pages::forgot).post(pages::submit_forgot))
         .route("/oauth/update-password", get(pages::update).post(pages::submit_update))
+        .route("/oauth/token-login", get(pages::token_login).post(pages::submit_token_login))
         .route("/oauth/validate", get(pages::validate).post(pages::submit_validate))
         .route("/oauth/authorize", get(oauth::authorize).post(oauth::submit_authorize))
         .route("/oauth/token", post(oauth::token))

@@ -71,6 +71,12 @@ const UPDATE: Form<'static> = Form {
 /// From the mail, which has the temporary password in its link.
 const RESET: Form<'static> =
     Form { inputs: &[USER, NEW_PASSWORD], hidden: &["temporary"], ..UPDATE };
+const TOKEN_LOGIN: Form<'static> = Form {
+    action: "/oauth/token-login",
+    inputs: &[],
+    hidden: &["token"],
+    buttons: &[Button::new("Log in")],
+};
 const VALIDATE: Form<'static> = Form {
     action: "/oauth/validate",
     inputs: &[],
@@ -246,6 +252,31 @@ pub(super) async fn submit_update(
             let page = Page::new("Choose a new password").error(&error.to_string());
             account.update_page(&headers, page, &form)
         }
+    }
+}
+
+/// The link of a mail that logs in. Programs open such links too: only the button uses the token.
+pub(super) async fn token_login(
+    State(account): State<Account>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    account.show(&headers, Page::new("Log in"), &TOKEN_LOGIN, &fields(query))
+}
+
+pub(super) async fn submit_token_login(
+    State(account): State<Account>,
+    headers: HeaderMap,
+    Sent(form): Sent,
+) -> Response {
+    let call = Account::call(&headers);
+    match account.server().open_session_by_token(form.get("token"), call).await {
+        Ok(opened) => {
+            let mut answer = go("/oauth");
+            account.remember(&mut answer, &opened.token);
+            answer
+        }
+        Err(error) => account.refuse(&error),
     }
 }
 

@@ -173,6 +173,7 @@ macro_rules! access {
         $service:ident, $ids:ident, $ids_type:ident, $id:ident, $entity:ident, $prefix:literal
         $(; keys $create:ident, $list:ident, $get:ident, $update:ident, $delete:ident)?
         $(; members $get_member:ident, $set_member:ident, $list_members:ident, $delete_member:ident)?
+        $(; login $create_login_token:ident)?
     ) => {
         #[async_trait::async_trait]
         impl service::$service for Api {
@@ -286,6 +287,20 @@ macro_rules! access {
                     self.delete_member(&caller, &entity, r.collaborator_ids).await
                 }
             )?
+            $(
+                /// For everybody: it is mailed to the user.
+                async fn create_login_token(
+                    &self,
+                    request: Request<v3::$create_login_token>,
+                ) -> Result<Response<v3::CreateLoginTokenResponse>, Status> {
+                    let caller = self.caller(&request).await?;
+                    let r = request.into_inner();
+                    let id = super::users::id(r.$ids.as_ref())?;
+                    let token = self.0.create_login_token(&caller, &id, r.skip_email).await;
+                    let token = token.map_err(status)?.unwrap_or_default();
+                    Ok(Response::new(v3::CreateLoginTokenResponse { token }))
+                }
+            )?
         }
     };
 }
@@ -326,5 +341,6 @@ access!(
 access!(
     UserAccess, user_ids, UserIdentifiers, user_id, User, "RIGHT_";
     keys CreateUserApiKeyRequest, ListUserApiKeysRequest, GetUserApiKeyRequest,
-    UpdateUserApiKeyRequest, DeleteUserApiKeyRequest
+    UpdateUserApiKeyRequest, DeleteUserApiKeyRequest;
+    login CreateLoginTokenRequest
 );

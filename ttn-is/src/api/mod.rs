@@ -3,10 +3,13 @@
 mod access;
 mod authorizations;
 mod batches;
+mod bookmarks;
 mod devices;
 mod info;
+mod notifications;
 mod registry;
 mod routes;
+mod search;
 mod sessions;
 mod users;
 
@@ -14,7 +17,7 @@ use std::sync::Arc;
 
 use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
-use ttn_core::{auth::Principal, error::ApiError, store::Page, time::Timestamp};
+use ttn_core::{auth::Principal, error::ApiError, id::EntityId, store::Page, time::Timestamp};
 use ttn_proto::{
     ApiMessage, mask,
     service::{self, Method},
@@ -50,11 +53,15 @@ pub fn methods(server: &Arc<IdentityServer>) -> Vec<Method> {
         service::user_registry(api.clone()),
         service::user_access(api.clone()),
         service::user_session_registry(api.clone()),
+        service::user_bookmark_registry(api.clone()),
+        service::notification_service(api.clone()),
         service::user_invitation_registry(api.clone()),
         service::o_auth_authorization_registry(api.clone()),
         service::email_validation_registry(api.clone()),
         service::contact_info_registry(api.clone()),
         service::entity_access(api.clone()),
+        service::entity_registry_search(api.clone()),
+        service::end_device_registry_search(api.clone()),
         service::is(api),
     ]
     .concat()
@@ -160,6 +167,18 @@ fn counted<T>(message: T, total: u64) -> Response<T> {
 
 const fn query(order: String, limit: u32, page: u32, deleted: bool) -> Query {
     Query { order, limit, page, deleted, updated_since: None }
+}
+
+/// The entity that identifiers name.
+fn entity(ids: Option<&ttn_proto::v3::EntityIdentifiers>) -> Result<EntityId, Status> {
+    let reason = "names no entity";
+    let missing = || status(Error::InvalidField { field: "entity_ids", reason });
+    ttn_proto::convert::to_entity_id(ids.ok_or_else(missing)?).map_err(|_| missing())
+}
+
+/// The identifiers of an entity as a record names it.
+fn entity_ids(key: &str) -> Option<ttn_proto::v3::EntityIdentifiers> {
+    crate::entity::entity_of_key(key).map(|entity| ttn_proto::convert::entity_ids(&entity))
 }
 
 fn timestamp(time: prost_types::Timestamp) -> Timestamp {

@@ -29,6 +29,21 @@ pub enum LoginError {
     /// Somebody registered with the invitation.
     #[error("the invitation was used already")]
     InvitationUsed,
+    /// The login token is too old (IS-38).
+    #[error("the link has expired; ask for another one")]
+    LoginTokenExpired,
+    /// There is no such login token.
+    #[error("the link is not known; ask for another one")]
+    LoginTokenNotFound,
+    /// Somebody logged in with the login token.
+    #[error("the link was used already; ask for another one")]
+    LoginTokenUsed,
+    /// Login tokens are switched off (IS-38).
+    #[error("this server has no login tokens: log in with a password")]
+    LoginTokensDisabled,
+    /// The user has as many login tokens as he may have (IS-38).
+    #[error("links to log in were sent and can still be used; look into the mail")]
+    LoginTokensStillValid,
     /// A login without a password.
     #[error("the field `password` is missing")]
     MissingPassword,
@@ -110,6 +125,11 @@ impl LoginError {
             Self::InvitationNotFound => (STORE, "invitation_not_found", NotFound),
             Self::InvitationRequired => (SERVER, "invitation_token_required", InvalidArgument),
             Self::InvitationUsed => (STORE, "invitation_already_used", FailedPrecondition),
+            Self::LoginTokenExpired => (STORE, "login_token_expired", FailedPrecondition),
+            Self::LoginTokenNotFound => (STORE, "login_token_not_found", NotFound),
+            Self::LoginTokenUsed => (STORE, "login_token_already_used", FailedPrecondition),
+            Self::LoginTokensDisabled => (SERVER, "login_tokens_disabled", FailedPrecondition),
+            Self::LoginTokensStillValid => (SERVER, "login_tokens_still_valid", AlreadyExists),
             Self::MissingPassword => ("pkg/account", "missing_password", InvalidArgument),
             Self::MissingUser => ("pkg/account", "missing_user_id", InvalidArgument),
             Self::NoInviteRights => (SERVER, "no_invite_rights", PermissionDenied),

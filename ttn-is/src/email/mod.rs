@@ -1,11 +1,13 @@
 //! Mails to people (IS-55). How they are sent is the composition's choice.
 
+mod outbox;
 mod text;
 
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
+pub(crate) use outbox::Outbox;
 pub(crate) use text::{Letter, address, mail};
 
 /// A mail.
@@ -24,6 +26,15 @@ pub struct Mail {
     pub text: String,
 }
 
+impl Mail {
+    /// Makes a mail; `to` is a name and an address.
+    #[must_use]
+    pub fn new(template: &'static str, to: (&str, &str), subject: &str, text: &str) -> Self {
+        let [to_name, to, subject, text] = [to.0, to.1, subject, text].map(str::to_owned);
+        Self { template, to_name, to, subject, text }
+    }
+}
+
 /// What it says may open an account.
 impl fmt::Debug for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,13 +49,21 @@ impl fmt::Debug for Mail {
 pub struct MailError {
     /// Why.
     pub reason: String,
+    /// Whether it is of no use to send it again.
+    pub is_final: bool,
 }
 
 impl MailError {
-    /// Makes an error.
+    /// Makes an error of a mail that may be sent later.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into() }
+        Self { reason: reason.into(), is_final: false }
+    }
+
+    /// Makes an error of a mail that nobody takes later either.
+    #[must_use]
+    pub fn refused(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_final: true }
     }
 }
 

@@ -1,11 +1,15 @@
 //! What the letters say.
 
+use ttn_core::id::EntityId;
+
 use super::Mail;
 use crate::record::User;
 
 /// A letter.
 pub(crate) enum Letter<'a> {
     Invitation { token: &'a str, days: u64 },
+    LoginToken { token: &'a str, minutes: u64 },
+    Notification { kind: &'a str, entity: &'a EntityId },
     PasswordChanged,
     TemporaryPassword { password: &'a str, minutes: u64 },
     Validate { id: &'a str, token: &'a str },
@@ -22,6 +26,14 @@ pub(crate) fn mail(letter: &Letter<'_>, base: &str, network: &str, to: (&str, &s
                 "You are invited to register. Open this page within {days} days:\n\n{base}/register?invitation_token={token}\n"
             ),
         ),
+        Letter::LoginToken { token, minutes } => (
+            "login_token",
+            "Your link to log in".to_owned(),
+            format!(
+                "Somebody, you we hope, asked for a link to log in. Open this page within {minutes} minutes:\n\n{base}/token-login?token={token}\n\nIf that was not you, do nothing.\n"
+            ),
+        ),
+        Letter::Notification { kind, entity } => news(kind, entity, base),
         Letter::PasswordChanged => (
             "password_changed",
             "Your password was changed".to_owned(),
@@ -51,6 +63,29 @@ pub(crate) fn mail(letter: &Letter<'_>, base: &str, network: &str, to: (&str, &s
         subject: one_line(&format!("{subject} ({network})")),
         text: format!("Hello {},\n\n{body}\n{network}\n", one_line(to_name)),
     }
+}
+
+/// The name, the subject and the text of a notification.
+fn news(kind: &str, entity: &EntityId, base: &str) -> (&'static str, String, String) {
+    let entity = format!("{} {}", entity.kind(), entity.uid());
+    let (template, subject, what) = match kind {
+        "api_key_changed" => ("api_key_changed", "An API key was changed", "was changed"),
+        "api_key_created" => ("api_key_created", "A new API key", "was created"),
+        "client_requested" => ("client_requested", "An OAuth client waits", "waits for approval"),
+        "collaborator_changed" => {
+            ("collaborator_changed", "A collaborator was changed", "changed a collaborator")
+        }
+        "entity_state_changed" => ("entity_state_changed", "A new state", "has a new state"),
+        "user_requested" => ("user_requested", "A user waits", "waits for approval"),
+        _ => ("notification", "News", "has news"),
+    };
+    let text = match template {
+        "api_key_changed" | "api_key_created" => format!("An API key of {entity} {what}."),
+        "collaborator_changed" => format!("The collaborators of {entity} were changed."),
+        _ => format!("There is something about {entity}: it {what}."),
+    };
+    let body = format!("{text} If you did not expect that, look at your account:\n\n{base}\n");
+    (template, format!("{subject}: {entity}"), body)
 }
 
 /// How a user is addressed, and where.

@@ -1,9 +1,12 @@
 //! Rules of entities: names of things, ids that nobody may take.
 
 mod list;
+mod search;
 
 pub use list::Query;
 pub(crate) use list::{Sortable, page};
+pub use search::Search;
+pub(crate) use search::{Searchable, contains};
 
 use ttn_core::{
     eui::{DevEui, JoinEui},

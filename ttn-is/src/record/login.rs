@@ -152,6 +152,44 @@ impl Record for EmailValidation {
     }
 }
 
+/// A token to log in with once (IS-38). `Debug` gives the id only.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+#[prost(skip_debug)]
+pub struct LoginToken {
+    /// Who logs in with it.
+    #[prost(message, optional, tag = "1")]
+    pub user_ids: Option<UserIds>,
+    /// When it was made.
+    #[prost(message, optional, tag = "2")]
+    pub created_at: Option<Time>,
+    /// When it was changed.
+    #[prost(message, optional, tag = "3")]
+    pub updated_at: Option<Time>,
+    /// When it ends.
+    #[prost(message, optional, tag = "4")]
+    pub expires_at: Option<Time>,
+    /// Whether somebody logged in with it.
+    #[prost(bool, tag = "6")]
+    pub used: bool,
+    /// The id part of the token.
+    #[prost(string, tag = "1001")]
+    pub id: String,
+    /// The secret as a hash.
+    #[prost(string, tag = "1002")]
+    pub secret_hash: String,
+}
+
+hidden_debug!(LoginToken, id);
+
+impl Record for LoginToken {
+    const TABLE: Table = Table::LoginToken;
+
+    fn key(&self) -> String {
+        let user = self.user_ids.as_ref().map_or("", |ids| &ids.user_id);
+        format!("{user}/{}", self.id)
+    }
+}
+
 /// Whether a time has come.
 pub(crate) fn is_past(time: Option<Time>, now: Timestamp) -> bool {
     time.is_some_and(|time| Timestamp::from(time) <= now)

@@ -9,7 +9,7 @@ use ttn_core::{
     time::Timestamp,
 };
 
-use super::{IdentityServer, TRIES, kind::Kind, lifecycle::contention};
+use super::{IdentityServer, TRIES, kind::Kind, lifecycle::contention, notifications::Told};
 use crate::{
     auth::{
         api_key::{self, TokenKind},
@@ -69,6 +69,7 @@ impl IdentityServer {
         let issued = self.new_key(entity, name, rights, expires_at).await;
         put_key(Transaction::new(), &issued.key, Replaces::Nothing).commit(&*self.store).await?;
         self.publish(caller, &events.create, entity, serde_json::Value::Null);
+        self.tell(caller, Told::api_key(entity, right, &issued.key, true)).await;
         Ok(issued)
     }
 
@@ -168,6 +169,7 @@ impl IdentityServer {
             match write.commit(&*self.store).await {
                 Ok(_) => {
                     self.publish(caller, &events.update, entity, serde_json::Value::Null);
+                    self.tell(caller, Told::api_key(entity, right, &key, false)).await;
                     return Ok(key);
                 }
                 Err(WriteError::Conflict { .. }) => {}
@@ -235,6 +237,7 @@ impl IdentityServer {
             match write.commit(&*self.store).await {
                 Ok(_) => {
                     self.publish(caller, &events.update, entity, serde_json::Value::Null);
+                    self.tell(caller, Told::api_key(entity, right, &key, false)).await;
                     let token = TokenKind::ApiKey.token(&key.id, &secret);
                     return Ok(Issued { key, token });
                 }

@@ -64,6 +64,9 @@ impl IdentityServer {
             for Versioned { revision, value: device } in &found {
                 let replaces = Replaces::Revision(*revision);
                 transaction = transaction.delete(Table::Device, device.key(), replaces);
+                let key = DeviceKey::new(application.clone(), device.id().parse()?);
+                let entity = EntityId::Device(key);
+                transaction = self.without_bookmarks(&entity, transaction).await?;
                 if let Some(euis) = device.euis_key() {
                     transaction = transaction.delete(Table::DeviceOfEuis, euis, Replaces::Any);
                 }

@@ -7,7 +7,7 @@ use ttn_core::{
     id::{ClientId, EntityId},
 };
 
-use super::{IdentityServer, kind::Entity as _};
+use super::{IdentityServer, kind::Entity as _, notifications::Told};
 use crate::{
     access::is_full_admin,
     auth::{api_key, hash::API_KEY_ITERATIONS, oauth::redirect},
@@ -63,6 +63,10 @@ impl IdentityServer {
         client.secret_hash = self.hash_secret(&secret).await;
         check_redirects(&Client::default(), &client)?;
         let client = self.create_entity(caller, client, collaborator).await?;
+        if client.state == rights::STATE_REQUESTED {
+            let told = Told::client_requested(&client, collaborator, &client.entity()?);
+            self.tell(caller, told).await;
+        }
         Ok(NewClient { client, secret })
     }
 
@@ -91,14 +95,21 @@ impl IdentityServer {
             Some(secret) => Some(self.hash_secret(secret).await),
             None => None,
         };
-        self.update_entity(caller, &entity, fields, |client: &mut Client| {
+        let mut state = None;
+        let updated = self.update_entity(caller, &entity, fields, |client: &mut Client| {
             let old = client.clone();
+            state = Some(old.state);
             change(client)?;
             check_redirects(&old, client)?;
             client.secret_hash.clone_from(secret_hash.as_ref().unwrap_or(&old.secret_hash));
             if is_admin { Ok(()) } else { check_admin_fields(&old, client) }
-        })
-        .await
+        });
+        let updated = updated.await?;
+        if state != Some(updated.state) {
+            let (state, why) = (updated.state, &updated.state_description);
+            self.tell(caller, Told::state(&entity, Client::KIND.info, state, why)).await;
+        }
+        Ok(updated)
     }
 
     /// Hashes a secret that was drawn, or given by a program: rounds would not make it stronger.

@@ -8,7 +8,7 @@ use ttn_core::{
 
 use super::{
     IdentityServer, TRIES, api_keys::require_change, kind::Kind, lifecycle::contention,
-    purge::delete_membership,
+    notifications::Told, purge::delete_membership,
 };
 use crate::{
     entity::{Account, Query, entity_key},
@@ -86,7 +86,8 @@ impl IdentityServer {
         new: Rights,
     ) -> Result<(), Error> {
         let kind = Kind::require(entity)?;
-        let has = self.authorize(caller, entity, &[collaborators_right(entity)?]).await?;
+        let right = collaborators_right(entity)?;
+        let has = self.authorize(caller, entity, &[right]).await?;
         if let (EntityId::Organization(_), Account::Organization(_)) = (entity, account) {
             return Err(Error::NestedOrganizations);
         }
@@ -119,6 +120,7 @@ impl IdentityServer {
                     if let Some(event) = event {
                         self.publish(caller, event, entity, serde_json::Value::Null);
                     }
+                    self.tell(caller, Told::collaborator(entity, right, account, new)).await;
                     return Ok(());
                 }
                 Err(WriteError::Conflict { .. }) => {}
@@ -175,7 +177,7 @@ impl IdentityServer {
         Ok(self.store.record(&key).await?)
     }
 
-    async fn memberships(&self, entity: &EntityId) -> Result<Vec<Membership>, Error> {
+    pub(crate) async fn memberships(&self, entity: &EntityId) -> Result<Vec<Membership>, Error> {
         Ok(self.store.records(&format!("{}/", entity_key(entity))).await?)
     }
 }
@@ -192,7 +194,7 @@ impl crate::entity::Sortable for Member {
     }
 }
 
-fn collaborators_right(entity: &EntityId) -> Result<Right, Error> {
+pub(super) fn collaborators_right(entity: &EntityId) -> Result<Right, Error> {
     let unsupported = Error::Unsupported { what: "collaborators of this kind of entity" };
     Kind::require(entity)?.collaborators.ok_or(unsupported)
 }

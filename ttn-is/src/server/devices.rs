@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     access::require_known,
-    entity::{self, Query, check_reserved, device_key, device_of_key},
+    entity::{self, Query, Search, check_reserved, device_key, device_of_key},
     error::{Error, Server},
     event,
     record::{Application, Device, DeviceCount, Record as _},
@@ -103,9 +103,25 @@ impl IdentityServer {
         application: &ApplicationId,
         query: &Query,
     ) -> Result<Page<Device>, Error> {
+        self.search_devices(caller, application, &Search::default(), query).await
+    }
+
+    /// Searches the end devices of an application (IS-52).
+    ///
+    /// # Errors
+    ///
+    /// The caller lacks the right.
+    pub async fn search_devices(
+        &self,
+        caller: &Principal,
+        application: &ApplicationId,
+        search: &Search,
+        query: &Query,
+    ) -> Result<Page<Device>, Error> {
         let entity = EntityId::Application(application.clone());
         self.authorize(caller, &entity, &[Right::ApplicationDevicesRead]).await?;
-        let devices = self.store.records::<Device>(&format!("{application}/")).await?;
+        let mut devices = self.store.records::<Device>(&format!("{application}/")).await?;
+        devices.retain(|device| search.finds(device));
         Ok(entity::page(devices, query))
     }
 
@@ -187,6 +203,7 @@ impl IdentityServer {
             let mut transaction = Transaction::new()
                 .delete(Table::Device, device.key(), Replaces::Revision(revision))
                 .put(&count, replaces);
+            transaction = self.without_bookmarks(&entity, transaction).await?;
             if let Some(euis) = device.euis_key() {
                 transaction = transaction.delete(Table::DeviceOfEuis, euis, Replaces::Any);
             }

@@ -13,14 +13,14 @@ use super::{
 };
 use crate::{
     access::{is_full_admin, require_known},
-    entity::{Account, Query},
+    entity::{Account, Query, Search},
     error::Error,
     record::{Application, Client, Gateway, Organization},
     store::{IdentityStoreExt as _, Table},
 };
 
 macro_rules! readers {
-    ($record:ident, $id:ty, $variant:ident, $get:ident, $get_public:ident, $list:ident) => {
+    ($record:ident, $id:ty, $variant:ident, $get:ident, $get_public:ident, $list:ident, $search:ident) => {
         impl IdentityServer {
             /// Reads an entity; the caller needs the right to its information.
             ///
@@ -61,6 +61,21 @@ macro_rules! readers {
                 query: &Query,
             ) -> Result<Page<$record>, Error> {
                 self.list_entities(caller, collaborator, query).await
+            }
+
+            /// Searches what the caller is a member of, and for an administrator everything (IS-52). What the caller may
+            /// not read is not found by it either.
+            ///
+            /// # Errors
+            ///
+            /// The caller lacks the right to list them, or acts for nobody who is a member of anything.
+            pub async fn $search(
+                &self,
+                caller: &Principal,
+                search: &Search,
+                query: &Query,
+            ) -> Result<Page<$record>, Error> {
+                self.search_entities(caller, search, query).await
             }
         }
     };
@@ -115,17 +130,27 @@ readers!(
     Application,
     application,
     application_public,
-    list_applications
+    list_applications,
+    search_applications
 );
-readers!(Client, ClientId, Client, client, client_public, list_clients);
-readers!(Gateway, GatewayId, Gateway, gateway_record, gateway_public, list_gateways);
+readers!(Client, ClientId, Client, client, client_public, list_clients, search_clients);
+readers!(
+    Gateway,
+    GatewayId,
+    Gateway,
+    gateway_record,
+    gateway_public,
+    list_gateways,
+    search_gateways
+);
 readers!(
     Organization,
     OrganizationId,
     Organization,
     organization,
     organization_public,
-    list_organizations
+    list_organizations,
+    search_organizations
 );
 writers!(Application, ApplicationId, Application, create_application, update_application);
 writers!(Gateway, GatewayId, Gateway, create_gateway, update_gateway);

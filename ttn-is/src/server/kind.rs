@@ -4,7 +4,7 @@ use ttn_core::{auth::Right, id::EntityId};
 
 use crate::{
     config::UserRights,
-    entity::Sortable,
+    entity::{Searchable, Sortable},
     error::{AdminOnly, Error},
     event::{self, KindEvents},
     record::{AccountIds, Application, Client, Gateway, Organization, Record, Time, User},
@@ -183,7 +183,7 @@ pub(crate) struct Common<'a> {
 }
 
 /// An entity with an id of its own.
-pub(crate) trait Entity: Record + Clone + Sortable {
+pub(crate) trait Entity: Record + Clone + Searchable + Sortable {
     const KIND: &'static Kind;
 
     /// The entity; an error if its id is missing or malformed.

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod batches;
+mod bookmarks;
 mod bootstrap;
 mod cache;
 mod clients;
@@ -14,25 +15,36 @@ mod invitations;
 mod kind;
 mod lifecycle;
 mod listing;
+mod login_tokens;
+pub mod notifications;
 mod oauth;
 mod passwords;
 mod purge;
+mod search;
 mod sessions;
 mod users;
 
 pub use api_keys::Issued;
 pub use bootstrap::Admin;
 pub use clients::NewClient;
+pub use search::AccountSearch;
 pub use sessions::OpenSession;
 #[cfg(feature = "grpc")]
 pub(crate) use sessions::{Presented, user_principal};
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU32},
+};
 
 use ttn_core::{clock::Clock, event::Events, limit::MemoryLimiter, rand::Entropy, task::Tasks};
 
 use crate::{
-    auth::hash::Hasher, builder::Builder, config::Config, email::Mails, store::IdentityStore,
+    auth::hash::Hasher,
+    builder::Builder,
+    config::Config,
+    email::{Mails, Outbox},
+    store::IdentityStore,
 };
 
 /// Users, applications, gateways, end devices, API keys, memberships and rights.
@@ -47,9 +59,11 @@ pub struct IdentityServer {
     pub(crate) events: Events,
     pub(crate) hasher: Hasher,
     pub(crate) gateways: cache::GatewayCache,
-    pub(crate) mails: Mails,
+    pub(crate) outbox: Outbox,
     /// How often passwords may be tried.
     pub(crate) guesses: MemoryLimiter,
+    /// How many ids of notifications were drawn.
+    pub(crate) drawn: AtomicU32,
     /// One DevEUI is drawn at a time: drawing is a race on one counter.
     pub(crate) drawing: tokio::sync::Mutex<()>,
 }
@@ -71,12 +85,29 @@ impl IdentityServer {
         let guesses = MemoryLimiter::new(clock.clone(), &sessions::guess_limits());
         let hasher = Hasher::new(&*entropy);
         let gateways = cache::GatewayCache::default();
+        let outbox = Outbox::new(mails, clock.clone());
         let drawing = tokio::sync::Mutex::default();
-        Self { config, clock, entropy, store, events, hasher, gateways, mails, guesses, drawing }
+        let drawn = AtomicU32::default();
+        Self {
+            config,
+            clock,
+            entropy,
+            store,
+            events,
+            hasher,
+            gateways,
+            outbox,
+            guesses,
+            drawn,
+            drawing,
+        }
     }
 
-    /// Starts its tasks. It has none today; a composition starts all components alike.
-    pub const fn start(self: &Arc<Self>, _tasks: &mut Tasks) {}
+    /// Starts its task, which sends mails. Without it, calls wait until their mails are sent.
+    pub fn start(self: &Arc<Self>, tasks: &mut Tasks) {
+        let server = self.clone();
+        tasks.spawn("mails", async move { server.outbox.run().await });
+    }
 
     /// How it is configured.
     #[must_use]

@@ -10,7 +10,8 @@ use ttn_core::{
 };
 
 use super::{
-    IdentityServer, TRIES, kind::Entity as _, lifecycle::contention, sessions::user_principal,
+    IdentityServer, TRIES, kind::Entity as _, lifecycle::contention, notifications::Told,
+    sessions::user_principal,
 };
 use crate::{
     access::{is_full_admin, require_known},
@@ -36,15 +37,7 @@ impl IdentityServer {
         let Some(user) = user.filter(|_| fits) else {
             return Err(LoginError::NoPasswordMatch.into());
         };
-        let state = match user.state {
-            rights::STATE_REJECTED => Some("rejected"),
-            rights::STATE_SUSPENDED => Some("suspended"),
-            _ => None,
-        };
-        if let Some(state) = state {
-            let (id, description) = (user.id().to_owned(), user.state_description.clone());
-            return Err(Error::UserState { id, state, description });
-        }
+        require_login_state(user)?;
         if hash::is_outdated(&user.password_hash) {
             self.rehash(user, password).await?;
         }
@@ -122,6 +115,7 @@ impl IdentityServer {
                     let fields = serde_json::Value::from(fields.to_vec());
                     self.publish(caller, &event::USER.update, &entity, fields);
                     self.write_to(user, &Letter::PasswordChanged).await;
+                    self.tell(caller, Told::password(&entity)).await;
                     return Ok(());
                 }
                 Err(WriteError::Conflict { .. }) => {}
@@ -235,7 +229,7 @@ impl IdentityServer {
         crate::auth::api_key::generate(&*self.entropy).1
     }
 
-    /// Writes a letter to a user. A mail that nobody takes is noted in the log and changes nothing else.
+    /// Writes a letter to a user.
     pub(crate) async fn write_to(&self, user: &User, letter: &Letter<'_>) {
         self.write_letter(letter, address(user)).await;
     }
@@ -243,9 +237,7 @@ impl IdentityServer {
     pub(crate) async fn write_letter(&self, letter: &Letter<'_>, to: (&str, &str)) {
         let login = &self.config.login;
         let mail = mail(letter, &login.account_url, &login.network_name, to);
-        if let Err(error) = self.mails.send(&mail).await {
-            tracing::warn!(template = mail.template, %error, "a mail was not sent");
-        }
+        self.outbox.post(mail).await;
     }
 
     /// Whether people may register themselves now.
@@ -255,4 +247,15 @@ impl IdentityServer {
         }
         Err(Error::AdminOnly { what: AdminOnly::CreateUsers })
     }
+}
+
+/// Refuses users whose state lets nobody in.
+pub(super) fn require_login_state(user: &User) -> Result<(), Error> {
+    let state = match user.state {
+        rights::STATE_REJECTED => "rejected",
+        rights::STATE_SUSPENDED => "suspended",
+        _ => return Ok(()),
+    };
+    let (id, description) = (user.id().to_owned(), user.state_description.clone());
+    Err(Error::UserState { id, state, description })
 }

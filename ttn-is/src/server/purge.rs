@@ -13,7 +13,7 @@ use super::{
 use crate::{
     entity::entity_key,
     error::Error,
-    record::{Authorization, DeviceCount, EmailValidation, Membership, Record as _},
+    record::{Authorization, DeviceCount, EmailValidation, Membership, Notification, Record as _},
     store::{IdentityStoreExt as _, Table, Transaction},
 };
 
@@ -63,7 +63,12 @@ impl IdentityServer {
             transaction = self.without_access(id, transaction).await?;
             let key = EmailValidation::key_of(id);
             transaction = transaction.delete(Table::EmailValidation, key, Replaces::Any);
+            transaction = self.without_login_tokens(id, transaction).await?;
+            for told in self.store.records::<Notification>(&format!("{id}/")).await? {
+                transaction = transaction.delete(Table::Notification, told.key(), Replaces::Any);
+            }
         }
+        transaction = self.without_bookmarks(entity, transaction).await?;
         if let EntityId::Client(id) = entity {
             transaction = self.without_client(id, transaction).await?;
         }

@@ -10,7 +10,7 @@ use super::IdentityServer;
 use crate::{
     access::{is_full_admin, require_known},
     auth::{LoginError, password},
-    entity::{self, Query, check_reserved},
+    entity::{self, Query, Search, check_reserved},
     error::{AdminOnly, Error},
     event,
     record::User,
@@ -18,7 +18,7 @@ use crate::{
     store::{IdentityStoreExt as _, Table, Transaction},
 };
 
-use super::kind::Entity as _;
+use super::{kind::Entity as _, notifications::Told};
 
 impl IdentityServer {
     /// Creates a user: an administrator anybody, others themselves if registration is enabled (IS-34). Who registers
@@ -75,6 +75,9 @@ impl IdentityServer {
         {
             tracing::warn!(%error, "the question for the address of a new user was not sent");
         }
+        if user.state == rights::STATE_REQUESTED && !is_full_admin(caller) {
+            self.tell(caller, Told::user_requested(&user, &entity)).await;
+        }
         Ok(user)
     }
 
@@ -114,6 +117,27 @@ impl IdentityServer {
         Ok(entity::page(users, query))
     }
 
+    /// Searches users (IS-52). Administrators only: others find whom they can work with by
+    /// [`Self::search_accounts`].
+    ///
+    /// # Errors
+    ///
+    /// The caller is no administrator.
+    pub async fn search_users(
+        &self,
+        caller: &Principal,
+        search: &Search,
+        query: &Query,
+    ) -> Result<Page<User>, Error> {
+        require_known(caller)?;
+        if !is_full_admin(caller) {
+            return Err(Error::SearchForbidden);
+        }
+        let mut users = self.store.records::<User>("").await?;
+        users.retain(|user| user.deleted_at.is_some() == query.deleted && search.finds(user));
+        Ok(entity::page(users, query))
+    }
+
     /// Changes a user. State, administration and validation are for administrators; the password has its own method.
     ///
     /// # Errors
@@ -133,8 +157,10 @@ impl IdentityServer {
         self.authorize(caller, &entity, &[User::KIND.settings]).await?;
         let others = self.other_admin(id).await?;
         let is_admin = is_full_admin(caller);
-        self.update_entity(caller, &entity, fields, |user: &mut User| {
+        let mut state = None;
+        let updated = self.update_entity(caller, &entity, fields, |user: &mut User| {
             let old = user.clone();
+            state = Some(old.state);
             change(user)?;
             check_email(&user.primary_email_address)?;
             if old.email_key() != user.email_key() && !is_admin {
@@ -158,8 +184,13 @@ impl IdentityServer {
                 return Err(Error::LastAdmin { id: user.id().to_owned() });
             }
             Ok(())
-        })
-        .await
+        });
+        let updated = updated.await?;
+        if state != Some(updated.state) {
+            let (state, why) = (updated.state, &updated.state_description);
+            self.tell(caller, Told::state(&entity, User::KIND.info, state, why)).await;
+        }
+        Ok(updated)
     }
 
     /// Refuses to lose the last administrator.

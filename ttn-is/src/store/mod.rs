@@ -68,11 +68,19 @@ pub enum Table {
     Grant = 22,
     /// Codes and tokens of OAuth clients by `user/client/id`.
     GrantOfUser = 23,
+    /// What users are told, by `user/notification`.
+    Notification = 24,
+    /// What users keep at hand, by `user/entity kind/entity id`.
+    Bookmark = 25,
+    /// Who keeps an entity at hand, by `entity kind/entity id/user`.
+    BookmarkOfEntity = 26,
+    /// Tokens to log in with, by `user/token`.
+    LoginToken = 27,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 27] = [
         Self::Account,
         Self::ApiKey,
         Self::ApiKeyOfEntity,
@@ -96,6 +104,10 @@ impl Table {
         Self::Authorization,
         Self::Grant,
         Self::GrantOfUser,
+        Self::Notification,
+        Self::Bookmark,
+        Self::BookmarkOfEntity,
+        Self::LoginToken,
     ];
 
     /// The number of the table; it never changes.
@@ -131,6 +143,10 @@ impl Table {
             Self::Authorization => "authorization",
             Self::Grant => "grant",
             Self::GrantOfUser => "grant_of_user",
+            Self::Notification => "notification",
+            Self::Bookmark => "bookmark",
+            Self::BookmarkOfEntity => "bookmark_of_entity",
+            Self::LoginToken => "login_token",
         }
     }
 }

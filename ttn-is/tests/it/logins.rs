@@ -31,14 +31,14 @@ impl Mailer for Postbox {
 
 impl Postbox {
     /// The last letter of a kind, and what stands behind `marker` in it up to the end of the word.
-    fn find(&self, template: &str, marker: &str) -> Option<String> {
+    pub(crate) fn find(&self, template: &str, marker: &str) -> Option<String> {
         let mails = self.0.lock();
         let mail = mails.iter().rev().find(|mail| mail.template == template)?;
         let (_, rest) = mail.text.split_once(marker)?;
         Some(rest.split(['\n', '&', ' ']).next().unwrap_or_default().to_owned())
     }
 
-    fn count(&self, template: &str) -> usize {
+    pub(crate) fn count(&self, template: &str) -> usize {
         self.0.lock().iter().filter(|mail| mail.template == template).count()
     }
 }

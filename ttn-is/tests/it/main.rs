@@ -5,11 +5,15 @@ mod access;
 mod api_keys;
 mod batches;
 mod bench;
+mod bookmarks;
 mod clients;
 mod devices;
 mod directory;
 mod entities;
+mod login_tokens;
 mod logins;
+mod notifications;
+mod search;
 mod users;
 
 #[cfg(feature = "grpc")]

@@ -11,7 +11,7 @@ use ttn_is::{
     store::IdentityStore,
 };
 
-use super::mail::DirectoryMailer;
+use super::mail::{DirectoryMailer, SmtpMailer};
 use crate::config::Config;
 
 /// People, and what they may do by themselves.
@@ -27,12 +27,17 @@ pub struct Identity {
     pub registration_invitation: bool,
     /// Whether users may do little before their e-mail address is known to be theirs.
     pub registration_validation: bool,
+    /// Whether people can log in by a link that is mailed to them.
+    pub login_tokens: bool,
     /// What passwords must be like.
     pub password: PasswordRules,
     /// How pages and mails call the network.
     pub network_name: String,
     /// Where mails are written to, each as a file; without it no mail is sent.
     pub mail_directory: Option<PathBuf>,
+    /// The mail server that takes mails: `smtps://user:password@host`, or `smtp://user:password@host?tls=required`.
+    #[serde(skip_serializing)]
+    pub mail_server: Option<String>,
     /// Whom mails are from; `noreply@PUBLIC_HOST` if empty.
     pub mail_sender: Option<String>,
     /// What others than administrators may create.
@@ -59,9 +64,11 @@ impl Default for Identity {
             registration_approval: false,
             registration_invitation: false,
             registration_validation: false,
+            login_tokens: false,
             password: PasswordRules::default(),
             network_name: Login::default().network_name,
             mail_directory: None,
+            mail_server: None,
             mail_sender: None,
             create: UserRights::default(),
             set_others_as_contacts: true,
@@ -76,17 +83,22 @@ impl Default for Identity {
 
 impl Identity {
     /// How mails are sent.
-    pub(super) fn mails(&self, host: &str) -> Mails {
+    pub(super) fn mails(&self, host: &str) -> anyhow::Result<Mails> {
         let sender = self.mail_sender.clone().unwrap_or_else(|| format!("noreply@{host}"));
-        match &self.mail_directory {
-            Some(directory) => Arc::new(DirectoryMailer::new(directory.clone(), sender)),
-            None => Arc::new(NoMail::default()),
-        }
+        Ok(match (&self.mail_server, &self.mail_directory) {
+            (Some(_), Some(_)) => {
+                anyhow::bail!("identity.mail_server and identity.mail_directory exclude each other")
+            }
+            (Some(server), None) => Arc::new(SmtpMailer::new(server, &sender)?),
+            (None, Some(directory)) => Arc::new(DirectoryMailer::new(directory.clone(), sender)),
+            (None, None) => Arc::new(NoMail::default()),
+        })
     }
 
     pub(super) fn config(&self, account_url: &str) -> ttn_is::Config {
         let login = Login {
             password: self.password,
+            login_tokens: self.login_tokens,
             invitation_required: self.registration_invitation,
             email_validation_required: self.registration_validation,
             network_name: self.network_name.clone(),
@@ -128,7 +140,7 @@ pub(super) fn build(
         .entropy(entropy.clone())
         .store(store)
         .events(events.clone())
-        .mails(config.identity.mails(&config.public_host))
+        .mails(config.identity.mails(&config.public_host)?)
         .build()
         .context("the Identity Server")
 }

@@ -1,12 +1,66 @@
-//! Mails as files: for development, and for mail servers that watch a directory.
+//! Mails, to a mail server or as files: those are for development, and for mail servers that watch a directory.
 
 use std::{
+    fmt,
     path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
+use anyhow::Context as _;
 use async_trait::async_trait;
+use lettre::{
+    Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
+    message::{Mailbox, header::ContentType},
+};
 use ttn_is::email::{Mail, MailError, Mailer};
+
+/// Gives mails to a mail server (RFC 5321), each over a connection of its own.
+pub(super) struct SmtpMailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    sender: Mailbox,
+}
+
+impl SmtpMailer {
+    /// `server` is `smtp://` or `smtps://` with user, password, host and port; `?tls=required` asks for STARTTLS.
+    pub(super) fn new(server: &str, sender: &str) -> anyhow::Result<Self> {
+        // The address has a password: it is not in the error.
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(server)
+            .map_err(|_| anyhow::anyhow!("identity.mail_server is no address of a mail server"))?;
+        let sender = sender.parse().context("identity.mail_sender is no e-mail address")?;
+        Ok(Self { transport: transport.timeout(Some(SMTP_TIMEOUT)).build(), sender })
+    }
+
+    fn message(&self, mail: &Mail) -> Result<Message, Box<dyn std::error::Error + Send + Sync>> {
+        let to = Mailbox::new(Some(mail.to_name.clone()), mail.to.parse::<Address>()?);
+        let message = Message::builder().from(self.sender.clone()).to(to).subject(&*mail.subject);
+        Ok(message.header(ContentType::TEXT_PLAIN).body(mail.text.clone())?)
+    }
+}
+
+impl fmt::Debug for SmtpMailer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmtpMailer").field("sender", &self.sender).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Mailer for SmtpMailer {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        let message = self.message(mail).map_err(|error| MailError::refused(error.to_string()))?;
+        let sent = self.transport.send(message).await;
+        sent.map(drop).map_err(|error| {
+            if error.is_permanent() {
+                MailError::refused(error.to_string())
+            } else {
+                MailError::new(error.to_string())
+            }
+        })
+    }
+}
+
+/// How long a mail server may take to answer.
+const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Writes each mail into a file of its own, `<number>-<template>.eml`.
 #[derive(Debug)]
@@ -59,4 +113,80 @@ fn octets(mail: &Mail, sender: &str) -> Vec<u8> {
          Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
     );
     [head.into_bytes(), lines.into_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// Speaks as much SMTP as one mail needs, and gives what it was told. `verdict` is the answer to the recipient.
+    async fn serve(listener: TcpListener, verdict: &str) -> Vec<String> {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (read, mut write) = stream.split();
+        write.write_all(b"220 mail.example.com\r\n").await.unwrap();
+        let (mut lines, mut told, mut in_data) = (BufReader::new(read).lines(), Vec::new(), false);
+        while let Some(line) = lines.next_line().await.unwrap() {
+            let word = line.split(' ').next().unwrap_or_default().to_uppercase();
+            told.push(line.clone());
+            let answer = match &*word {
+                "." if in_data => "250 taken",
+                _ if in_data => continue,
+                "EHLO" => "250-mail.example.com\r\n250 AUTH PLAIN",
+                "AUTH" => "235 welcome",
+                "RCPT" => verdict,
+                "DATA" => "354 go on",
+                "QUIT" => "221 bye",
+                _ => "250 fine",
+            };
+            in_data = word == "DATA";
+            write.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+            if word == "QUIT" {
+                break;
+            }
+        }
+        told
+    }
+
+    async fn send(verdict: &'static str) -> (Result<(), MailError>, Vec<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = format!("smtp://me:secret@{address}");
+        let mailer = SmtpMailer::new(&server, "noreply@example.com").unwrap();
+        assert!(!format!("{mailer:?}").contains("secret"));
+        let mail = Mail::new("validate", ("Zoë", "zoe@example.com"), "Grüße", "Hello\n.\nthere\n");
+        tokio::join!(mailer.send(&mail), serve(listener, verdict))
+    }
+
+    // IS-55
+    #[tokio::test]
+    async fn a_mail_server_gets_the_mail() {
+        let (sent, told) = send("250 fine").await;
+        sent.unwrap();
+        let told = told.join("\n");
+        for line in
+            ["MAIL FROM:<noreply@example.com>", "RCPT TO:<zoe@example.com>", "\nHello\n..\n"]
+        {
+            assert!(told.contains(line), "{line:?} in {told}");
+        }
+        // Headers are ASCII (RFC 2047).
+        assert!(told.is_ascii() && told.contains("Subject: =?utf-8?"), "{told}");
+    }
+
+    // IS-55
+    #[tokio::test]
+    async fn what_a_mail_server_refuses_is_sent_again_or_not_as_it_says() {
+        assert!(send("550 nobody here").await.0.unwrap_err().is_final);
+        assert!(!send("451 later").await.0.unwrap_err().is_final);
+    }
+
+    #[test]
+    fn a_bad_address_does_not_tell_its_password() {
+        let error = SmtpMailer::new("https://me:secret@x", "a@b").unwrap_err();
+        assert!(!format!("{error:?}").contains("secret"));
+    }
 }

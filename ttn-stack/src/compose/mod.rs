@@ -194,6 +194,7 @@ impl Stack {
         self.applications.start(tasks);
         self.network.start(tasks);
         self.gateways.start(tasks);
+        self.identity.start(tasks);
     }
 
     /// Serves MQTT clients of applications. There may be several listeners.
