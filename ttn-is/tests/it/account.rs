@@ -262,3 +262,37 @@ async fn a_person_registers_and_finds_his_way_back_without_a_password() {
     let opened = person.submit("/oauth/login", "user_id=me&password=Another-horse-2").await;
     assert_eq!(opened.status, StatusCode::SEE_OTHER);
 }
+
+// IS-38, IS-43
+#[tokio::test]
+async fn a_mailed_link_logs_in_after_a_button() {
+    let login = ttn_is::Login { login_tokens: true, ..ttn_is::Login::default() };
+    let bench = Bench::with(ttn_is::Config { login, ..ttn_is::Config::default() }).await;
+    bench.user("alice").await;
+    let token = async || {
+        let id = crate::bench::id("alice");
+        bench.server.create_login_token(&bench.admin, &id, true).await.unwrap().unwrap()
+    };
+    let (one, other) = (token().await, token().await);
+    let mut person = Browser::new(&bench);
+    for _ in 0..2 {
+        // Programs that look into mails open links, too.
+        let page = person.get(&format!("/oauth/token-login?token={one}")).await;
+        assert!(page.text.contains(&one));
+    }
+    let forged = Browser::new(&bench).submit("/oauth/token-login", &format!("token={one}")).await;
+    assert!(!forged.headers.contains_key(header::SET_COOKIE));
+    let done = person.submit("/oauth/token-login", &format!("token={one}")).await;
+    assert_eq!(done.location(), "/oauth");
+    assert!(person.get("/oauth").await.text.contains("alice"));
+    let again = person.submit("/oauth/token-login", &format!("token={one}")).await;
+    assert!(again.text.contains("was used already"));
+    let mut program = Browser::new(&bench);
+    program.get("/oauth/api/me").await;
+    let login = json!({ "token": other });
+    let opened = program.call("/oauth/api/auth/token-login", &login).await;
+    assert_eq!(opened.status, StatusCode::NO_CONTENT);
+    assert_eq!(program.get("/oauth/api/me").await.json()["user"]["ids"]["user_id"], "alice");
+    let used = program.call("/oauth/api/auth/token-login", &login).await;
+    assert_eq!(used.error(), "login_token_already_used");
+}

@@ -207,3 +207,31 @@ async fn taken_euis_come_with_namespace_name_and_attributes() {
     let attributes = details.attributes.unwrap().fields;
     assert_eq!(attributes["gateway_id"], ttn_proto::status::text("gtw1"));
 }
+
+// IS-54, IS-53
+#[tokio::test]
+async fn notifications_and_bookmarks_name_their_entities() {
+    let (client, alice, _) = Client::new().await;
+    let key = json!({
+        "application_ids": {"application_id": "app1"}, "name": "link",
+        "rights": ["RIGHT_APPLICATION_LINK"],
+    });
+    client.call("ApplicationAccess/CreateAPIKey", &alice, key).await.unwrap();
+    let body = json!({"receiver_ids": {"user_id": "alice"}, "status": ["UNSEEN"], "limit": 1});
+    let (told, _) = client.call("NotificationService/List", &alice, body).await.unwrap();
+    let told = &told["notifications"][0];
+    assert_eq!(told["notification_type"], "api_key_created");
+    assert_eq!(told["entity_ids"], json!({"application_ids": {"application_id": "app1"}}));
+    assert_eq!(told["data"]["@type"], "type.googleapis.com/ttn.lorawan.v3.APIKey");
+    assert_eq!(told["data"]["rights"], json!(["RIGHT_APPLICATION_LINK"]));
+    assert!(told["data"].get("key").is_none());
+    let device = json!({"device_ids": {
+        "device_id": "dev1", "application_ids": {"application_id": "app1"},
+    }});
+    let body = json!({"user_ids": {"user_id": "alice"}, "entity_ids": device});
+    client.call("UserBookmarkRegistry/Create", &alice, body.clone()).await.unwrap();
+    let list = json!({"user_ids": {"user_id": "alice"}, "entity_types": ["end device"]});
+    let (page, total) = client.call("UserBookmarkRegistry/List", &alice, list).await.unwrap();
+    assert_eq!((total, &page["bookmarks"][0]["entity_ids"]), (1, &device));
+    client.call("UserBookmarkRegistry/Delete", &alice, body).await.unwrap();
+}
