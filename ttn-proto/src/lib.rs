@@ -38,6 +38,14 @@ pub mod v3 {
     pub use crate::generated::messages::*;
 }
 
+/// The `.proto` files as an encoded `google.protobuf.FileDescriptorSet`, for reflection.
+#[cfg(feature = "service")]
+pub const FILE_DESCRIPTORS: &[u8] = include_bytes!("gen/descriptors.bin");
+
+/// The HTTP bindings of the whole API, served or not, as an OpenAPI 3.1 document.
+#[cfg(feature = "service")]
+pub const OPENAPI: &str = include_str!("gen/openapi.json");
+
 /// What `cargo xtask codegen` makes.
 #[rustfmt::skip]
 #[path = "gen"]

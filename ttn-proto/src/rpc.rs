@@ -22,7 +22,7 @@ pub struct Rpc {
     pub service: &'static str,
     /// The name.
     pub name: &'static str,
-    /// The path of gRPC: `/ttn.lorawan.v3.<service>/<name>`.
+    /// The path of gRPC: `/<package>.<service>/<name>`.
     pub path: &'static str,
     /// Describes the request.
     pub request: fn() -> &'static Descriptor,
@@ -44,7 +44,7 @@ pub struct Rpc {
 pub struct Binding {
     /// The method.
     pub verb: Verb,
-    /// The path below `/api/v3`, with `{field.path}` for parameters.
+    /// The path below [`Rpc::base`], with `{field.path}` for parameters.
     pub path: &'static str,
     /// Whether the body is the request; if not, what is not in the path is in the query.
     pub body: bool,
@@ -64,6 +64,13 @@ pub enum Verb {
     Post,
     /// PUT
     Put,
+}
+
+impl Rpc {
+    /// What the paths of its HTTP bindings stand below.
+    pub fn base(&self) -> &'static str {
+        if self.path.starts_with("/ttn.lorawan.v3.") { "/api/v3" } else { "/api/v1" }
+    }
 }
 
 impl Verb {

@@ -2575,3 +2575,15 @@ pub(super) static USER_BOOKMARK_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     set: None,
     allowed: Allowed::All,
 };
+
+pub(super) static DEVICES_GET: FieldMaskRule = FieldMaskRule {
+    message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
+    set: None,
+    allowed: Allowed::All,
+};
+
+pub(super) static DEVICES_SET: FieldMaskRule = FieldMaskRule {
+    message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
+    set: Some("end_device"),
+    allowed: Allowed::All,
+};

@@ -2441,4 +2441,38 @@ pub static SERVICES: &[Service] = &[
             ],
         },
     ] },
+    Service { name: "Devices", rpcs: &[
+        Rpc {
+            service: "Devices", name: "Create", path: "/ttn.v1.Devices/Create",
+            request: <v3::CreateEndDeviceRequest as ApiMessage>::descriptor, response: <v3::EndDevice as ApiMessage>::descriptor,
+            client_stream: false, server_stream: false, field_mask: None,
+            bindings: &[
+                Binding { verb: Verb::Post, path: "/applications/{end_device.ids.application_ids.application_id}/devices", body: true },
+            ],
+        },
+        Rpc {
+            service: "Devices", name: "Get", path: "/ttn.v1.Devices/Get",
+            request: <v3::GetEndDeviceRequest as ApiMessage>::descriptor, response: <v3::EndDevice as ApiMessage>::descriptor,
+            client_stream: false, server_stream: false, field_mask: Some(&mask::DEVICES_GET),
+            bindings: &[
+                Binding { verb: Verb::Get, path: "/applications/{end_device_ids.application_ids.application_id}/devices/{end_device_ids.device_id}", body: false },
+            ],
+        },
+        Rpc {
+            service: "Devices", name: "Set", path: "/ttn.v1.Devices/Set",
+            request: <v3::SetEndDeviceRequest as ApiMessage>::descriptor, response: <v3::EndDevice as ApiMessage>::descriptor,
+            client_stream: false, server_stream: false, field_mask: Some(&mask::DEVICES_SET),
+            bindings: &[
+                Binding { verb: Verb::Put, path: "/applications/{end_device.ids.application_ids.application_id}/devices/{end_device.ids.device_id}", body: true },
+            ],
+        },
+        Rpc {
+            service: "Devices", name: "Delete", path: "/ttn.v1.Devices/Delete",
+            request: <v3::EndDeviceIdentifiers as ApiMessage>::descriptor, response: <() as ApiMessage>::descriptor,
+            client_stream: false, server_stream: false, field_mask: None,
+            bindings: &[
+                Binding { verb: Verb::Delete, path: "/applications/{application_ids.application_id}/devices/{device_id}", body: false },
+            ],
+        },
+    ] },
 ];

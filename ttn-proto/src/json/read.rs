@@ -21,6 +21,14 @@ pub(crate) fn object<T: ApiMessage>(value: Value) -> Result<T, JsonError> {
     Ok(message)
 }
 
+/// The value of a wrapper, which old clients write as `{"value": …}`.
+pub(crate) fn unwrapped(value: Value) -> Value {
+    match value {
+        Value::Object(mut fields) => fields.remove("value").unwrap_or(Value::Object(fields)),
+        bare => bare,
+    }
+}
+
 pub(crate) fn scalar<C: Codec<T>, T>(field: &mut T, value: Value) -> Result<(), JsonError> {
     if !value.is_null() {
         *field = C::take(value)?;

@@ -176,6 +176,10 @@ fn wrappers_are_bare_values() {
     assert!(text.contains(r#""rx2_frequency":"869525000""#), "{text}");
     assert!(text.contains(r#""supports_32_bit_f_cnt":false"#), "{text}");
     assert_eq!(read::<v3::MacSettings>(&text), settings);
+    let old = r#"{"rx1_delay":{"value":"RX_DELAY_5"},"rx2_frequency":{"value":"869525000"},
+        "supports_32_bit_f_cnt":{"value":false}}"#;
+    assert_eq!(read::<v3::MacSettings>(old), settings);
+    refuse::<v3::MacSettings>(r#"{"rx1_delay":{"delay":5}}"#);
 }
 
 #[test]

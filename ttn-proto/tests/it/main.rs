@@ -4,5 +4,7 @@
 mod convert;
 mod json;
 mod mask;
+#[cfg(feature = "service")]
+mod openapi;
 mod tables;
 mod validate;

@@ -1,6 +1,7 @@
-//! HTTP/JSON: the bindings of the API below `/api/v3`.
+//! HTTP/JSON: the bindings of the API below `/api/v3`, and of what is only ours below `/api/v1`.
 
 mod headers;
+pub(crate) mod openapi;
 mod params;
 mod response;
 mod route;
@@ -24,20 +25,24 @@ pub(crate) use self::route::Routes;
 use self::route::{Lookup, Matched};
 
 /// What the bindings stand below.
-const BASE: &str = "/api/v3";
+const BASES: [&str; 2] = ["/api/v3/", "/api/v1/"];
 
 /// Answers one request.
 pub(crate) async fn handle(api: &Api, request: HttpRequest) -> HttpResponse<Body> {
     let path = request.uri().path();
-    let below = path.strip_prefix(BASE).filter(|rest| rest.starts_with('/'));
+    let is_bound = BASES.iter().any(|base| path.starts_with(base));
     let is_api = path.starts_with("/api/");
     if is_api && request.method() == HttpMethod::OPTIONS {
         return response::preflight();
     }
     let id = headers::request_id(request.headers()).unwrap_or_else(|| api.request_id());
-    let mut answer = match below.map(str::to_owned) {
-        Some(path) => call(api, &path, request, &id).await,
-        None => response::error(&unknown_route(path)),
+    let mut answer = if path == openapi::PATH && request.method() == HttpMethod::GET {
+        response::document(api.openapi(), headers::accepts_gzip(request.headers()))
+    } else if is_bound {
+        let path = path.to_owned();
+        call(api, &path, request, &id).await
+    } else {
+        response::error(&unknown_route(path))
     };
     response::decorate(&mut answer, &id, is_api);
     answer

@@ -45,7 +45,13 @@ pub(super) fn unary(answer: Response<Outgoing>, gzip: bool) -> HttpResponse<Body
     let (metadata, message, _) = answer.into_parts();
     let mut writer = Writer::default();
     message.write_json(&mut writer);
-    let text = writer.finish();
+    let mut response = document(writer.finish().into(), gzip);
+    forward(&metadata, &mut response);
+    response
+}
+
+/// An answer that is JSON already.
+pub(super) fn document(text: Bytes, gzip: bool) -> HttpResponse<Body> {
     let compressed = (gzip && text.len() >= COMPRESSED_MIN).then(|| compress(&text)).flatten();
     let mut response = match compressed {
         Some(bytes) => {
@@ -56,20 +62,19 @@ pub(super) fn unary(answer: Response<Outgoing>, gzip: bool) -> HttpResponse<Body
         None => json(StatusCode::OK, text),
     };
     set(&mut response, "vary", "accept-encoding");
-    forward(&metadata, &mut response);
     response
 }
 
 #[cfg(feature = "gzip")]
-fn compress(text: &str) -> Option<Vec<u8>> {
+fn compress(text: &[u8]) -> Option<Vec<u8>> {
     use std::io::Write as _;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(text.as_bytes()).ok()?;
+    encoder.write_all(text).ok()?;
     encoder.finish().ok()
 }
 
 #[cfg(not(feature = "gzip"))]
-fn compress(_: &str) -> Option<Vec<u8>> {
+fn compress(_: &[u8]) -> Option<Vec<u8>> {
     None
 }
 

@@ -36,8 +36,7 @@ pub(crate) struct Matched {
 impl Matched {
     /// The parameters: path of the field and its value.
     pub(crate) fn params(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let template = self.binding.path.trim_start_matches('/').split('/');
-        template.zip(&self.segments).filter_map(|(part, value)| {
+        parts(self.rpc, self.binding).zip(&self.segments).filter_map(|(part, value)| {
             let name = part.strip_prefix('{')?.strip_suffix('}')?;
             Some((name, percent_decode_str(value).decode_utf8_lossy().into_owned()))
         })
@@ -51,7 +50,7 @@ impl Routes {
         for rpc in SERVICES.iter().flat_map(|service| service.rpcs) {
             for binding in rpc.bindings {
                 let mut node = &mut routes.root;
-                for part in binding.path.trim_start_matches('/').split('/') {
+                for part in parts(rpc, binding) {
                     node = if part.starts_with('{') {
                         node.param.get_or_insert_default()
                     } else {
@@ -64,7 +63,7 @@ impl Routes {
         routes
     }
 
-    /// Finds the binding of a path below the base; words win over parameters.
+    /// Finds the binding of a path; words win over parameters.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Lookup {
         let segments: Vec<_> = path.trim_start_matches('/').split('/').collect();
         let mut ends = Vec::new();
@@ -81,6 +80,12 @@ impl Routes {
             None => Lookup::WrongMethod,
         }
     }
+}
+
+/// The segments of the path of a binding, its base included.
+fn parts(rpc: &Rpc, binding: &'static Binding) -> impl Iterator<Item = &'static str> + use<> {
+    let base = rpc.base().trim_start_matches('/').split('/');
+    base.chain(binding.path.trim_start_matches('/').split('/'))
 }
 
 fn collect(node: &Node, segments: &[&str], ends: &mut Vec<(&'static Rpc, &'static Binding)>) {
@@ -119,7 +124,7 @@ mod tests {
             for binding in rpc.bindings {
                 let path: Vec<_> =
                     binding.path.split('/').map(|part| part.trim_start_matches('{')).collect();
-                let path = path.join("/").replace('}', "");
+                let path = format!("{}{}", rpc.base(), path.join("/").replace('}', ""));
                 let method: Method = binding.verb.as_str().parse().unwrap();
                 let (name, params) = find(method, &path).unwrap_or_else(|| panic!("{path}"));
                 assert_eq!(name, format!("{}.{}", rpc.service, rpc.name), "{path}");
@@ -127,12 +132,12 @@ mod tests {
                 checked += 1;
             }
         }
-        assert_eq!(checked, 322);
+        assert_eq!(checked, 326);
     }
 
     #[test]
     fn parameters_are_decoded() {
-        let (name, params) = find(Method::GET, "/applications/a%2Fb").unwrap();
+        let (name, params) = find(Method::GET, "/api/v3/applications/a%2Fb").unwrap();
         assert_eq!(name, "ApplicationRegistry.Get");
         assert_eq!(params, [("application_ids.application_id", "a/b".to_owned())]);
     }
@@ -140,8 +145,11 @@ mod tests {
     #[test]
     fn unknown_paths_and_wrong_methods_are_told_apart() {
         let routes = Routes::new();
-        assert!(matches!(routes.find(&Method::GET, "/nothing"), Lookup::Unknown));
-        assert!(matches!(routes.find(&Method::GET, "/applications/"), Lookup::Unknown));
-        assert!(matches!(routes.find(&Method::PATCH, "/applications/a"), Lookup::WrongMethod));
+        assert!(matches!(routes.find(&Method::GET, "/api/v3/nothing"), Lookup::Unknown));
+        assert!(matches!(routes.find(&Method::GET, "/api/v3/applications/"), Lookup::Unknown));
+        assert!(matches!(
+            routes.find(&Method::PATCH, "/api/v3/applications/a"),
+            Lookup::WrongMethod
+        ));
     }
 }

@@ -2,17 +2,20 @@
 
 mod deadline;
 mod grpc;
+mod reflection;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
+use bytes::Bytes;
 use futures::FutureExt as _;
 use prost_types::Timestamp;
 use tonic::{Code, Request, Response, Status};
+use tower::ServiceExt as _;
 use ttn_core::clock::Clock;
 use ttn_core::rand::Entropy;
 use ttn_proto::rpc::{self, Rpc};
@@ -40,6 +43,10 @@ struct Shared {
     entropy: Arc<dyn Entropy>,
     ready: Readiness,
     beside: Router,
+    /// The document of the HTTP API, made when somebody asks for it first.
+    openapi: OnceLock<Bytes>,
+    /// What tells clients about the services, made when somebody asks first.
+    reflection: OnceLock<Router>,
 }
 
 impl fmt::Debug for Api {
@@ -92,7 +99,9 @@ impl Builder {
     pub fn build(self) -> Api {
         let Self { methods, clock, entropy, ready, beside } = self;
         let routes = Routes::new();
-        Api { shared: Arc::new(Shared { methods, routes, clock, entropy, ready, beside }) }
+        let (openapi, reflection) = (OnceLock::new(), OnceLock::new());
+        let shared = Shared { methods, routes, clock, entropy, ready, beside, openapi, reflection };
+        Api { shared: Arc::new(shared) }
     }
 }
 
@@ -104,9 +113,9 @@ impl Api {
         Builder { methods, clock, entropy, ready: Arc::new(|| Ok(())), beside }
     }
 
-    /// A router that serves gRPC, HTTP below `/api/v3` and `GET /healthz` on any listener, plain
-    /// (HTTP/1.1 and h2c) or TLS. Other routes can be added to it; what nobody knows answers
-    /// `route_not_found`.
+    /// A router that serves gRPC with its reflection, HTTP below `/api/v3` and `/api/v1`, what that is as
+    /// `GET /api/v3/openapi.json`, and `GET /healthz` on any listener, plain (HTTP/1.1 and h2c) or TLS. Other routes can be
+    /// added to it; what nobody knows answers `route_not_found`.
     pub fn router(&self) -> Router {
         let api = self.clone();
         let health = self.clone();
@@ -126,6 +135,11 @@ impl Api {
     async fn handle(self, request: axum::extract::Request) -> axum::http::Response<Body> {
         let kind = request.headers().get(axum::http::header::CONTENT_TYPE);
         let is_grpc = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        if is_grpc && request.uri().path().starts_with("/grpc.reflection.") {
+            let router = self.shared.reflection.get_or_init(|| reflection::routes(&self)).clone();
+            let Ok(answer) = router.oneshot(request).await;
+            return answer;
+        }
         if is_grpc {
             return grpc::handle(self, request).await.map(Body::new);
         }
@@ -151,11 +165,16 @@ impl Api {
 
     /// The method of a gRPC path.
     pub(crate) fn method_by_path(&self, path: &str) -> Result<&Method, Status> {
-        let name = path.strip_prefix("/ttn.lorawan.v3.").and_then(|name| name.split_once('/'));
-        match name.and_then(|(service, name)| rpc::find(service, name)) {
+        let mut known = rpc::SERVICES.iter().flat_map(|service| service.rpcs);
+        match known.find(|rpc| rpc.path == path) {
             Some(rpc) => self.method(rpc),
             None => Err(Status::unimplemented(format!("there is no RPC `{path}`"))),
         }
+    }
+
+    /// The bindings of the methods that are served, as an OpenAPI document.
+    pub(crate) fn openapi(&self) -> Bytes {
+        self.shared.openapi.get_or_init(|| http::openapi::document(self.methods())).clone()
     }
 
     pub(crate) fn routes(&self) -> &Routes {

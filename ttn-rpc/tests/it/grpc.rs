@@ -137,3 +137,52 @@ async fn both_sides_stream() {
     let counts = downs.into_iter().map(|down| down.unwrap().downlink_message.unwrap().raw_payload);
     assert_eq!(counts.collect::<Vec<_>>(), [[1], [2]]);
 }
+
+#[tokio::test]
+async fn reflection_lists_what_is_served() {
+    use tonic_reflection::pb::{
+        v1::{
+            ServerReflectionRequest, ServerReflectionResponse,
+            server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+        },
+        v1alpha,
+    };
+    let ask =
+        |question| ServerReflectionRequest { host: String::new(), message_request: Some(question) };
+    let questions = [
+        ask(MessageRequest::ListServices(String::new())),
+        ask(MessageRequest::FileContainingSymbol("ttn.lorawan.v3.ApplicationRegistry".into())),
+    ];
+    let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let codec = ProstCodec::<ServerReflectionRequest, ServerReflectionResponse>::default();
+    let request = Request::new(futures::stream::iter(questions));
+    let mut client = client().await;
+    let answer = client.streaming(request, PathAndQuery::from_static(path), codec).await.unwrap();
+    let answers: Vec<_> = answer.into_inner().collect().await;
+    let answers = answers.into_iter().map(|answer| answer.unwrap().message_response.unwrap());
+    let mut services = Vec::new();
+    let mut files = 0;
+    for answer in answers {
+        match answer {
+            MessageResponse::ListServicesResponse(list) => {
+                services.extend(list.service.into_iter().map(|service| service.name));
+            }
+            MessageResponse::FileDescriptorResponse(found) => {
+                files += found.file_descriptor_proto.len();
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    services.retain(|name| name.starts_with("ttn."));
+    services.sort();
+    let expected = ["ApplicationRegistry", "Events", "GtwGs"];
+    assert_eq!(services, expected.map(|name| format!("ttn.lorawan.v3.{name}")));
+    assert_eq!(files, 1);
+    // Clients of Python still speak the older version.
+    let path = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+    let question = v1alpha::ServerReflectionRequest::default();
+    let codec = ProstCodec::<_, v1alpha::ServerReflectionResponse>::default();
+    let request = Request::new(futures::stream::iter([question]));
+    client.ready().await.unwrap();
+    assert!(client.streaming(request, PathAndQuery::from_static(path), codec).await.is_ok());
+}

@@ -231,3 +231,19 @@ async fn health_follows_the_callback() {
     assert_eq!(answer.status, 503);
     assert!(answer.body.contains("the store is closed"));
 }
+
+#[tokio::test]
+async fn the_document_has_what_is_served_and_nothing_else() {
+    let answer = get("/api/v3/openapi.json").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    let document = answer.json();
+    let paths = document["paths"].as_object().unwrap();
+    let path = &paths["/api/v3/applications/{application_id}"];
+    assert_eq!(path["get"]["operationId"], "ApplicationRegistry.Get");
+    assert!(paths.contains_key("/api/v3/events"), "{:?}", paths.keys());
+    assert!(!paths.keys().any(|path| path.starts_with("/api/v1") || path.contains("/gateways")));
+    let tags: Vec<_> = document["tags"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert_eq!(tags, ["ApplicationRegistry", "Events"]);
+    assert_eq!(send("POST", "/api/v3/openapi.json", &[], "").await.status, 404);
+}

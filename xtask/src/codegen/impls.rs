@@ -203,7 +203,7 @@ fn wrapper(api: &Api, message: &MessageDescriptor) -> Result<String> {
         let codec = descriptor::codec(api, &field)?;
         write!(
             text,
-            "    fn write(&self, w: &mut Writer) {{\n        {codec}::put(&self.value, w);\n    }}\n\n    fn read(value: Value) -> Result<Self, JsonError> {{\n        Ok(Self {{ value: {codec}::take(value)? }})\n    }}\n\n",
+            "    fn write(&self, w: &mut Writer) {{\n        {codec}::put(&self.value, w);\n    }}\n\n    fn read(value: Value) -> Result<Self, JsonError> {{\n        Ok(Self {{ value: {codec}::take(read::unwrapped(value))? }})\n    }}\n\n",
             codec = codec.replacen('<', "::<", 1),
         )?;
     }

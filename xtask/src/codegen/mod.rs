@@ -5,6 +5,8 @@ mod enums;
 mod impls;
 mod messages;
 mod names;
+mod openapi;
+mod openapi_schema;
 mod pool;
 mod rpcs;
 mod rules;
@@ -15,6 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use prost_reflect::prost::Message as _;
 
 use self::pool::Api;
 
@@ -38,8 +41,8 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Generates everything in memory: path below `gen` to text.
-pub(crate) fn generate() -> Result<BTreeMap<String, String>> {
+/// Generates everything in memory: path below `gen` to content.
+pub(crate) fn generate() -> Result<BTreeMap<String, Vec<u8>>> {
     let api = Api::load(&proto_root())?;
     let mut files = BTreeMap::new();
     messages::generate(&api, &mut files)?;
@@ -49,7 +52,20 @@ pub(crate) fn generate() -> Result<BTreeMap<String, String>> {
     for text in files.values_mut() {
         text.insert_str(0, HEADER);
     }
+    files.insert("openapi.json".to_owned(), openapi::generate(&api)?);
+    let mut files: BTreeMap<_, _> =
+        files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+    files.insert("descriptors.bin".to_owned(), descriptors(&api));
     Ok(files)
+}
+
+/// The `.proto` files as reflection tells them: without comments, and without the options that are only for us.
+fn descriptors(api: &Api) -> Vec<u8> {
+    let mut set = api.set.clone();
+    for file in &mut set.file {
+        file.source_code_info = None;
+    }
+    set.encode_to_vec()
 }
 
 fn proto_root() -> PathBuf {
@@ -73,7 +89,7 @@ mod tests {
         let files = generate().unwrap();
         assert!(files.len() > 100, "only {} files", files.len());
         for (path, text) in &files {
-            let committed = fs::read_to_string(target().join(path)).unwrap_or_default();
+            let committed = fs::read(target().join(path)).unwrap_or_default();
             assert!(committed == *text, "gen/{path} is stale: run `cargo xtask codegen`");
         }
         let mut committed = Vec::new();

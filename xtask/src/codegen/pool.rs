@@ -10,8 +10,11 @@ use prost_reflect::{
     FileDescriptor, MessageDescriptor, Value,
 };
 
-/// The package that everything here belongs to.
+/// The package of the messages, and of nearly all services.
 pub(crate) const PACKAGE: &str = "ttn.lorawan.v3";
+
+/// All packages, and their directories. One besides [`PACKAGE`] has services only, over its messages.
+const PACKAGES: [(&str, &str); 2] = [(PACKAGE, "ttn/lorawan/v3"), ("ttn.v1", "ttn/v1")];
 
 /// The API as descriptors.
 pub(crate) struct Api {
@@ -31,11 +34,13 @@ pub(crate) struct MaskRow {
 
 impl Api {
     pub(crate) fn load(root: &Path) -> Result<Self> {
-        let dir = root.join("ttn/lorawan/v3");
         let mut names = Vec::new();
-        for entry in fs::read_dir(&dir).with_context(|| format!("no {}", dir.display()))? {
-            let name = entry?.file_name();
-            names.push(format!("ttn/lorawan/v3/{}", name.to_string_lossy()));
+        for (_, directory) in PACKAGES {
+            let dir = root.join(directory);
+            for entry in fs::read_dir(&dir).with_context(|| format!("no {}", dir.display()))? {
+                let name = entry?.file_name();
+                names.push(format!("{directory}/{}", name.to_string_lossy()));
+            }
         }
         names.sort();
         let mut compiler = protox::Compiler::new([root])?;
@@ -45,10 +50,11 @@ impl Api {
         Ok(Self { pool, set, masks: masks(&root.join("field_masks.tsv"))? })
     }
 
-    /// The files of the package, by name.
+    /// The files of the packages, by name.
     pub(crate) fn files(&self) -> Vec<FileDescriptor> {
+        let is_ours = |name: &str| PACKAGES.iter().any(|(package, _)| *package == name);
         let mut files: Vec<_> =
-            self.pool.files().filter(|file| file.package_name() == PACKAGE).collect();
+            self.pool.files().filter(|file| is_ours(file.package_name())).collect();
         files.sort_by(|a, b| a.name().cmp(b.name()));
         files
     }

@@ -31,7 +31,7 @@ pub(crate) fn generate(api: &Api, files: &mut BTreeMap<String, String>) -> Resul
                     }
                     None => "None".to_owned(),
                 };
-                text.push_str(&rpc(api, service.name(), &method, &rule)?);
+                text.push_str(&rpc(api, &method, &rule)?);
             }
             text.push_str("    ] },\n");
         }
@@ -42,12 +42,13 @@ pub(crate) fn generate(api: &Api, files: &mut BTreeMap<String, String>) -> Resul
     Ok(())
 }
 
-fn rpc(api: &Api, service: &str, method: &MethodDescriptor, rule: &str) -> Result<String> {
+fn rpc(api: &Api, method: &MethodDescriptor, rule: &str) -> Result<String> {
+    let service = method.parent_service();
     let mut text = format!(
         "        Rpc {{\n            service: {}, name: {}, path: {},\n            request: <{} as ApiMessage>::descriptor, response: <{} as ApiMessage>::descriptor,\n            client_stream: {}, server_stream: {}, field_mask: {rule},\n            bindings: &[\n",
-        names::literal(service),
+        names::literal(service.name()),
         names::literal(method.name()),
-        names::literal(&format!("/ttn.lorawan.v3.{service}/{}", method.name())),
+        names::literal(&format!("/{}/{}", service.full_name(), method.name())),
         names::message(&method.input()),
         names::message(&method.output()),
         method.is_client_streaming(),

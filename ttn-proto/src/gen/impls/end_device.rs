@@ -99,7 +99,7 @@ impl ApiMessage for v3::BoolValue {
     }
 
     fn read(value: Value) -> Result<Self, JsonError> {
-        Ok(Self { value: Plain::take(value)? })
+        Ok(Self { value: Plain::take(read::unwrapped(value))? })
     }
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {

@@ -3576,7 +3576,7 @@ impl ApiMessage for v3::FrequencyValue {
     }
 
     fn read(value: Value) -> Result<Self, JsonError> {
-        Ok(Self { value: Plain::take(value)? })
+        Ok(Self { value: Plain::take(read::unwrapped(value))? })
     }
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
@@ -3619,7 +3619,7 @@ impl ApiMessage for v3::ZeroableFrequencyValue {
     }
 
     fn read(value: Value) -> Result<Self, JsonError> {
-        Ok(Self { value: Plain::take(value)? })
+        Ok(Self { value: Plain::take(read::unwrapped(value))? })
     }
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
@@ -3662,7 +3662,7 @@ impl ApiMessage for v3::DataRateOffsetValue {
     }
 
     fn read(value: Value) -> Result<Self, JsonError> {
-        Ok(Self { value: Enum::<v3::DataRateOffset>::take(value)? })
+        Ok(Self { value: Enum::<v3::DataRateOffset>::take(read::unwrapped(value))? })
     }
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
@@ -3705,7 +3705,7 @@ impl ApiMessage for v3::DataRateIndexValue {
     }
 
     fn read(value: Value) -> Result<Self, JsonError> {
-        Ok(Self { value: Enum::<v3::DataRateIndex>::take(value)? })
+        Ok(Self { value: Enum::<v3::DataRateIndex>::take(read::unwrapped(value))? })
     }
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
@@ -3748,7 +3748,7 @@ impl ApiMessage for v3::PingSlotPeriodValue {
     }
 
     fn read(value: Value) -> Result<Self, JsonError> {
-        Ok(Self { value: Enum::<v3::PingSlotPeriod>::take(value)? })
+        Ok(Self { value: Enum::<v3::PingSlotPeriod>::take(read::unwrapped(value))? })
     }
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
@@ -3791,7 +3791,7 @@ impl ApiMessage for v3::AggregatedDutyCycleValue {
     }
 
     fn read(value: Value) -> Result<Self, JsonError> {
-        Ok(Self { value: Enum::<v3::AggregatedDutyCycle>::take(value)? })
+        Ok(Self { value: Enum::<v3::AggregatedDutyCycle>::take(read::unwrapped(value))? })
     }
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
@@ -3834,7 +3834,7 @@ impl ApiMessage for v3::RxDelayValue {
     }
 
     fn read(value: Value) -> Result<Self, JsonError> {
-        Ok(Self { value: Enum::<v3::RxDelay>::take(value)? })
+        Ok(Self { value: Enum::<v3::RxDelay>::take(read::unwrapped(value))? })
     }
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
@@ -3877,7 +3877,7 @@ impl ApiMessage for v3::AdrAckLimitExponentValue {
     }
 
     fn read(value: Value) -> Result<Self, JsonError> {
-        Ok(Self { value: Enum::<v3::AdrAckLimitExponent>::take(value)? })
+        Ok(Self { value: Enum::<v3::AdrAckLimitExponent>::take(read::unwrapped(value))? })
     }
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
@@ -3920,7 +3920,7 @@ impl ApiMessage for v3::AdrAckDelayExponentValue {
     }
 
     fn read(value: Value) -> Result<Self, JsonError> {
-        Ok(Self { value: Enum::<v3::AdrAckDelayExponent>::take(value)? })
+        Ok(Self { value: Enum::<v3::AdrAckDelayExponent>::take(read::unwrapped(value))? })
     }
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
@@ -3963,7 +3963,7 @@ impl ApiMessage for v3::DeviceEirpValue {
     }
 
     fn read(value: Value) -> Result<Self, JsonError> {
-        Ok(Self { value: Enum::<v3::DeviceEirp>::take(value)? })
+        Ok(Self { value: Enum::<v3::DeviceEirp>::take(read::unwrapped(value))? })
     }
 
     fn copy_path(&mut self, from: &Self, path: &mut Path<'_>) -> Result<(), UnknownPath> {
