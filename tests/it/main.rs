@@ -4,6 +4,7 @@
 mod api;
 mod applications;
 mod bad_input;
+mod devices;
 mod events;
 mod formatters;
 mod gateways;

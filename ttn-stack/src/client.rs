@@ -55,7 +55,7 @@ impl Client {
         Self { router: self.router.clone(), api_key: Some(api_key.to_owned()) }
     }
 
-    /// Calls a method of the API; `path` is below `/api/v3`. A body of `null` is left out.
+    /// Calls a method of the API; `path` is below `/api/v3`, or begins with `/api/`. A body of `null` is left out.
     ///
     /// # Errors
     ///
@@ -79,7 +79,8 @@ impl Client {
             status,
             body,
         };
-        let mut request = Request::builder().method(&method).uri(format!("/api/v3{path}"));
+        let base = if path.starts_with("/api/") { "" } else { "/api/v3" };
+        let mut request = Request::builder().method(&method).uri(format!("{base}{path}"));
         if let Some(key) = &self.api_key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }

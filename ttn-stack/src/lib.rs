@@ -8,6 +8,7 @@ pub mod client;
 pub mod command;
 pub mod compose;
 pub mod config;
+mod devices;
 pub mod endpoint;
 mod metrics;
 pub mod provision;

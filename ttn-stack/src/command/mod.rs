@@ -42,6 +42,11 @@ pub enum Command {
     /// Say what is wrong with this machine, the files, the store and the devices in it, and what to do. Ends with code 1 if
     /// there are errors.
     Doctor {
+        /// What to look at alone.
+        alone: Option<doctor::Alone>,
+        /// Delete what is left over of devices that were created or deleted in part and never sent.
+        #[arg(long, requires = "alone")]
+        repair: bool,
         /// What to configure.
         #[command(flatten)]
         options: Options,
@@ -103,10 +108,15 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(bench::run(options))
         }
-        Command::Doctor { options, running, json } => {
+        Command::Doctor { alone, repair, options, running, json } => {
             let config = load(&options)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(doctor::run(&config, &running, json))
+            runtime.block_on(async {
+                match alone {
+                    Some(doctor::Alone::Devices) => doctor::devices(&config, repair).await,
+                    None => doctor::run(&config, &running, json).await,
+                }
+            })
         }
         Command::Db { command } => {
             let config = load(command.options())?;

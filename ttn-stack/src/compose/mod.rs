@@ -19,6 +19,7 @@ pub use stores::Stores;
 use std::{fmt, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
 use ttn_as::{
     config::PubSubConfig,
     format::{
@@ -52,6 +53,7 @@ use ttn_rpc::server::Api;
 use crate::{
     client::Client,
     config::{self, Config},
+    devices,
     metrics::{Exporter, Metrics},
 };
 
@@ -99,6 +101,9 @@ pub struct Stack {
     metrics: Exporter,
     metrics_config: config::Metrics,
     secure_cookies: bool,
+    // Calls that concern several registries.
+    calls: devices::Queue,
+    caller: Mutex<Option<devices::Worker>>,
 }
 
 impl Stack {
@@ -173,6 +178,7 @@ impl Stack {
         peers.set_ns_as(&applications).set_as_ns(&network);
         peers.set_gs_ns(&network).set_ns_gs(&gateways);
         applications.load().await.context("the Application Server")?;
+        let (calls, caller) = devices::Queue::new();
         Ok(Self {
             gateways,
             network,
@@ -186,6 +192,8 @@ impl Stack {
             metrics,
             metrics_config: config.metrics.clone(),
             secure_cookies,
+            calls,
+            caller: Mutex::new(Some(caller)),
         })
     }
 
@@ -195,6 +203,9 @@ impl Stack {
         self.network.start(tasks);
         self.gateways.start(tasks);
         self.identity.start(tasks);
+        if let Some(caller) = self.caller.lock().take() {
+            tasks.spawn("devices", caller.run(tasks.stopping()));
+        }
     }
 
     /// Serves MQTT clients of applications. There may be several listeners.
@@ -211,11 +222,14 @@ impl Stack {
             Some(_) => Err("the Network Server loads its devices".to_owned()),
             None => Err("the stack is stopping".to_owned()),
         };
+        let mut registries = ttn_is::api::methods(&self.identity);
+        registries.extend(ttn_js::api::methods(&self.joins));
+        registries.extend(ttn_ns::api::methods(&self.network));
+        registries.extend(ttn_as::api::methods(&self.applications));
+        let whole = devices::methods(registries.clone(), self.clock.clone(), self.calls.clone());
         Api::builder(self.clock.clone(), self.entropy.clone())
-            .methods(ttn_is::api::methods(&self.identity))
-            .methods(ttn_js::api::methods(&self.joins))
-            .methods(ttn_ns::api::methods(&self.network))
-            .methods(ttn_as::api::methods(&self.applications))
+            .methods(registries)
+            .methods(whole)
             .methods(ttn_gs::api::methods(&self.gateways))
             .methods(ttn_rpc::events::methods(&self.events, self.peers.clone(), self.clock.clone()))
             .routes(ttn_as::api::routes(&self.applications))

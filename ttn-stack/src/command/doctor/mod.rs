@@ -8,6 +8,7 @@ mod disk;
 mod files;
 mod keys;
 mod ports;
+mod repair;
 mod server;
 mod store;
 
@@ -72,6 +73,13 @@ impl Finding {
     fn fine(check: &'static str, text: impl Into<String>) -> Self {
         Self::new(check, Severity::Fine, text, "")
     }
+
+    fn print(&self) {
+        println!("{:<8} {:<8} {}", self.severity, self.check, self.text);
+        if !self.fix.is_empty() {
+            println!("{:<17} → {}", "", self.fix);
+        }
+    }
 }
 
 impl fmt::Display for Severity {
@@ -121,18 +129,26 @@ pub async fn examine(config: &Config, running: &Running) -> Vec<Finding> {
     findings
 }
 
+/// What the doctor looks at alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[non_exhaustive]
+pub enum Alone {
+    /// Devices that were created or deleted in part; the server has to be stopped.
+    Devices,
+}
+
+/// Examines devices, and repairs them if that is wanted.
+pub(super) async fn devices(config: &Config, repair: bool) -> anyhow::Result<()> {
+    repair::run(config, repair).await
+}
+
 /// Examines and prints.
 pub(super) async fn run(config: &Config, running: &Running, json: bool) -> anyhow::Result<()> {
     let findings = examine(config, running).await;
     if json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
-        for finding in &findings {
-            println!("{:<8} {:<8} {}", finding.severity, finding.check, finding.text);
-            if !finding.fix.is_empty() {
-                println!("{:<17} → {}", "", finding.fix);
-            }
-        }
+        findings.iter().for_each(Finding::print);
     }
     let errors = findings.iter().filter(|it| it.severity == Severity::Error).count();
     if errors > 0 {
@@ -265,6 +281,12 @@ mod tests {
         assert!(weak.text.contains("app1.weak") && weak.text.contains("AppKey"), "{weak:?}");
         let text = serde_json::to_string(&findings).unwrap();
         assert!(!text.contains("0405060708"), "keys are never shown");
+        let findings = runtime.block_on(async {
+            repair::run(&config, true).await.unwrap();
+            examine(&config, &Running::default()).await
+        });
+        let whole = findings.iter().find(|it| it.check == "devices").unwrap();
+        assert_eq!(whole.text, "all 2 devices are whole");
     }
 
     #[test]

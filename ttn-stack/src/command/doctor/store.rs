@@ -41,6 +41,8 @@ pub(super) struct Known {
     pub(super) application: bool,
     /// Whether the Network Server says that it joins.
     pub(super) joins: bool,
+    /// Whether the Network Server has ever heard it in its session.
+    pub(super) was_heard: bool,
     /// Names and values; a value that cannot be opened is `None`.
     pub(super) keys: Vec<(&'static str, Option<Aes128Key>)>,
 }
@@ -161,6 +163,7 @@ async fn network(
         for row in &rows {
             let known = devices.entry(row.record.value.key().clone()).or_default();
             known.network = true;
+            known.was_heard = row.hot.as_ref().is_some_and(|it| it.hot.f_cnt_up.is_some());
             let Ok(device) = row.record.value.open(&sealer) else {
                 known.keys.push(("session keys", None));
                 continue;
