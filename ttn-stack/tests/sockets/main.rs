@@ -19,6 +19,7 @@ mod guide;
 mod home;
 mod http;
 mod mqtt;
+mod need;
 mod network;
 mod postgres;
 mod radio;
@@ -28,11 +29,14 @@ mod sessions;
 mod starts;
 mod traffic;
 
-use std::{env, process::ExitCode};
+use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 
-use crate::home::Home;
+use crate::{
+    home::Home,
+    need::{Need, trial},
+};
 
 /// A scenario: it fails by panicking.
 type Scenario = (&'static str, fn());
@@ -141,26 +145,4 @@ fn main() -> ExitCode {
         trials.push(trial(&format!("on_postgres::{name}"), &needs, || scenario(&Home::database())));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-/// What a scenario needs, which `TTN_REQUIRE` may demand by a word.
-struct Need {
-    word: &'static str,
-    /// Why it is not there.
-    missing: Option<String>,
-}
-
-fn trial(name: &str, needs: &[&Need], scenario: impl FnOnce() + Send + 'static) -> Trial {
-    let Some(Need { word, missing: Some(reason) }) = needs.iter().find(|it| it.missing.is_some())
-    else {
-        return Trial::test(name, move || {
-            scenario();
-            Ok(())
-        });
-    };
-    let is_required =
-        env::var("TTN_REQUIRE").is_ok_and(|list| list.split(',').any(|name| name == *word));
-    let reason = reason.clone();
-    Trial::test(format!("{name}: {reason}"), move || Err(Failed::from(reason)))
-        .with_ignored_flag(!is_required)
 }
