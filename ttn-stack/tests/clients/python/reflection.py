@@ -56,10 +56,10 @@ def create(api):
     for name in ["grpc-a", "grpc-b", "grpc-c"]:
         made, _ = api.unary(
             f"{V3}ApplicationRegistry.Create",
-            application={"ids": application(name), "name": name.upper(), "attributes": {"n": name}},
+            application={"ids": application(name), "name": name.upper(), "attributes": {"colour": name}},
             collaborator={"user_ids": {"user_id": "admin"}},
         )
-        assert made.ids.application_id == name and made.attributes["n"] == name, made
+        assert made.ids.application_id == name and made.attributes["colour"] == name, made
     try:
         api.unary(
             f"{V3}ApplicationRegistry.Create",
