@@ -142,5 +142,9 @@ async fn measure(
         Scenario::Uplink => bench.uplink(rate, bench.options.duration).await,
     }?;
     report.add("acknowledged_datagrams", bench.radio.acknowledged());
+    report.add("socket_drops", usage::socket_drops(bench.server.udp.port()));
+    if let Some(stall) = bench.options.stall {
+        report.add("stall_ms", rounded(stall.as_secs_f64() * 1e3));
+    }
     Ok(report)
 }

@@ -30,6 +30,9 @@ pub struct BenchOptions {
     /// How long it is measured: `500ms`, `60s`, `5m`, `1h`. What has an end of its own ends earlier.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub duration: Duration,
+    /// Halt the server for so long in the middle (SIGSTOP), as a machine that swaps or migrates does; `uplink` only.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub stall: Option<Duration>,
     /// How many joins wait for their answer at a time.
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub in_flight: usize,
@@ -121,6 +124,8 @@ impl BenchOptions {
         );
         let finds = !self.find_max || self.scenario == Scenario::Uplink;
         ensure!(finds, "--find-max works with `uplink` only");
+        let stalls = self.stall.is_none() || (self.scenario == Scenario::Uplink && !self.find_max);
+        ensure!(stalls, "--stall works with `uplink` only, and not with --find-max");
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use ttn_core::{clock::Clock, time::Monotonic};
 use ttn_gs::config::Ack;
 
@@ -130,6 +131,15 @@ impl Server {
             }
             clock.sleep_until(clock.monotonic().plus(READY_PAUSE)).await;
         }
+    }
+
+    /// Lets it stand still: its sockets take what comes as long as they have room.
+    pub(super) async fn stall(&self, clock: &dyn Clock, time: Duration) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.context("the number of the server's process")?;
+        kill_process(pid, Signal::STOP).context("the server cannot be halted")?;
+        clock.sleep_until(clock.monotonic().plus(time)).await;
+        kill_process(pid, Signal::CONT).context("the server stays halted")
     }
 
     /// What it uses.

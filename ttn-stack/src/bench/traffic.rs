@@ -53,7 +53,13 @@ impl Bench {
     pub(super) async fn uplink(&self, rate: f64, duration: Duration) -> anyhow::Result<Report> {
         self.warm_up(rate, |_| {}).await?;
         let meter = Meter::begin(&self.server)?;
-        let took = self.send(rate, uplinks_in(rate, duration), duration, |_| {}).await?;
+        let send = self.send(rate, uplinks_in(rate, duration), duration, |_| {});
+        let stall = async {
+            let Some(time) = self.options.stall else { return Ok(()) };
+            self.pause(duration / 2).await;
+            self.server.stall(&*self.clock, time).await
+        };
+        let (took, ()) = tokio::try_join!(send, stall)?;
         self.settle(&self.ledger, QUIET).await;
         self.report(&meter, rate, took)
     }
