@@ -163,7 +163,7 @@ impl ProcessHost {
                 biased;
                 done = &mut work => return done,
                 // The worker may wait for this very core.
-                () = tokio::task::yield_now() => std::thread::yield_now(),
+                () = tokio::task::yield_now() => rustix::thread::sched_yield(),
             }
         }
         work.await

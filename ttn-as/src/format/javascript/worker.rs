@@ -83,7 +83,7 @@ fn stay_awake() -> io::Result<()> {
         if poll(&mut input, Some(&Timespec::default()))? > 0 {
             break;
         }
-        std::thread::yield_now();
+        rustix::thread::sched_yield();
     }
     Ok(())
 }
