@@ -15,6 +15,7 @@ mod net;
 mod plans;
 mod radio;
 mod regions;
+mod search;
 mod sessions;
 mod store;
 mod traffic;

@@ -66,6 +66,8 @@ async function application() {
   const page = await ttn.Applications.getAll({ page: 2, limit: 2, order: 'application_id' }, ['name'])
   assert.equal(page.totalCount, 3)
   assert.deepEqual(page.applications.map((it) => it.ids.application_id), ['sdk-c'])
+  const found = await ttn.Applications.search({ query: 'made by', page: 1, limit: 10 }, ['name'])
+  assert.deepEqual(found.applications.map((it) => it.ids.application_id), ['sdk-app'])
   const rights = await ttn.Applications.getRightsById('sdk-app')
   assert.ok(rights.rights.length > 0)
   const mqtt = await ttn.Applications.getMqttConnectionInfo('sdk-app')
