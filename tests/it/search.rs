@@ -34,11 +34,11 @@ async fn devices_and_applications_are_found_by_what_they_are_called() {
         ("query=nobody", &[]),
         ("query=attic&limit=1&page=2&order=-device_id", &["attic"]),
     ] {
-        let found = ids(&client, &format!("{devices}?{query}"), "end_devices", "device_id").await;
+        let found = ids(client, &format!("{devices}?{query}"), "end_devices", "device_id").await;
         assert_eq!(found, wanted, "{query}");
     }
     let path = "/search/applications?id_contains=test-a";
-    assert_eq!(ids(&client, path, "applications", "application_id").await, ["test-app"]);
+    assert_eq!(ids(client, path, "applications", "application_id").await, ["test-app"]);
     let found = client.get(&format!("{devices}?query=cellar&field_mask=name")).await.unwrap();
     assert_eq!(found["end_devices"][0]["name"], "Meter of the cellar");
     assert_eq!(found["end_devices"][0]["attributes"], Value::Null);
