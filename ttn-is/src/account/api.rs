@@ -9,7 +9,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{Account, cookie, empty, failed, forms, require_csrf};
-use crate::{auth::LoginError, convert::Convert as _, error::Error};
+use crate::{auth::LoginError, convert::Convert as _, error::Error, server::OpenSession};
 
 pub(super) async fn log_in(
     State(account): State<Account>,
@@ -25,14 +25,7 @@ pub(super) async fn log_in(
         let password = password.ok_or(LoginError::MissingPassword)?;
         account.server().open_session(user, password, Some(Account::call(&headers))).await
     };
-    match opened.await {
-        Ok(opened) => {
-            let mut answer = empty();
-            account.remember(&mut answer, &opened.token);
-            answer
-        }
-        Err(error) => failed(error),
-    }
+    logged_in(&account, opened.await)
 }
 
 /// Logs in by a token that was mailed (IS-38).
@@ -47,7 +40,11 @@ pub(super) async fn log_in_by_token(
         let call = Account::call(&headers);
         account.server().open_session_by_token(fields.get("token"), call).await
     };
-    match opened.await {
+    logged_in(&account, opened.await)
+}
+
+fn logged_in(account: &Account, opened: Result<OpenSession, Error>) -> Response {
+    match opened {
         Ok(opened) => {
             let mut answer = empty();
             account.remember(&mut answer, &opened.token);
