@@ -24,21 +24,27 @@ pub(crate) fn is_there() -> bool {
     has("chromium") && has("chromedriver")
 }
 
+/// Starts the driver; `None` where it ended before it listened.
+///
+/// With port 0 it takes a free port of IPv4, then wants the same one of IPv6, and gives up where somebody else has that.
+fn start() -> Option<(Child, u16)> {
+    let mut driver =
+        Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let port = lines.map_while(Result::ok).find_map(|line| {
+        line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+    });
+    if port.is_none() {
+        driver.wait().unwrap();
+    }
+    Some((driver, port?))
+}
+
 impl Browser {
     /// Opens a browser on a screen as wide as a telephone's.
     pub(crate) fn open() -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = lines.map_while(Result::ok).find_map(|line| {
-            line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
-        });
-        let mut browser =
-            Self { driver, port: port.expect("the driver listens"), session: String::new() };
+        let (driver, port) = (0..ATTEMPTS).find_map(|_| start()).expect("chromedriver listens");
+        let mut browser = Self { driver, port, session: String::new() };
         let options = json!({
             "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
             "mobileEmulation": { "deviceMetrics": { "width": 390, "height": 844, "pixelRatio": 2 } },
@@ -180,6 +186,8 @@ fn read(stream: TcpStream) -> io::Result<(String, Vec<u8>)> {
     Ok((head, body))
 }
 
+/// How often the driver may find its port taken.
+const ATTEMPTS: usize = 20;
 const PAUSE: Duration = Duration::from_millis(20);
 /// A busy machine is slow to open a browser.
 const PATIENCE: Duration = Duration::from_secs(300);
