@@ -25,7 +25,7 @@ use ttn_core::{
 };
 use ttn_gs::config::Ack;
 
-pub use crate::compose::{ClusterKey, Identity};
+pub use crate::compose::{ClusterKey, Identity, TrustedProxies};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,6 +66,8 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// The certificate of TLS listeners.
     pub tls: Tls,
+    /// Whose word is taken for where a call over HTTP or gRPC comes from.
+    pub trusted_proxies: TrustedProxies,
     /// MQTT for applications.
     pub mqtt: Mqtt,
     /// Rate limits.
@@ -95,8 +97,12 @@ pub struct Ports {
     pub mqtt_wss: u16,
     /// gRPC.
     pub grpc: u16,
+    /// The same with TLS.
+    pub grpc_tls: u16,
     /// HTTP.
     pub http: u16,
+    /// The same with TLS.
+    pub http_tls: u16,
     /// Added to all of them.
     pub offset: u16,
 }
@@ -199,7 +205,7 @@ pub struct Webhooks {
     pub ca_file: Option<PathBuf>,
 }
 
-/// The certificate of TLS listeners. Without one, a certificate for `public_host` is made and kept in `DATA/tls`.
+/// The certificate of TLS listeners, read again when its files change. Without one, a certificate for `public_host` is made and kept in `DATA/tls`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -273,6 +279,7 @@ impl Default for Config {
             frequency_plans: None,
             webhooks: Webhooks::default(),
             tls: Tls::default(),
+            trusted_proxies: TrustedProxies::default(),
             mqtt: Mqtt::default(),
             rate_limiting: RateLimiting::default(),
             pubsub: PubSub::default(),
@@ -291,7 +298,9 @@ impl Default for Ports {
             mqtt_ws: 8083,
             mqtt_wss: 8084,
             grpc: 1884,
+            grpc_tls: 8884,
             http: 1885,
+            http_tls: 8885,
             offset: 0,
         }
     }
@@ -421,7 +430,9 @@ const KEYS: &[(&str, Set)] = &[
     ("ports.mqtt_ws", |config, text| parse(text).map(|value| config.ports.mqtt_ws = value)),
     ("ports.mqtt_wss", |config, text| parse(text).map(|value| config.ports.mqtt_wss = value)),
     ("ports.grpc", |config, text| parse(text).map(|value| config.ports.grpc = value)),
+    ("ports.grpc_tls", |config, text| parse(text).map(|value| config.ports.grpc_tls = value)),
     ("ports.http", |config, text| parse(text).map(|value| config.ports.http = value)),
+    ("ports.http_tls", |config, text| parse(text).map(|value| config.ports.http_tls = value)),
     ("ports.offset", |config, text| parse(text).map(|value| config.ports.offset = value)),
     ("network.net_id", |config, text| parse(text).map(|value| config.network.net_id = value)),
     ("network.dev_addr_prefixes", |config, text| {
@@ -479,6 +490,7 @@ const KEYS: &[(&str, Set)] = &[
     ("tls.certificate", |config, text| {
         parse(text).map(|value| config.tls.certificate = Some(value))
     }),
+    ("trusted_proxies", |config, text| parse(text).map(|value| config.trusted_proxies = value)),
     ("tls.key", |config, text| parse(text).map(|value| config.tls.key = Some(value))),
     ("mqtt.tenant", |config, text| parse(text).map(|value| config.mqtt.tenant = Some(value))),
     ("events.per_entity", |config, text| parse(text).map(|value| config.events.per_entity = value)),
@@ -610,7 +622,9 @@ impl Config {
             ("mqtt_ws", ports.mqtt_ws),
             ("mqtt_wss", ports.mqtt_wss),
             ("grpc", ports.grpc),
+            ("grpc_tls", ports.grpc_tls),
             ("http", ports.http),
+            ("http_tls", ports.http_tls),
         ];
         for (key, port) in all {
             if port.checked_add(ports.offset).is_none() {

@@ -7,7 +7,9 @@ mod response;
 mod route;
 mod session;
 
-use axum::body::Body;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request as HttpRequest;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Method as HttpMethod, Response as HttpResponse, StatusCode};
@@ -19,13 +21,16 @@ use tonic::{Code, Request, Status};
 use ttn_proto::service::{Incoming, Method};
 use ttn_proto::status;
 
-use crate::server::{Api, MESSAGE_SIZE_MAX};
+use crate::server::{Api, MESSAGE_SIZE_MAX, deadline};
 
 pub(crate) use self::route::Routes;
 use self::route::{Lookup, Matched};
 
 /// What the bindings stand below.
 const BASES: [&str; 2] = ["/api/v3/", "/api/v1/"];
+
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Answers one request.
 pub(crate) async fn handle(api: &Api, request: HttpRequest) -> HttpResponse<Body> {
@@ -55,6 +60,12 @@ pub(crate) async fn beside(api: Api, request: HttpRequest, next: Next) -> HttpRe
     let mut answer = next.run(request).await;
     response::decorate(&mut answer, &id, is_api);
     answer
+}
+
+/// The answer to gRPC-Web, which browsers speak who cannot speak gRPC.
+pub(crate) fn grpc_web() -> HttpResponse<Body> {
+    let text = "gRPC-Web is not served; call `/api/v3` with JSON, or use gRPC over HTTP/2";
+    response::error(&Status::unimplemented(text))
 }
 
 /// The answer of a call that failed.
@@ -91,7 +102,7 @@ async fn call(api: &Api, path: &str, request: HttpRequest, id: &str) -> HttpResp
     let event_stream = headers::accepts_event_stream(request.headers());
     let result = async {
         let method = api.method(matched.rpc)?;
-        let request = read(&matched, request, id).await?;
+        let request = read(api, &matched, request, id).await?;
         if method.rpc().server_stream {
             stream(api, method, request, event_stream).await
         } else {
@@ -118,6 +129,7 @@ async fn stream(
 
 /// Makes the request of a call: body, query, path and headers.
 async fn read(
+    api: &Api,
     matched: &Matched,
     request: HttpRequest,
     id: &str,
@@ -130,7 +142,7 @@ async fn read(
     }
     let descriptor = (matched.rpc.request)();
     let mut message = if matched.binding.body {
-        json_body(body).await?
+        json_body(api, body).await?
     } else {
         let mut message = serde_json::Map::new();
         params::query(descriptor, parts.uri.query().unwrap_or_default(), &mut message)?;
@@ -145,9 +157,15 @@ async fn read(
     Ok(call)
 }
 
-/// The body as a JSON object; an empty body is an empty object.
-async fn json_body(body: Body) -> Result<serde_json::Map<String, Value>, Status> {
-    let body = Limited::new(body, MESSAGE_SIZE_MAX).collect().await.map_err(|error| {
+/// The body as a JSON object; an empty body is an empty object. One that says that it is too large is not read.
+async fn json_body(api: &Api, body: Body) -> Result<serde_json::Map<String, Value>, Status> {
+    if body.size_hint().lower() > MESSAGE_SIZE_MAX as u64 {
+        return Err(too_large());
+    }
+    let body = Limited::new(body, MESSAGE_SIZE_MAX).collect();
+    let body = deadline::within(Some(BODY_TIMEOUT), api.clock(), body).await;
+    let body = body.ok_or_else(|| Status::deadline_exceeded("the body took too long"))?;
+    let body = body.map_err(|error| {
         if error.is::<LengthLimitError>() {
             return too_large();
         }

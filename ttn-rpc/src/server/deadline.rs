@@ -34,7 +34,7 @@ pub(super) fn of(metadata: &MetadataMap) -> Option<Duration> {
 }
 
 /// Waits for `call`, but not longer than `timeout`.
-pub(super) async fn within<F: Future>(
+pub(crate) async fn within<F: Future>(
     timeout: Option<Duration>,
     clock: &dyn Clock,
     call: F,

@@ -1,6 +1,6 @@
 //! Everything that one server offers over gRPC and HTTP.
 
-mod deadline;
+pub(crate) mod deadline;
 mod grpc;
 mod reflection;
 
@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::HeaderValue;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use prost_types::Timestamp;
@@ -134,7 +135,11 @@ impl Api {
     /// Answers one HTTP request, of gRPC or not.
     async fn handle(self, request: axum::extract::Request) -> axum::http::Response<Body> {
         let kind = request.headers().get(axum::http::header::CONTENT_TYPE);
-        let is_grpc = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        let kind = kind.map(HeaderValue::as_bytes).unwrap_or_default();
+        if kind.starts_with(b"application/grpc-web") {
+            return http::grpc_web();
+        }
+        let is_grpc = kind.starts_with(b"application/grpc");
         if is_grpc && request.uri().path().starts_with("/grpc.reflection.") {
             let router = self.shared.reflection.get_or_init(|| reflection::routes(&self)).clone();
             let Ok(answer) = router.oneshot(request).await;
@@ -175,6 +180,10 @@ impl Api {
     /// The bindings of the methods that are served, as an OpenAPI document.
     pub(crate) fn openapi(&self) -> Bytes {
         self.shared.openapi.get_or_init(|| http::openapi::document(self.methods())).clone()
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.shared.clock
     }
 
     pub(crate) fn routes(&self) -> &Routes {

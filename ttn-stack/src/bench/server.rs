@@ -56,7 +56,9 @@ impl Scratch {
                 mqtt_ws: 0,
                 mqtt_wss: 0,
                 grpc: 0,
+                grpc_tls: 0,
                 http: 0,
+                http_tls: 0,
                 offset: 0,
             },
             ..Config::default()

@@ -1,6 +1,7 @@
 //! `ttn-stack start`: the whole stack on real sockets.
 
 use std::{
+    fmt::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -19,7 +20,7 @@ use ttn_store_embedded::LocalVault;
 
 use super::demo;
 use crate::{
-    compose::{Listeners, MqttSockets, Parts, Stack, Stores, tls},
+    compose::{HttpSockets, Listeners, MqttSockets, Parts, Stack, Stores, tls::Certificates},
     config::{Config, Store},
 };
 
@@ -31,6 +32,7 @@ const ADMIN: &str = "admin";
 /// Runs the stack until it is told to stop.
 pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
     let _demo_store = if with_demo { Some(DemoStore::take(&mut config)?) } else { None };
+    raise_limits();
     let listeners = Listeners::bind(&config).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy::default());
@@ -46,21 +48,19 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
         webhooks: None,
     };
     let udp_port = listeners.udp.local_addr().port();
-    let tls = tls::server_config(&config)?;
-    let Listeners { udp, mqtt, mqtt_tls, mqtt_ws, mqtt_wss, grpc, http } = listeners;
+    let (mqtt_port, http_port) =
+        (listeners.mqtt.local_addr()?.port(), listeners.http.local_addr()?.port());
+    let certificates = Certificates::load(&config)?;
+    let listens = describe(&listeners)?;
+    let Listeners { udp, mqtt, mqtt_tls, mqtt_ws, mqtt_wss, grpc, grpc_tls, http, http_tls } =
+        listeners;
     let stack = Stack::build(&config, parts, udp).await?;
     let api_key = first_start(&stack, &config, &*entropy).await?;
     let mut tasks = Tasks::new();
-    let (mqtt_port, http_port) = (mqtt.local_addr()?.port(), http.local_addr()?.port());
     println!(
-        "ttn-stack {} listens on {}: UDP {udp_port}, MQTT {mqtt_port}, MQTTS {}, MQTT-WS {}, \
-         MQTT-WSS {}, gRPC {}, HTTP {http_port}; data in {}{}",
+        "ttn-stack {} listens on {}: {listens}; data in {}{}",
         env!("CARGO_PKG_VERSION"),
         config.listen,
-        mqtt_tls.local_addr()?.port(),
-        mqtt_ws.local_addr()?.port(),
-        mqtt_wss.local_addr()?.port(),
-        grpc.local_addr()?.port(),
         config.data.display(),
         match &config.store {
             Store::Embedded => String::new(),
@@ -69,15 +69,22 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
     );
     stack.start(&mut tasks);
     let mqtt_clients = |listener| MqttSockets::new(listener, clock.clone());
+    let tls = certificates.server_config(&[])?;
     stack.serve_mqtt(mqtt_clients(mqtt), &mut tasks);
     stack.serve_mqtt(mqtt_clients(mqtt_tls).tls(&tls), &mut tasks);
     stack.serve_mqtt(mqtt_clients(mqtt_ws).websocket(), &mut tasks);
     stack.serve_mqtt(mqtt_clients(mqtt_wss).tls(&tls).websocket(), &mut tasks);
     let router = stack.api().router();
-    for (name, listener) in [("grpc", grpc), ("http", http)] {
-        let service = router.clone();
-        tasks.spawn_fallible(name, async move { Ok(axum::serve(listener, service).await?) });
-    }
+    let clients = |listener| {
+        HttpSockets::new(listener, router.clone(), &config.trusted_proxies, clock.clone())
+    };
+    let tls = certificates.server_config(&[b"h2", b"http/1.1"])?;
+    let stopping = tasks.stopping();
+    tasks.spawn("grpc", clients(grpc).serve(stopping.clone()));
+    tasks.spawn("grpc-tls", clients(grpc_tls).tls(tls.clone()).serve(stopping.clone()));
+    tasks.spawn("http", clients(http).serve(stopping.clone()));
+    tasks.spawn("https", clients(http_tls).tls(tls).serve(stopping));
+    tasks.spawn("certificates", certificates.watch(clock.clone()));
     if with_demo {
         let key = api_key.context("the demo starts with an empty store")?;
         let ports = demo::Ports { udp: udp_port, mqtt: mqtt_port, http: http_port };
@@ -89,6 +96,38 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
     tasks.until_shutdown(stopped(), grace).await?;
     drop(stack);
     Ok(())
+}
+
+/// Where the server listens, for people and programs that started it.
+fn describe(listeners: &Listeners) -> anyhow::Result<String> {
+    let mut text = format!("UDP {}", listeners.udp.local_addr().port());
+    let named = [
+        ("MQTT", &listeners.mqtt),
+        ("MQTTS", &listeners.mqtt_tls),
+        ("MQTT-WS", &listeners.mqtt_ws),
+        ("MQTT-WSS", &listeners.mqtt_wss),
+        ("gRPC", &listeners.grpc),
+        ("gRPC-TLS", &listeners.grpc_tls),
+        ("HTTP", &listeners.http),
+        ("HTTPS", &listeners.http_tls),
+    ];
+    for (name, listener) in named {
+        write!(text, ", {name} {}", listener.local_addr()?.port())?;
+    }
+    Ok(text)
+}
+
+/// Takes as many files and sockets as this process may have: each client is one.
+fn raise_limits() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "the limit of open files stays as it is");
+        }
+    }
 }
 
 /// Makes the directory of what belongs to this server, for nobody else's eyes.

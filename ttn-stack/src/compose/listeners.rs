@@ -23,8 +23,12 @@ pub struct Listeners {
     pub mqtt_wss: TcpListener,
     /// gRPC.
     pub grpc: TcpListener,
+    /// The same with TLS.
+    pub grpc_tls: TcpListener,
     /// HTTP.
     pub http: TcpListener,
+    /// The same with TLS.
+    pub http_tls: TcpListener,
 }
 
 /// A socket that cannot be bound.
@@ -77,7 +81,9 @@ impl Listeners {
             mqtt_ws: tcp("mqtt_ws", ports.mqtt_ws).await?,
             mqtt_wss: tcp("mqtt_wss", ports.mqtt_wss).await?,
             grpc: tcp("grpc", ports.grpc).await?,
+            grpc_tls: tcp("grpc_tls", ports.grpc_tls).await?,
             http: tcp("http", ports.http).await?,
+            http_tls: tcp("http_tls", ports.http_tls).await?,
         })
     }
 }

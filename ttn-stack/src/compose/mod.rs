@@ -2,18 +2,22 @@
 
 pub mod codecs;
 mod download;
+mod http;
 mod identity;
 mod listeners;
 mod mail;
 mod mqtt;
 mod plans;
+mod proxies;
 mod stores;
 pub mod tls;
 mod webhooks;
 
+pub use http::HttpSockets;
 pub use identity::{ClusterKey, Identity};
 pub use listeners::{BindError, Listeners};
 pub use mqtt::MqttSockets;
+pub use proxies::{NoNetwork, TrustedProxies};
 pub use stores::Stores;
 
 use std::{fmt, sync::Arc, time::Duration};

@@ -31,7 +31,7 @@ const PROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 /// The largest WebSocket message, in octets; larger packets come in several.
 const MESSAGE_MAX: usize = 512 * 1024;
 /// How many clients may be shaking hands; further ones wait in the backlog.
-const HANDSHAKES_MAX: usize = 1024;
+const HANDSHAKES_MAX: usize = 16_384;
 /// How long a client may shake hands.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -3,15 +3,21 @@
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
+    path::Path,
     time::Duration,
 };
 
 use bytes::BytesMut;
 use rmqtt_codec::{
     types::{Publish, QoS},
-    v3::{Codec, Connect, Packet, SubscribeReturnCode},
+    v3::{Codec, Connect, ConnectAckReason, Packet, SubscribeReturnCode},
 };
 use serde_json::Value;
+use tokio_rustls::rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use tokio_util::codec::{Decoder as _, Encoder as _};
 
 use crate::{network::APPLICATION, server::SOON};
@@ -49,6 +55,24 @@ impl Client {
         match client.packet().unwrap() {
             Packet::ConnectAck(ack) => (client, ack.session_present),
             other => panic!("{other:?} is no CONNACK"),
+        }
+    }
+
+    /// Whether a password is refused, by an answer or by a connection that ends.
+    pub(crate) fn is_refused(stream: &TcpStream, password: &str) -> bool {
+        let stream = Box::new(stream.try_clone().unwrap());
+        let mut client = Self { stream, codec: Codec::new(0), buffer: BytesMut::new() };
+        client.send(Packet::from(Connect {
+            clean_session: true,
+            client_id: "refused".into(),
+            username: Some(APPLICATION.into()),
+            password: Some(password.to_owned().into()),
+            ..Connect::default()
+        }));
+        match client.packet() {
+            Ok(Packet::ConnectAck(ack)) => ack.return_code != ConnectAckReason::ConnectionAccepted,
+            Ok(other) => panic!("{other:?} is no CONNACK"),
+            Err(_) => true,
         }
     }
 
@@ -152,17 +176,32 @@ impl<S: Read + Write> Write for WebSocket<S> {
 }
 
 /// A TLS client that trusts a certificate in a file.
-pub(crate) fn tls(stream: TcpStream, certificate: &std::path::Path) -> impl Stream + use<> {
-    use tokio_rustls::rustls::{
-        ClientConfig, ClientConnection, RootCertStore, StreamOwned,
-        crypto::ring,
-        pki_types::{CertificateDer, pem::PemObject as _},
-    };
+pub(crate) fn tls(stream: TcpStream, certificate: &Path) -> impl Stream + use<> {
+    secure(stream, certificate, &[])
+}
+
+/// The protocol that a TLS client agrees on with the server, of those that it names.
+pub(crate) fn agreed_protocol(
+    stream: TcpStream,
+    certificate: &Path,
+    protocols: &[&[u8]],
+) -> Option<Vec<u8>> {
+    let mut stream = secure(stream, certificate, protocols);
+    stream.flush().unwrap();
+    stream.conn.alpn_protocol().map(<[u8]>::to_vec)
+}
+
+fn secure(
+    stream: TcpStream,
+    certificate: &Path,
+    protocols: &[&[u8]],
+) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
     let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
     let builder = builder.with_safe_default_protocol_versions().unwrap();
-    let config = builder.with_root_certificates(roots).with_no_client_auth();
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     let name = "localhost".try_into().unwrap();
     let connection = ClientConnection::new(config.into(), name).unwrap();
     // A timeout while reading would be an error of the socket, not an end of the stream.

@@ -1,7 +1,7 @@
 //! A client of HTTP/1.1 over a socket: one request per connection.
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io::{self, Read, Write},
     net::TcpStream,
     time::Duration,
 };
@@ -10,8 +10,13 @@ use serde_json::Value;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// A request that asks whether the server is well, the last one of its connection.
+pub(crate) const HEALTH: &[u8] =
+    b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) head: String,
     pub(crate) body: String,
 }
 
@@ -23,7 +28,7 @@ pub(crate) fn request(
     api_key: Option<&str>,
     body: &str,
 ) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     let authorization = api_key.map(|key| format!("Authorization: Bearer {key}\r\n"));
     let request = format!(
@@ -32,16 +37,25 @@ pub(crate) fn request(
         body.len(),
         authorization.unwrap_or_default(),
     );
-    stream.write_all(request.as_bytes())?;
+    exchange(stream, request.as_bytes())
+}
+
+/// Sends octets and reads the answer to the end of the connection.
+pub(crate) fn exchange(mut stream: impl Read + Write, request: &[u8]) -> io::Result<Answer> {
+    // The server may answer before it has read everything.
+    let sent = stream.write_all(request).and_then(|()| stream.flush());
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    let read = stream.read_to_end(&mut answer);
+    if answer.is_empty() {
+        sent.and(read)?;
+    }
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let invalid = || io::Error::other(format!("no answer of HTTP: {answer:?}"));
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(invalid)?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
     let body = if chunked { unchunked(body).ok_or_else(invalid)? } else { body.to_owned() };
-    Ok(Answer { status: status.ok_or_else(invalid)?, body })
+    Ok(Answer { status: status.ok_or_else(invalid)?, head: head.to_owned(), body })
 }
 
 fn unchunked(mut rest: &str) -> Option<String> {

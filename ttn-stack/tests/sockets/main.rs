@@ -11,10 +11,12 @@
     reason = "a test may panic, and this one lives in real time with threads of its own"
 )]
 
+mod abuse;
 mod bench;
 mod client;
 #[path = "../../../ttn-store-postgres/tests/server/cluster.rs"]
 mod cluster;
+mod grpc;
 mod guide;
 mod home;
 mod http;
@@ -28,6 +30,7 @@ mod server;
 mod sessions;
 mod starts;
 mod traffic;
+mod web;
 
 use std::process::ExitCode;
 
@@ -91,6 +94,33 @@ const ALONE: &[Scenario] = &[
         bench::a_bench_of_downlinks_finds_them_in_their_window,
     ),
     ("mqtt_speaks_tls_and_websockets", sessions::mqtt_speaks_tls_and_websockets),
+    (
+        "certificates_are_replaced_without_a_restart",
+        web::certificates_are_replaced_without_a_restart,
+    ),
+    ("clients_choose_their_http_in_the_handshake", web::clients_choose_their_http_in_the_handshake),
+    (
+        "bodies_above_16_mib_are_refused_by_name_and_not_read",
+        abuse::bodies_above_16_mib_are_refused_by_name_and_not_read,
+    ),
+    (
+        "messages_above_16_mib_are_refused_over_grpc",
+        abuse::messages_above_16_mib_are_refused_over_grpc,
+    ),
+    (
+        "packets_that_are_too_large_end_an_mqtt_connection_unread",
+        abuse::packets_that_are_too_large_end_an_mqtt_connection_unread,
+    ),
+    (
+        "clients_that_send_nothing_keep_nobody_out_and_are_closed",
+        abuse::clients_that_send_nothing_keep_nobody_out_and_are_closed,
+    ),
+    ("nobody_adds_headers_to_an_answer", abuse::nobody_adds_headers_to_an_answer),
+    ("long_heads_are_refused", abuse::long_heads_are_refused),
+    (
+        "tokens_that_are_none_are_refused_everywhere",
+        abuse::tokens_that_are_none_are_refused_everywhere,
+    ),
     (
         "a_second_process_on_the_same_data_names_the_directory",
         starts::a_second_process_on_the_same_data_names_the_directory,

@@ -23,7 +23,10 @@ pub(crate) struct Server {
     pub(crate) mqtt_tls: u16,
     pub(crate) mqtt_ws: u16,
     pub(crate) mqtt_wss: u16,
+    pub(crate) grpc: u16,
+    pub(crate) grpc_tls: u16,
     pub(crate) http: u16,
+    pub(crate) http_tls: u16,
     /// Of the first start.
     pub(crate) api_key: Option<String>,
 }
@@ -48,7 +51,7 @@ pub(crate) fn write_config(directory: &Path, more: &str) -> PathBuf {
 }
 
 /// Every port is a free one.
-pub(crate) const FREE_PORTS: &str = "ports:\n  udp: 0\n  mqtt: 0\n  mqtt_tls: 0\n  mqtt_ws: 0\n  mqtt_wss: 0\n  grpc: 0\n  http: 0\n";
+pub(crate) const FREE_PORTS: &str = "ports:\n  udp: 0\n  mqtt: 0\n  mqtt_tls: 0\n  mqtt_ws: 0\n  mqtt_wss: 0\n  grpc: 0\n  grpc_tls: 0\n  http: 0\n  http_tls: 0\n";
 
 impl Server {
     /// Starts it on the data in a directory and waits until it is healthy.
@@ -79,7 +82,20 @@ impl Server {
         };
         let (udp, mqtt, http) = (port("UDP"), port("MQTT"), port("HTTP"));
         let (mqtt_tls, mqtt_ws, mqtt_wss) = (port("MQTTS"), port("MQTT-WS"), port("MQTT-WSS"));
-        let server = Self { child, udp, mqtt, mqtt_tls, mqtt_ws, mqtt_wss, http, api_key };
+        let (grpc, grpc_tls, http_tls) = (port("gRPC"), port("gRPC-TLS"), port("HTTPS"));
+        let server = Self {
+            child,
+            udp,
+            mqtt,
+            mqtt_tls,
+            mqtt_ws,
+            mqtt_wss,
+            grpc,
+            grpc_tls,
+            http,
+            http_tls,
+            api_key,
+        };
         wait_for(|| {
             http::request(http, "GET", "/healthz", None, "").is_ok_and(|it| it.status == 200)
         });

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Finding;
-use crate::config::Config;
+use crate::{compose::tls, config::Config};
 
 pub(super) fn check(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -23,6 +23,12 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     } else {
         findings
             .push(Finding::fine("kek", "the first start makes the key that wraps keys at rest"));
+    }
+    if let Err(error) = tls::check(config) {
+        let fix = "put certificate and key in their files again; a running server goes on with the old ones";
+        findings.push(Finding::error("tls", error.to_string(), fix));
+    } else if let Some(key) = &config.tls.key {
+        findings.push(readable_by_others("tls", key, "600"));
     }
     findings
 }
@@ -63,6 +69,20 @@ mod tests {
 
     use super::*;
     use crate::command::doctor::Severity;
+
+    #[test]
+    fn a_certificate_that_is_none_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config { data: directory.path().join("data"), ..Config::default() };
+        let file = directory.path().join("file.pem");
+        fs::write(&file, "no PEM").unwrap();
+        config.tls.certificate = Some(file.clone());
+        config.tls.key = Some(file);
+        let findings = check(&config);
+        let finding = findings.iter().find(|it| it.check == "tls").unwrap();
+        assert_eq!(finding.severity, Severity::Error);
+        assert!(finding.text.contains("tls.certificate"), "{finding:?}");
+    }
 
     #[test]
     fn open_directories_and_keys_and_a_lost_key_are_found() {

@@ -23,7 +23,7 @@ use crate::config::Config;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// The check: `clock`, `disk`, `files`, `kek`, `store`, `devices`, `keys`, `ports`, `gateways` or `codecs`.
+    /// The check: `clock`, `disk`, `files`, `kek`, `tls`, `store`, `devices`, `keys`, `ports`, `gateways` or `codecs`.
     pub check: &'static str,
     /// How bad it is.
     pub severity: Severity,
@@ -189,7 +189,9 @@ mod tests {
                 mqtt_ws: 0,
                 mqtt_wss: 0,
                 grpc: 0,
+                grpc_tls: 0,
                 http: 0,
+                http_tls: 0,
                 offset: 0,
             },
             ..Config::default()

@@ -26,7 +26,9 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
         ("mqtt_ws", Protocol::Tcp, ports.mqtt_ws),
         ("mqtt_wss", Protocol::Tcp, ports.mqtt_wss),
         ("grpc", Protocol::Tcp, ports.grpc),
+        ("grpc_tls", Protocol::Tcp, ports.grpc_tls),
         ("http", Protocol::Tcp, ports.http),
+        ("http_tls", Protocol::Tcp, ports.http_tls),
     ];
     all.into_iter()
         // Port 0 takes a free one.
