@@ -144,7 +144,9 @@ mod tests {
             (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
         });
         let mut map = HeaderMap::new();
-        headers.for_each(|(name, value)| drop(map.append(name, value)));
+        for (name, value) in headers {
+            map.append(name, value);
+        }
         let client = TrustedProxies::default().apply(remote.parse().unwrap(), &mut map);
         (client, map)
     }
