@@ -121,6 +121,24 @@ pub fn verify_uplink(
     }
 }
 
+/// Whether the integrity code of an uplink can have been made with this key and counter: `false` is certain. Where the version
+/// is 1.1 the key makes half of the code, and nothing else of the session is needed.
+///
+/// For those who look for one session among very many; whoever is left is for [`verify_uplink`].
+#[must_use]
+pub fn may_be_sealed_with(
+    f_nwk_s_int_key: &Aes128Key,
+    is_1_1: bool,
+    phy: &PhyPayload,
+    f_cnt: u32,
+) -> bool {
+    let context =
+        UplinkContext { f_cnt, conf_f_cnt: 0, data_rate: DataRateIndex::default(), channel: 0 };
+    let Some(uplink) = ReceivedUplink::new(phy, &context) else { return false };
+    let f_key = ReadyKey::new(f_nwk_s_int_key);
+    if is_1_1 { uplink.matches_f(&f_key) } else { uplink.matches_1_0(&f_key) }
+}
+
 /// The keys that verify uplinks of a session, with their round keys: for those who expect more than one frame of it.
 ///
 /// Where memory counts more than a few dozen nanoseconds, [`verify_uplink`] does without; see [`ReadyKey`] for what a key takes.

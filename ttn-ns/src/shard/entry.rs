@@ -8,7 +8,7 @@ use ttn_core::{
     msg::{
         ApplicationUp, CorrelationIds, Downlink, DownlinkError, DownlinkPath, TransmissionId, Up,
     },
-    store::{PartitionId, Revision},
+    store::{PartitionId, Revision, Versioned},
     time::{Now, Timestamp},
 };
 use ttn_mac::{
@@ -225,14 +225,18 @@ impl Shard {
         let handle = Handle { partition, no: row.device };
         let highest = self.device_no_max.entry(partition).or_default();
         *highest = (*highest).max(row.device.0);
-        let device = row.record.value.open(&self.sealer)?;
+        let Versioned { value: record, revision } = row.record;
         let first_copy = row.hot.as_ref().and_then(|record| record.first_copy.clone());
         let hot = row.hot.map(|record| record.hot);
-        let defaults = &self.defaults;
-        let mut entry = Entry::new(device, row.record.revision, hot, defaults)?;
+        let in_flight = hot.is_some_and(|hot| hot.in_flight.is_some());
+        if row.queue.is_empty() && first_copy.is_none() && !in_flight {
+            return self.devices.insert_resting(handle, (record, revision), hot, &self.sealer);
+        }
+        let device = record.open(&self.sealer)?;
+        let mut entry = Entry::new(device, revision, hot, &self.defaults)?;
         entry.queue_seq_next = row.queue.last().map_or(1, |(seq, _)| seq + 1);
         entry.queue = row.queue.into_iter().map(|(seq, item)| (seq, item.downlink)).collect();
-        self.insert(handle, entry);
+        self.devices.insert(handle, entry);
         self.recover(now, handle, out);
         if let Some(octets) = first_copy {
             self.recover_first_copy(now, handle, &octets, out);
@@ -244,7 +248,7 @@ impl Shard {
     /// the application has got already, it knows by session and counter.
     fn recover_first_copy(&mut self, now: Now, handle: Handle, octets: &[u8], out: &mut Effects) {
         match first_copy::decode(octets, now) {
-            Ok(uplink) => self.process_uplink(now, &Arc::new(uplink), out),
+            Ok(uplink) => self.process_uplink(now, Some(handle), &Arc::new(uplink), out),
             Err(error) => {
                 tracing::error!(%error, "an uplink that was acknowledged cannot be read");
                 self.count("first_copy_unreadable");
@@ -294,47 +298,6 @@ impl Shard {
             );
         }
         self.store_hot(handle, out);
-    }
-
-    pub(super) fn insert(&mut self, handle: Handle, entry: Entry) {
-        let ids = &entry.device.ids;
-        self.by_key.insert(ids.key.clone(), handle);
-        if let (Some(join_eui), Some(dev_eui)) = (ids.join_eui, ids.dev_eui) {
-            self.by_euis.insert((join_eui, dev_eui), handle);
-        }
-        self.devices.insert(handle, Box::new(entry));
-        self.index_addresses(handle);
-    }
-
-    pub(super) fn remove(&mut self, handle: Handle) -> Option<Box<Entry>> {
-        self.forget_addresses(handle);
-        let entry = self.devices.remove(&handle)?;
-        let ids = &entry.device.ids;
-        self.by_key.remove(&ids.key);
-        if let (Some(join_eui), Some(dev_eui)) = (ids.join_eui, ids.dev_eui) {
-            self.by_euis.remove(&(join_eui, dev_eui));
-        }
-        Some(entry)
-    }
-
-    pub(super) fn index_addresses(&mut self, handle: Handle) {
-        let Some(entry) = self.devices.get(&handle) else { return };
-        for (dev_addr, candidate) in entry.addresses() {
-            self.by_addr.entry(dev_addr).or_default().push((handle, candidate));
-        }
-    }
-
-    /// To be called before the sessions of a device change; [`Self::index_addresses`] afterwards.
-    pub(super) fn forget_addresses(&mut self, handle: Handle) {
-        let Some(entry) = self.devices.get(&handle) else { return };
-        for (dev_addr, _) in entry.addresses() {
-            if let Some(sessions) = self.by_addr.get_mut(&dev_addr) {
-                sessions.retain(|(of, _)| *of != handle);
-                if sessions.is_empty() {
-                    self.by_addr.remove(&dev_addr);
-                }
-            }
-        }
     }
 
     /// Writes the session record.

@@ -58,7 +58,7 @@ impl Shard {
         out: &mut Effects,
     ) -> Result<Content, Drop> {
         let euis = (form.join_eui, form.dev_eui);
-        let Some(handle) = self.by_euis.get(&euis).copied() else {
+        let Some(handle) = self.devices.by_euis(form.join_eui, form.dev_eui) else {
             let detail = format!("no device with JoinEUI {} and DevEUI {}", euis.0, euis.1);
             return Err(Drop::new("device_not_found", detail));
         };
@@ -208,7 +208,7 @@ impl Shard {
             channel: join.channel,
             received_at: uplink.received_at,
         };
-        self.forget_addresses(handle);
+        self.devices.forget_addresses(handle);
         let plan = self.devices.get_mut(&handle).map(|entry| {
             engine(entry.band, &entry.plan, &entry.device, &self.defaults).on_join(
                 &mut entry.mac,
@@ -216,7 +216,7 @@ impl Shard {
                 now.utc,
             )
         });
-        self.index_addresses(handle);
+        self.devices.index_addresses(handle);
         let plan = match plan {
             Some(Ok(plan)) => plan,
             Some(Err(none)) => return Err(Drop::new(none.name(), format!("{none:?}"))),

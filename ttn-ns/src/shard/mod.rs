@@ -8,6 +8,7 @@
 //! join beyond [`JOINS_MAX`] as `too_many_joins`, a downlink beyond [`QUEUE_MAX`] is refused by name, and metadata beyond
 //! [`METADATA_MAX`] is left out.
 
+mod devices;
 mod downlink;
 mod effects;
 mod entry;
@@ -16,6 +17,8 @@ mod matching;
 mod path;
 mod queue;
 mod registry;
+mod rest;
+mod sessions;
 mod uplink;
 mod window;
 
@@ -30,17 +33,14 @@ pub use window::{METADATA_MAX, WINDOWS_MAX};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use ttn_core::{
-    addr::DevAddr,
-    eui::{DevEui, JoinEui},
     event::{Event, EventData, EventDefinition},
-    id::{DeviceKey, EntityId},
+    id::EntityId,
     map::Map,
     msg::{ApplicationUp, CorrelationIds, TransmissionId},
     rand::Entropy,
     store::{Durable, Epoch, LaneId, Owned, PartitionId},
     time::{Monotonic, Now},
 };
-use ttn_mac::state::Candidate;
 
 use crate::{
     config::Config,
@@ -48,8 +48,8 @@ use crate::{
     stats::NetworkStats,
     store::{DeviceNo, NetworkWrite, Sealer},
 };
+use devices::Devices;
 use downlink::Waiting;
-use entry::Entry;
 use join::Join;
 use window::Window;
 
@@ -62,16 +62,12 @@ const FORGET_SLACK: Duration = Duration::from_secs(5);
 /// The owner of devices.
 pub struct Shard {
     config: Config,
-    defaults: Defaults,
+    defaults: Arc<Defaults>,
     lane: LaneId,
     sealer: Sealer,
     entropy: Arc<dyn Entropy>,
     epochs: BTreeMap<PartitionId, Epoch>,
-    // Boxed: a table is up to twice as large as what is in it.
-    devices: Map<Handle, Box<Entry>>,
-    by_key: Map<DeviceKey, Handle>,
-    by_euis: Map<(JoinEui, DevEui), Handle>,
-    by_addr: Map<DevAddr, Vec<(Handle, Candidate)>>,
+    devices: Devices,
     device_no_max: BTreeMap<PartitionId, u64>,
     windows: Map<u64, Window>,
     joins: BTreeMap<JoinId, Join>,
@@ -121,17 +117,15 @@ impl Shard {
         sealer: Sealer,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
+        let defaults = Arc::new(defaults);
         Self {
             config,
-            defaults,
+            defaults: defaults.clone(),
             lane,
             sealer,
             entropy,
             epochs: BTreeMap::new(),
-            devices: Map::default(),
-            by_key: Map::default(),
-            by_euis: Map::default(),
-            by_addr: Map::default(),
+            devices: Devices::new(defaults),
             device_no_max: BTreeMap::new(),
             windows: Map::default(),
             joins: BTreeMap::new(),
@@ -186,6 +180,7 @@ impl Shard {
             }
         }
         self.run_timers(now, out);
+        self.devices.settle(now.utc, self.config.devices_awake);
     }
 
     /// When to call [`Self::handle`] with [`Input::Tick`], if nothing else happens before.

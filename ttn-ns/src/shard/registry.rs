@@ -45,7 +45,7 @@ impl Shard {
     }
 
     pub(super) fn handle_of(&self, key: &DeviceKey) -> Result<Handle, Error> {
-        let found = self.by_key.get(key).copied();
+        let found = self.devices.by_key(key);
         found.ok_or_else(|| Error::DeviceNotFound { device: key.clone() })
     }
 
@@ -68,7 +68,7 @@ impl Shard {
     ) -> Result<(), Error> {
         registry::validate(&device, &self.defaults.plans)?;
         let key = device.ids.key.clone();
-        let existing = self.by_key.get(&key).copied();
+        let existing = self.devices.by_key(&key);
         let revision = existing.and_then(|h| self.devices.get(&h)).map(|entry| entry.revision);
         if !replaces.allows(revision) {
             return Err(match (replaces, revision) {
@@ -78,8 +78,8 @@ impl Shard {
             });
         }
         if let (Some(join_eui), Some(dev_eui)) = (device.ids.join_eui, device.ids.dev_eui) {
-            let holder = self.by_euis.get(&(join_eui, dev_eui));
-            if holder.is_some_and(|holder| Some(*holder) != existing) {
+            let holder = self.devices.by_euis(join_eui, dev_eui);
+            if holder.is_some_and(|holder| Some(holder) != existing) {
                 return Err(Error::DeviceExists { device: key });
             }
         }
@@ -111,7 +111,7 @@ impl Shard {
         let no = DeviceNo(*highest);
         let handle = Handle { partition, no };
         let has_session = entry.mac.slow.session.is_some();
-        self.insert(handle, entry);
+        self.devices.insert(handle, entry);
         let replaces = Replaces::Nothing;
         self.write(handle, NetworkWrite::Device { device: no, replaces, record }, out);
         if has_session {
@@ -142,7 +142,7 @@ impl Shard {
         device.created_at = entry.device.created_at;
         // Wrapping is tried before anything changes.
         DeviceRecord::seal(&device, &self.sealer)?;
-        self.forget_addresses(handle);
+        self.devices.forget_addresses(handle);
         if let Some(entry) = self.devices.get_mut(&handle) {
             let state = device.state.take();
             let rules = engine(band, &plan, &device, &self.defaults);
@@ -158,7 +158,7 @@ impl Shard {
             entry.open = None;
             entry.device = device;
         }
-        self.index_addresses(handle);
+        self.devices.index_addresses(handle);
         self.store_device(handle, out);
         self.store_hot(handle, out);
         self.publish(now, event::END_DEVICE_UPDATE, handle, &Vec::new(), || json!({}), out);
@@ -179,7 +179,7 @@ impl Shard {
             return Err(Error::Conflict { device: key.clone() });
         }
         self.publish(now, event::END_DEVICE_DELETE, handle, &Vec::new(), || json!({}), out);
-        if let Some(flight) = self.remove(handle).and_then(|entry| entry.flight) {
+        if let Some(flight) = self.devices.remove(handle).and_then(|entry| entry.flight) {
             self.flights.remove(&flight.id);
         }
         let replaces = revision.map_or(Replaces::Any, Replaces::Revision);

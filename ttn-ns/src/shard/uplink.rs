@@ -23,10 +23,16 @@ use super::{
 use crate::{event, store::NetworkWrite};
 
 impl Shard {
-    /// Processes an uplink with the metadata of all its copies.
-    pub(super) fn process_uplink(&mut self, now: Now, uplink: &Arc<Uplink>, out: &mut Effects) {
+    /// Processes an uplink with the metadata of all its copies. Its first copy was of the device `of`.
+    pub(super) fn process_uplink(
+        &mut self,
+        now: Now,
+        of: Option<Handle>,
+        uplink: &Arc<Uplink>,
+        out: &mut Effects,
+    ) {
         // The device may have changed since the first copy (NS-43): the match is made anew.
-        let (handle, matched) = match self.find(uplink) {
+        let (handle, matched) = match self.find(uplink, of) {
             Ok(found) => found,
             Err(drop) => return self.drop_frame(now, uplink, &drop, out),
         };
@@ -75,7 +81,7 @@ impl Shard {
     ) -> Result<Outcome, Drop> {
         let sessions_change = matched.candidate == Candidate::Pending;
         if sessions_change {
-            self.forget_addresses(handle);
+            self.devices.forget_addresses(handle);
         }
         let result = self.devices.get_mut(&handle).map(|entry| {
             engine(entry.band, &entry.plan, &entry.device, &self.defaults).on_uplink(
@@ -86,7 +92,9 @@ impl Shard {
             )
         });
         if sessions_change {
-            self.index_addresses(handle);
+            self.devices.index_addresses(handle);
+        } else {
+            self.devices.counted(handle);
         }
         match result {
             Some(Ok(outcome)) => Ok(outcome),

@@ -123,7 +123,7 @@ impl Shard {
         uplink.correlation_ids.push(correlation_id("ns:uplink", now.utc, self.entropy.as_ref()));
         let matched = match &uplink.phy.form {
             Form::Data(data) if data.uplink => {
-                self.find(&uplink).map(|(handle, _)| Content::Data(handle))
+                self.find(&uplink, None).map(|(handle, _)| Content::Data(handle))
             }
             Form::JoinRequest(request) => {
                 let request = *request;
@@ -233,7 +233,7 @@ impl Shard {
                 let kept = entry
                     .and_then(|entry| entry.first_copy.take_if(|copy| copy.window == key))
                     .is_some();
-                self.process_uplink(now, &uplink, out);
+                self.process_uplink(now, Some(handle), &uplink, out);
                 if kept {
                     self.store_hot(handle, out);
                 }

@@ -11,6 +11,7 @@ mod wire;
 pub mod conformance;
 
 pub use memory::MemoryNetworkStore;
+pub(crate) use record::Own;
 pub use record::{DeviceRecord, HotRecord, QueueItem, RecordError, Sealer};
 
 use async_trait::async_trait;

@@ -23,6 +23,9 @@ use crate::device::{ClassSettings, Device};
 mod class;
 mod parameters;
 mod relay;
+mod rest;
+
+pub(crate) use rest::Own;
 
 /// Wraps keys before they are stored and unwraps them when they are loaded (NS-28).
 #[derive(Clone, Debug, Default)]
@@ -224,6 +227,15 @@ impl DeviceRecord {
     #[must_use]
     pub const fn application_id(&self) -> &ApplicationId {
         &self.key.application_id
+    }
+
+    /// What names the device; the address is not looked up.
+    pub(crate) fn ids(&self) -> DeviceIds {
+        DeviceIds {
+            dev_eui: self.dev_eui(),
+            join_eui: self.wire.join_eui.map(JoinEui::from_u64),
+            ..DeviceIds::new(self.key.clone())
+        }
     }
 
     /// The DevEUI.

@@ -218,22 +218,18 @@ pub(super) fn state_to_wire(of: &SlowState, sealer: &Sealer) -> Result<wire::Sta
 pub(super) fn state_from_wire(of: &wire::State, sealer: &Sealer) -> Result<SlowState, RecordError> {
     let missing = |field| move || RecordError::Field { field };
     let rejected = of.rejected.clone().unwrap_or_default();
-    Ok(SlowState {
+    let mut state = SlowState {
         version: mac_version(&of.version)?,
         supports_join: of.supports_join,
-        session: of.session.as_ref().map(|s| session_from_wire(s, sealer)).transpose()?,
-        pending_session: of
-            .pending_session
-            .as_ref()
-            .map(|pending| pending_from_wire(pending, sealer))
-            .transpose()?,
+        session: None,
+        pending_session: None,
         current: parameters_from_wire(
             of.current.as_ref().ok_or_else(missing("current parameters"))?,
         )?,
         desired: parameters_from_wire(
             of.desired.as_ref().ok_or_else(missing("desired parameters"))?,
         )?,
-        pending_requests: commands_from_wire(of.frequency_step, &of.pending_requests)?,
+        pending_requests: Vec::new(),
         rejected: Rejected {
             adr_data_rates: short(rejected.adr_data_rates)?,
             adr_tx_powers: short(rejected.adr_tx_powers)?,
@@ -245,7 +241,7 @@ pub(super) fn state_from_wire(of: &wire::State, sealer: &Sealer) -> Result<SlowS
             ping_slot_data_rates: short(rejected.ping_slot_data_rates)?,
             requests: commands_from_wire(rejected.requests_frequency_step, &rejected.requests)?,
         },
-        status: of.status.as_ref().map(status_from_wire).transpose()?,
+        status: None,
         class: match of.class {
             0 => DeviceClass::A,
             1 => DeviceClass::B,
@@ -253,9 +249,27 @@ pub(super) fn state_from_wire(of: &wire::State, sealer: &Sealer) -> Result<SlowS
             _ => return Err(RecordError::Field { field: "class" }),
         },
         ping_slot_periodicity: octet_opt(of.ping_slot_periodicity)?,
-        force_rejoin: of.force_rejoin.as_ref().map(force_rejoin_from_wire).transpose()?,
-        rejoin_count_0: of.rejoin_count_0.map(short).transpose()?,
-    })
+        force_rejoin: None,
+        rejoin_count_0: None,
+    };
+    own_state_from_wire(of, sealer, &mut state)?;
+    Ok(state)
+}
+
+/// What no two devices have in common.
+pub(super) fn own_state_from_wire(
+    of: &wire::State,
+    sealer: &Sealer,
+    state: &mut SlowState,
+) -> Result<(), RecordError> {
+    let pending = of.pending_session.as_ref();
+    state.session = of.session.as_ref().map(|s| session_from_wire(s, sealer)).transpose()?;
+    state.pending_session = pending.map(|p| pending_from_wire(p, sealer)).transpose()?;
+    state.pending_requests = commands_from_wire(of.frequency_step, &of.pending_requests)?;
+    state.status = of.status.as_ref().map(status_from_wire).transpose()?;
+    state.force_rejoin = of.force_rejoin.as_ref().map(force_rejoin_from_wire).transpose()?;
+    state.rejoin_count_0 = of.rejoin_count_0.map(short).transpose()?;
+    Ok(())
 }
 
 fn force_rejoin_from_wire(of: &wire::ForceRejoin) -> Result<ForceRejoin, RecordError> {
