@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 use ttn_core::{
     clock::Clock,
     event::{Events, NoEvents},
+    id::DeviceKey,
     key::{Aes128Key, KeyEnvelope},
     limit::{RateLimiter, Unlimited},
-    map::Map,
     peer::Peers,
     rand::Entropy,
     store::{LaneId, Position, Refusal},
@@ -35,7 +35,7 @@ use crate::{
     },
     state::{Change, Entry, State, Waiting},
     stats::Stats,
-    store::{ApplicationStore, FormatterKind, Loaded, RegistryRecord},
+    store::{ApplicationStore, FormatterKind, Loaded, RegistryRecord, SessionRecord},
 };
 
 #[cfg(feature = "grpc")]
@@ -90,6 +90,15 @@ pub struct Builder {
     pubsub_providers: pubsub::Providers,
 }
 
+/// What waited when the server stopped.
+#[derive(Default)]
+struct Found {
+    /// The devices whose messages wait.
+    pending: Vec<DeviceKey>,
+    /// When the oldest of them was received.
+    since: Option<Timestamp>,
+}
+
 impl ApplicationServer {
     /// Begins a server with its log and store, which share a backend.
     #[must_use]
@@ -131,7 +140,9 @@ impl ApplicationServer {
     ///
     /// The store cannot be read, or the vault lacks the key that settings of integrations are sealed with.
     pub async fn load(&self) -> Result<(), Error> {
-        let mut sessions = Map::default();
+        let mut found = Found::default();
+        // Sessions of devices that are not there yet.
+        let mut early = Vec::new();
         let mut loaded = self.store.load();
         while let Some(record) = loaded.next().await.transpose()? {
             match record {
@@ -139,8 +150,8 @@ impl ApplicationServer {
                     let mut state = self.state.lock();
                     match record.value {
                         RegistryRecord::Device(device) => {
-                            let key = device.ids.key.clone();
-                            state.devices.insert(key, Entry::new(device, record.revision));
+                            state.devices.insert(Entry::new(device, record.revision));
+                            state.devices.settle(self.config.devices_awake);
                         }
                         RegistryRecord::Link(link) => {
                             let id = link.application_id.clone();
@@ -154,29 +165,38 @@ impl ApplicationServer {
                 }
                 Loaded::Reader(key, state) => self.integrations.load_reader(key, state),
                 Loaded::Sessions(key, hot) => {
-                    sessions.insert(key, hot);
+                    if !self.load_sessions(&key, &hot, &mut found) {
+                        early.push((key, hot));
+                    }
                 }
             }
         }
         drop(loaded);
         self.mqtt.load(self)?;
-        let mut pending_since: Option<Timestamp> = None;
-        for (key, hot) in sessions {
-            let mut state = self.state.lock();
-            let Some(entry) = state.devices.get_mut(&key) else { continue };
-            if let Some(since) = hot.pending_since {
-                pending_since = Some(pending_since.map_or(since, |other| other.min(since)));
-            }
-            let envelopes = [&hot.current, &hot.pending].into_iter().flatten();
-            let keys = envelopes.filter_map(|session| {
-                let key = self.unwrap(session.app_s_key.as_ref()?)?;
-                Some((session.session_key_id.clone(), key))
-            });
-            let keys = keys.collect();
-            entry.remember(keys);
-            entry.hot = hot;
+        for (key, hot) in early {
+            self.load_sessions(&key, &hot, &mut found);
         }
-        self.load_pending(pending_since).await
+        self.load_pending(found).await
+    }
+
+    /// Gives a device its sessions; `false` if there is no such device.
+    fn load_sessions(&self, key: &DeviceKey, hot: &Arc<SessionRecord>, found: &mut Found) -> bool {
+        let mut state = self.state.lock();
+        let Some(entry) = state.devices.get_mut(key) else { return false };
+        if hot.pending_records > 0 || hot.pending_since.is_some() {
+            found.pending.push(key.clone());
+            let since = hot.pending_since.into_iter().chain(found.since);
+            found.since = since.min();
+        }
+        let envelopes = [&hot.current, &hot.pending].into_iter().flatten();
+        let keys = envelopes.filter_map(|session| {
+            let key = self.unwrap(session.app_s_key.as_ref()?)?;
+            Some((session.session_key_id.clone(), key))
+        });
+        entry.remember(keys.collect());
+        entry.hot = hot.clone();
+        state.devices.settle(self.config.devices_awake);
+        true
     }
 
     /// Starts its tasks.
@@ -294,7 +314,8 @@ impl ApplicationServer {
     }
 
     /// Finds the messages that waited when the server stopped; they are completed again.
-    async fn load_pending(&self, since: Option<Timestamp>) -> Result<(), Error> {
+    async fn load_pending(&self, found: Found) -> Result<(), Error> {
+        let Found { pending, since } = found;
         if since.is_none() {
             return Ok(());
         }
@@ -317,14 +338,15 @@ impl ApplicationServer {
         drop(entries);
         let mut state = self.state.lock();
         let State { devices, ready, .. } = &mut *state;
-        for (key, entry) in devices.iter_mut() {
+        for key in pending {
+            let Some(entry) = devices.get_mut(&key) else { continue };
             let mut hot = (*entry.hot).clone();
             hot.pending_records = u32::try_from(entry.queue.len()).unwrap_or(u32::MAX);
             hot.pending_since = entry.queue.front().map(|w| w.record.up.received_at);
             entry.hot = Arc::new(hot);
             if !entry.queue.is_empty() {
                 entry.busy = true;
-                ready.push(key.clone());
+                ready.push(key);
             }
         }
         self.work.notify_one();

@@ -19,6 +19,9 @@ pub struct Config {
     pub workers: usize,
     /// How many messages of a device may wait for a key or a formatter; then the oldest is completed without.
     pub pending_max: usize,
+    /// How many devices are kept decoded, at about 1 KB each; the others rest in memory, in a third of that, and take a few
+    /// microseconds to wake. More only while messages of more of them wait.
+    pub devices_awake: usize,
     /// How often devices' last activity is reported to the Identity Server (AS-08); zero: never.
     pub last_seen_interval: Duration,
     /// How often a confirmed downlink is sent again, unless the application says so (AS-26).
@@ -43,6 +46,7 @@ impl Default for Config {
             formatter_timeout: Duration::from_millis(100),
             workers: 64,
             pending_max: 256,
+            devices_awake: 16_384,
             last_seen_interval: Duration::from_secs(10),
             confirmed_retries: 8,
             confirmed_retries_max: 32,
@@ -94,6 +98,9 @@ pub struct MqttConfig {
     pub connect_timeout: Duration,
     /// How long a client may take nothing of what is sent to it; then its connection is closed.
     pub write_timeout: Duration,
+    /// How often clients are written to, all together, before messages are collected: with `N` clients each for `N` times the
+    /// part of a second that this leaves, 10 ms at most. Timers have a grain of 1 ms; less is not waited for.
+    pub writes_per_second: u32,
     /// How often clients' rights are asked for again: a key that is gone ends its connections within this time.
     pub rights_interval: Duration,
     /// How long a session with CleanSession 0 waits for its client.
@@ -114,6 +121,7 @@ impl Default for MqttConfig {
             filters_max: 128,
             connect_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(60),
+            writes_per_second: 10_000,
             rights_interval: Duration::from_secs(60),
             session_expiry: Duration::from_secs(24 * 3600),
             session_save_interval: Duration::from_secs(5),

@@ -1,7 +1,11 @@
 //! What the Identity Server is asked and told about devices (AS-07, AS-17, AS-18). Uplinks do not wait for it, but for
 //! the first one of a device after a start.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use futures::{
     StreamExt as _,
@@ -39,6 +43,12 @@ pub(crate) struct KnownInfo {
     pub(crate) info: Arc<DeviceInfo>,
     pub(crate) refresh_at: Monotonic,
     pub(crate) expires_at: Monotonic,
+}
+
+/// Of most devices nothing is known: all of them have the same.
+fn nothing() -> Arc<DeviceInfo> {
+    static NOTHING: LazyLock<Arc<DeviceInfo>> = LazyLock::new(Arc::default);
+    NOTHING.clone()
 }
 
 /// How many errands wait; further ones are left out.
@@ -101,7 +111,7 @@ impl ApplicationServer {
         let mut state = self.state.lock();
         let Some(entry) = state.devices.get_mut(device) else { return Arc::default() };
         let known = entry.info.get_or_insert_with(|| KnownInfo {
-            info: Arc::default(),
+            info: nothing(),
             refresh_at: now.plus(REFRESH_FAILED),
             expires_at: now.plus(LIFETIME),
         });
@@ -109,7 +119,8 @@ impl ApplicationServer {
             Ok(info) => {
                 let spread = (REFRESH.1 - REFRESH.0).as_millis() as u64;
                 let spread = Duration::from_millis(self.entropy.next_u64() % spread.max(1));
-                known.info = Arc::new(info.unwrap_or_default());
+                let info = info.filter(|info| *info != DeviceInfo::default());
+                known.info = info.map_or_else(nothing, Arc::new);
                 known.refresh_at = now.plus(REFRESH.0 + spread);
                 known.expires_at = now.plus(LIFETIME);
             }
@@ -117,7 +128,7 @@ impl ApplicationServer {
                 tracing::debug!(%device, %error, "nothing known about a device");
                 known.refresh_at = now.plus(REFRESH_FAILED);
                 if known.expires_at <= now {
-                    known.info = Arc::default();
+                    known.info = nothing();
                     known.expires_at = now.plus(LIFETIME);
                 }
             }

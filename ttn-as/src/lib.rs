@@ -50,6 +50,7 @@ mod complete;
 mod connect;
 #[cfg(feature = "grpc")]
 mod convert;
+mod devices;
 mod directory;
 mod downlink;
 mod error;

@@ -54,14 +54,12 @@ impl ApplicationServer {
         let key = device.ids.key.clone();
         let revision = self.store.put(&RegistryRecord::Device(device.clone()), replaces).await?;
         let mut state = self.state.lock();
-        let is_new = !state.devices.contains_key(&key);
-        let entry = state
-            .devices
-            .entry(key.clone())
-            .or_insert_with(|| Entry::new(device.clone(), revision));
-        entry.device = Arc::new(device);
-        entry.revision = revision;
-        if let Some(sessions) = sessions {
+        let is_new = !state.devices.contains(&key);
+        match state.devices.get_mut(&key) {
+            Some(entry) => (entry.device, entry.revision) = (Arc::new(device), revision),
+            None => state.devices.insert(Entry::new(device, revision)),
+        }
+        if let (Some(sessions), Some(entry)) = (sessions, state.devices.get(&key)) {
             let mut change = entry.change();
             for session in [&sessions.current, &sessions.pending].into_iter().flatten() {
                 let clear = session.app_s_key.as_ref().and_then(|key| self.unwrap(key));
@@ -144,7 +142,7 @@ impl ApplicationServer {
     }
 
     async fn remove_device(&self, key: &DeviceKey, replaces: Replaces) -> Result<(), Error> {
-        if !self.state.lock().devices.contains_key(key) {
+        if !self.state.lock().devices.contains(key) {
             return Err(Error::DeviceNotFound(key.clone()));
         }
         self.store.delete(&RegistryKey::Device(key.clone()), replaces).await?;

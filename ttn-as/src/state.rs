@@ -11,6 +11,7 @@ use ttn_core::{
 };
 
 use crate::{
+    devices::Devices,
     directory::KnownInfo,
     log::Record,
     ready::Ready,
@@ -20,7 +21,7 @@ use crate::{
 /// Everything that is known.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    pub(crate) devices: Map<DeviceKey, Entry>,
+    pub(crate) devices: Devices,
     pub(crate) links: Map<ApplicationId, (Revision, Arc<Link>)>,
     /// Devices whose pending messages nobody works on yet.
     pub(crate) ready: Ready,

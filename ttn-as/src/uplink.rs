@@ -86,6 +86,7 @@ impl ApplicationServer {
             return Ok(known);
         }
         let position = self.commit(&mut state, lane, changes);
+        state.devices.settle(self.config.devices_awake);
         drop(state);
         position.map_err(|reason| Refused { batch, reason })
     }

@@ -193,9 +193,9 @@ impl Devices {
     fn index_session(&mut self, dev_addr: DevAddr, known: Known) {
         // The second session of an address: from now on both are kept with what finds them.
         let first = match self.by_addr.get(&dev_addr) {
-            Some(Sessions::One(handle, candidate)) => self
-                .get(handle)
-                .map(|entry| Known::new(*handle, *candidate, entry, &self.defaults)),
+            Some(Sessions::One(handle, candidate)) => {
+                self.get(handle).map(|entry| Known::new(*handle, *candidate, entry, &self.defaults))
+            }
             _ => None,
         };
         Sessions::add(self.by_addr.entry(dev_addr), first, known);

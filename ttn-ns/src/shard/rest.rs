@@ -64,15 +64,10 @@ impl Rest {
         let octets = &self.octets;
         let (application_id, device_id) = self.key();
         let id = |source| RecordError::Id { source };
-        let key = DeviceKey::new(
-            application_id.parse().map_err(id)?,
-            device_id.parse().map_err(id)?,
-        );
-        let ids = DeviceIds {
-            dev_eui: self.dev_eui(),
-            join_eui: self.join_eui(),
-            ..DeviceIds::new(key)
-        };
+        let key =
+            DeviceKey::new(application_id.parse().map_err(id)?, device_id.parse().map_err(id)?);
+        let ids =
+            DeviceIds { dev_eui: self.dev_eui(), join_eui: self.join_eui(), ..DeviceIds::new(key) };
         let hot = octets.get(Header::HOT..Header::IDS).unwrap_or_default();
         let hot = Hot::decode(hot).map_err(|source| RecordError::Hot { source })?;
         let own = Header::IDS + 2 + application_id.len() + device_id.len();
@@ -112,8 +107,7 @@ impl Rest {
 }
 
 fn header(ids: &DeviceIds, revision: Revision, hot: &Hot) -> Vec<u8> {
-    let (application_id, device_id) =
-        (ids.key.application_id.as_str(), ids.key.device_id.as_str());
+    let (application_id, device_id) = (ids.key.application_id.as_str(), ids.key.device_id.as_str());
     let mut octets = Vec::with_capacity(Header::IDS + application_id.len() + device_id.len() + 80);
     let flag = |is_there: bool, flag: u8| if is_there { flag } else { 0 };
     octets.push(

@@ -2,7 +2,9 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use ttn_core::msg::Up;
+use ttn_core::{id::DeviceIds, key::Aes128Key, msg::Up, store::Replaces};
+use ttn_mac::session::NetworkKeys;
+use ttn_ns::device::Device;
 
 use crate::harness::{World, abp, abp_device, session_id};
 
@@ -214,4 +216,56 @@ fn the_airtime_comes_with_the_uplink() {
     world.receive_and_wait(&tx);
     let Up::Uplink(up) = &world.application[0].up else { panic!("no uplink") };
     assert_eq!(up.consumed_airtime, Duration::from_micros(46_336));
+}
+
+/// Registers devices that have the address of [`abp`], each with keys of its own.
+fn crowd(world: &mut World, count: usize) {
+    let partition = abp().partition();
+    let same_partition = (0..)
+        .map(|number| DeviceIds::new(format!("app.crowd-{number}").parse().unwrap()))
+        .map(|ids| Device { ids, ..abp() })
+        .filter(|device| device.partition() == partition);
+    for (number, mut device) in (1..).zip(same_partition.take(count)) {
+        let session = device.state.as_mut().unwrap().session.as_mut().unwrap();
+        session.keys = NetworkKeys::v1_0(Aes128Key::new([number; 16]));
+        world.put(device, Replaces::Nothing).unwrap();
+    }
+}
+
+// NS-07
+#[test]
+fn one_of_many_sessions_with_an_address_is_found() {
+    let mut world = World::with(&abp());
+    crowd(&mut world, 40);
+    let mut device = abp_device();
+    for f_cnt in [0, 1, 2, 16_000] {
+        device.set_next_f_cnt_up(f_cnt);
+        let tx = device.uplink(1, b"x", false, &world.entropy).unwrap();
+        world.receive_and_wait(&tx);
+        let Up::Uplink(up) = &world.application.last().unwrap().up else { panic!("no uplink") };
+        assert_eq!((up.f_cnt, up.session_key_id.clone()), (f_cnt, session_id()));
+        assert_eq!(world.application.last().unwrap().ids.key, abp().ids.key);
+    }
+    world.restart();
+    let tx = device.uplink(1, b"x", false, &world.entropy).unwrap();
+    world.receive_and_wait(&tx);
+    assert_eq!(world.application.len(), 5);
+    assert!(world.drop_reasons().is_empty());
+}
+
+// NS-07, NS-09
+#[test]
+fn a_frame_of_none_of_many_sessions_is_refused() {
+    let mut world = World::with(&abp());
+    crowd(&mut world, 40);
+    let mut device = abp_device();
+    let mut tx = device.uplink(1, b"x", false, &world.entropy).unwrap();
+    *tx.bytes.last_mut().unwrap() ^= 1;
+    world.receive_and_wait(&tx);
+    // A jump that 1.0.3 does not allow is not looked at, whoever sent it.
+    device.set_next_f_cnt_up(20_000);
+    let tx = device.uplink(1, b"x", false, &world.entropy).unwrap();
+    world.receive_and_wait(&tx);
+    assert!(world.application.is_empty());
+    assert_eq!(world.drop_reasons(), ["mic_mismatch", "mic_mismatch"]);
 }

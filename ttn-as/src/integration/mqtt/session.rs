@@ -41,6 +41,10 @@ const UNRELEASED_MAX: usize = 1024;
 const TOGETHER_MAX: usize = 64;
 /// How many octets are collected for one write.
 const WRITE_OCTETS: usize = 128 << 10;
+/// The longest time that messages are collected for one write.
+const PAUSE_MAX: Duration = Duration::from_millis(10);
+/// A shorter pause is none: timers have this grain.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// How long a client may take to see its connection closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -91,6 +95,12 @@ impl Source {
                 Some(found.map(|(cursor, item)| Found::Logged(cursor, item)))
             }
         }
+    }
+}
+
+async fn wait(pause: &mut Option<BoxFuture<'static, ()>>) {
+    if let Some(pause) = pause {
+        pause.await;
     }
 }
 
@@ -147,6 +157,7 @@ impl Session {
         let interval = self.server.config.mqtt.rights_interval.max(RIGHTS_INTERVAL_MIN);
         let mut silence: BoxFuture<'static, ()> = clock.sleep_until(self.deadline());
         let mut rights = clock.sleep_until(clock.monotonic().plus(interval));
+        let mut pause: Option<BoxFuture<'static, ()>> = None;
         loop {
             let has_room = !self.slot().state.lock().is_full();
             let done = tokio::select! {
@@ -159,7 +170,15 @@ impl Session {
                     }
                     Some(Err(_)) | None => Err(End::Lost),
                 },
-                found = self.source.next(), if has_room => self.deliver_all(found).await,
+                () = wait(&mut pause), if pause.is_some() => {
+                    pause = None;
+                    Ok(())
+                }
+                found = self.source.next(), if has_room && pause.is_none() => {
+                    let delivered = self.deliver_all(found).await;
+                    pause = self.pause().map(|pause| clock.sleep_until(clock.monotonic().plus(pause)));
+                    delivered
+                }
                 () = &mut silence => {
                     if clock.monotonic() >= self.deadline() {
                         return End::Lost;
@@ -176,6 +195,13 @@ impl Session {
                 return end;
             }
         }
+    }
+
+    /// For how long the next messages are collected: the more clients there are, the more messages one write carries.
+    fn pause(&self) -> Option<Duration> {
+        let connected = self.server.mqtt.counters.connected.load(Ordering::Relaxed);
+        let each = Duration::from_secs(1) / self.server.config.mqtt.writes_per_second.max(1);
+        Some((each * connected).min(PAUSE_MAX)).filter(|pause| *pause >= PAUSE_MIN)
     }
 
     async fn take(&mut self, packet: Packet) -> Result<(), End> {

@@ -1,0 +1,224 @@
+//! Devices in memory. Those that messages come from are decoded; the others rest as a few hundred octets (record 0038).
+//!
+//! Whoever asks for a device gets it decoded, and does not notice that it rested. [`Devices::settle`] puts devices to rest.
+
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    collections::VecDeque,
+    fmt,
+    hash::{Hash as _, Hasher as _},
+    sync::Arc,
+};
+
+use bytes::{Buf as _, BufMut as _};
+use hashbrown::HashTable;
+use ttn_core::{
+    id::DeviceKey,
+    key::{Aes128Key, SessionKeyId},
+    map::FixedHasher,
+    store::{Epoch, LaneId, Owned, Position, Revision},
+};
+
+use crate::{
+    directory::KnownInfo,
+    state::Entry,
+    store::{RegistryKey, RegistryRecord, SessionRecord},
+};
+
+/// All devices, by id.
+#[derive(Default)]
+pub(crate) struct Devices {
+    slots: HashTable<Slot>,
+    /// Those that are decoded, in the order in which they were; some may be gone.
+    awake: RefCell<VecDeque<DeviceKey>>,
+}
+
+/// A device: at rest, decoded, or both as long as nothing changed it.
+struct Slot {
+    rest: Option<Rest>,
+    entry: OnceCell<Box<Entry>>,
+    /// What is registered about it, while it rests.
+    info: Cell<Option<Box<KnownInfo>>>,
+}
+
+impl Slot {
+    fn key(&self) -> (&str, &str) {
+        match (self.entry.get(), &self.rest) {
+            (Some(entry), _) => parts(&entry.device.ids.key),
+            (None, Some(rest)) => rest.key(),
+            (None, None) => ("", ""),
+        }
+    }
+
+    fn is(&self, key: &DeviceKey) -> bool {
+        self.key() == parts(key)
+    }
+}
+
+impl fmt::Debug for Devices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Devices").field("count", &self.slots.len()).finish_non_exhaustive()
+    }
+}
+
+impl Devices {
+    pub(crate) fn contains(&self, key: &DeviceKey) -> bool {
+        self.slots.find(hash_of(parts(key)), |slot| slot.is(key)).is_some()
+    }
+
+    pub(crate) fn get(&self, key: &DeviceKey) -> Option<&Entry> {
+        let slot = self.slots.find(hash_of(parts(key)), |slot| slot.is(key))?;
+        if let Some(entry) = slot.entry.get() {
+            return Some(entry);
+        }
+        let Some(mut entry) = slot.rest.as_ref()?.wake(key) else {
+            // What rests was decoded before: a defect.
+            tracing::error!(device = %key, "a resting device cannot be decoded");
+            return None;
+        };
+        entry.info = slot.info.take().map(|info| *info);
+        self.awake.borrow_mut().push_back(key.clone());
+        Some(slot.entry.get_or_init(|| Box::new(entry)))
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &DeviceKey) -> Option<&mut Entry> {
+        self.get(key)?;
+        let slot = self.slots.find_mut(hash_of(parts(key)), |slot| slot.is(key))?;
+        slot.rest = None;
+        slot.entry.get_mut().map(|entry| &mut **entry)
+    }
+
+    /// Adds a device, in the place of one with its id.
+    pub(crate) fn insert(&mut self, entry: Entry) {
+        let key = entry.device.ids.key.clone();
+        self.remove(&key);
+        let hash = hash_of(parts(&key));
+        self.awake.get_mut().push_back(key);
+        let entry = OnceCell::from(Box::new(entry));
+        let slot = Slot { rest: None, entry, info: Cell::default() };
+        self.slots.insert_unique(hash, slot, |slot| hash_of(slot.key()));
+    }
+
+    pub(crate) fn remove(&mut self, key: &DeviceKey) {
+        if let Ok(slot) = self.slots.find_entry(hash_of(parts(key)), |slot| slot.is(key)) {
+            slot.remove();
+        }
+    }
+
+    /// Puts devices to rest that were decoded longest ago, if too many are.
+    pub(crate) fn settle(&mut self, awake_max: usize) {
+        for _ in 0..self.awake.get_mut().len().saturating_sub(awake_max) {
+            let Some(key) = self.awake.get_mut().pop_front() else { return };
+            let slot = self.slots.find_mut(hash_of(parts(&key)), |slot| slot.is(&key));
+            let Some(slot) = slot else { continue };
+            if slot.rest.is_none() {
+                let entry = slot.entry.get().filter(|entry| may_rest(entry));
+                slot.rest = entry.map(|entry| Rest::of(entry));
+            }
+            if slot.rest.is_none() {
+                self.awake.get_mut().push_back(key);
+            } else if let Some(entry) = slot.entry.take() {
+                slot.info.set(entry.info.map(Box::new));
+            }
+        }
+    }
+}
+
+/// A formatter longer than this is not copied to and fro.
+const FORMATTER_MAX: usize = 1024;
+
+/// Whether nothing is going on with a device that its records do not tell.
+fn may_rest(entry: &Entry) -> bool {
+    let formatters = entry.device.formatters.as_ref();
+    let length = formatters.map_or(0, |it| it.up_parameter.len() + it.down_parameter.len());
+    entry.queue.is_empty() && !entry.busy && length <= FORMATTER_MAX
+}
+
+/// A device at rest: its id, its places, its two records, and its keys in clear text.
+struct Rest(Box<[u8]>);
+
+impl Rest {
+    fn of(entry: &Entry) -> Self {
+        let (application_id, device_id) = parts(&entry.device.ids.key);
+        let device = RegistryRecord::Device((*entry.device).clone()).encode();
+        let sessions = entry.hot.encode();
+        let mut octets = Vec::with_capacity(256 + device.len() + sessions.len());
+        for id in [application_id, device_id] {
+            put_short(&mut octets, id.as_bytes());
+        }
+        octets.put_u64(entry.revision.0);
+        octets.put_u64(entry.owned.epoch.0);
+        octets.put_u16(entry.position.lane.0);
+        octets.put_u64(entry.position.seq);
+        for (id, key) in &entry.keys {
+            put_short(&mut octets, id.as_bytes());
+            octets.extend_from_slice(key.expose());
+        }
+        // No id is as long: the end of the list.
+        octets.put_u8(u8::MAX);
+        for record in [device, sessions] {
+            octets.put_u32(u32::try_from(record.len()).unwrap_or_default());
+            octets.extend_from_slice(&record);
+        }
+        Self(octets.into())
+    }
+
+    fn key(&self) -> (&str, &str) {
+        let mut octets = &*self.0;
+        let mut text = || std::str::from_utf8(take_short(&mut octets)?).ok();
+        (text().unwrap_or_default(), text().unwrap_or_default())
+    }
+
+    /// The device, decoded.
+    fn wake(&self, key: &DeviceKey) -> Option<Entry> {
+        let mut octets = &*self.0;
+        take_short(&mut octets)?;
+        take_short(&mut octets)?;
+        let revision = Revision(octets.try_get_u64().ok()?);
+        let epoch = Epoch(octets.try_get_u64().ok()?);
+        let lane = LaneId(octets.try_get_u16().ok()?);
+        let position = Position { lane, seq: octets.try_get_u64().ok()? };
+        let mut keys = Vec::new();
+        while octets.first()? != &u8::MAX {
+            let id = SessionKeyId::new(take_short(&mut octets)?)?;
+            let (key, rest) = octets.split_first_chunk()?;
+            octets = rest;
+            keys.push((id, Aes128Key::new(*key)));
+        }
+        octets.advance(1);
+        let device = take_long(&mut octets)?;
+        let device = RegistryRecord::decode(&RegistryKey::Device(key.clone()), device).ok()?;
+        let RegistryRecord::Device(device) = device else { return None };
+        let hot = SessionRecord::decode(take_long(&mut octets)?).ok()?;
+        let entry = Entry::new(device, revision);
+        let owned = Owned { epoch, ..entry.owned };
+        Some(Entry { hot: Arc::new(hot), owned, position, keys, ..entry })
+    }
+}
+
+/// Octets behind their number, of which there are fewer than 255.
+fn put_short(octets: &mut Vec<u8>, of: &[u8]) {
+    octets.put_u8(u8::try_from(of.len()).unwrap_or_default());
+    octets.extend_from_slice(of);
+}
+
+fn take_short<'o>(octets: &mut &'o [u8]) -> Option<&'o [u8]> {
+    let length = octets.try_get_u8().ok()?;
+    octets.split_off(..usize::from(length))
+}
+
+fn take_long<'o>(octets: &mut &'o [u8]) -> Option<&'o [u8]> {
+    let length = octets.try_get_u32().ok()?;
+    octets.split_off(..usize::try_from(length).ok()?)
+}
+
+fn parts(key: &DeviceKey) -> (&str, &str) {
+    (key.application_id.as_str(), key.device_id.as_str())
+}
+
+fn hash_of((application, device): (&str, &str)) -> u64 {
+    let mut hasher = FixedHasher::default();
+    application.hash(&mut hasher);
+    device.hash(&mut hasher);
+    hasher.finish()
+}
