@@ -141,8 +141,17 @@ impl Devices {
         hot: Option<Hot>,
         sealer: &Sealer,
     ) -> Result<(), LoadError> {
-        let rest = Rest::of_record(record, revision, hot, sealer, &mut self.patterns)?;
-        // Decoded for a moment: whatever cannot be decoded is to be known now, and its sessions are to be found.
+        let patterns = (&mut self.patterns, &*self.defaults);
+        let (rest, session) = Rest::of_record(record, revision, hot, sealer, patterns)?;
+        if let Some(dev_addr) = session
+            && dev_addr.is_none_or(|dev_addr| !self.by_addr.contains_key(&dev_addr))
+        {
+            self.insert_slot(handle, Slot { rest: Some(rest), entry: OnceCell::new() });
+            let only = Sessions::One(handle, Candidate::Current);
+            self.by_addr.extend(dev_addr.map(|dev_addr| (dev_addr, only)));
+            return Ok(());
+        }
+        // Decoded for a moment: its sessions are to be found, and whatever means nothing is to be known now.
         let entry = rest.wake(&self.defaults)?;
         self.insert_slot(handle, Slot { rest: Some(rest), entry: OnceCell::new() });
         for (dev_addr, candidate) in entry.addresses() {
@@ -231,7 +240,8 @@ impl Devices {
             let Some(slot) = self.slots.get_mut(&handle) else { continue };
             if slot.rest.is_none() {
                 let entry = slot.entry.get().filter(|entry| may_rest(entry, now));
-                slot.rest = entry.and_then(|entry| Rest::of_entry(entry, &mut self.patterns));
+                let patterns = (&mut self.patterns, &*self.defaults);
+                slot.rest = entry.and_then(|entry| Rest::of_entry(entry, patterns));
             }
             if slot.rest.is_some() {
                 slot.entry.take();

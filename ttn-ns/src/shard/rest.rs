@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ttn_core::{
+    addr::DevAddr,
     eui::{DevEui, JoinEui},
     id::{DeviceIds, DeviceKey},
     map::Map,
@@ -10,7 +11,7 @@ use ttn_core::{
 };
 use ttn_mac::state::{HOT_LENGTH, Hot};
 
-use super::entry::{Defaults, Entry, LoadError};
+use super::entry::{Defaults, Entry, LoadError, rules};
 use crate::{
     device::Device,
     store::{DeviceRecord, Own, RecordError, Sealer},
@@ -37,26 +38,29 @@ impl Header {
 }
 
 impl Rest {
-    /// Of a device that was in the store.
+    /// Of a device that was in the store, with what [`Own::only_session`] says.
     pub(super) fn of_record(
         record: DeviceRecord,
         revision: Revision,
         hot: Option<Hot>,
         sealer: &Sealer,
-        patterns: &mut Patterns,
-    ) -> Result<Self, RecordError> {
+        (patterns, defaults): (&mut Patterns, &Defaults),
+    ) -> Result<(Self, Option<Option<DevAddr>>), LoadError> {
         let ids = record.ids();
         let (common, own) = record.split(sealer)?;
         let mut octets = header(&ids, revision, &hot.unwrap_or_default());
         own.encode(&mut octets);
-        Ok(Self { pattern: patterns.of(&common)?, octets: octets.into() })
+        let pattern = patterns.of(&common, defaults)?;
+        Ok((Self { pattern, octets: octets.into() }, own.only_session()))
     }
 
     /// Of a device that nothing happens to. Its queue is empty, and it waits for nothing.
-    pub(super) fn of_entry(entry: &Entry, patterns: &mut Patterns) -> Option<Self> {
+    pub(super) fn of_entry(entry: &Entry, patterns: (&mut Patterns, &Defaults)) -> Option<Self> {
         let clear = Sealer::clear();
         let record = DeviceRecord::seal(&entry.to_device(), &clear).ok()?;
-        Self::of_record(record, entry.revision, Some(entry.mac.hot), &clear, patterns).ok()
+        let (rest, _) =
+            Self::of_record(record, entry.revision, Some(entry.mac.hot), &clear, patterns).ok()?;
+        Some(rest)
     }
 
     /// The device, decoded.
@@ -143,7 +147,7 @@ pub(super) struct Patterns {
 const PATTERNS_MIN: usize = 1024;
 
 impl Patterns {
-    fn of(&mut self, common: &DeviceRecord) -> Result<Arc<Device>, RecordError> {
+    fn of(&mut self, common: &DeviceRecord, defaults: &Defaults) -> Result<Arc<Device>, LoadError> {
         let octets = common.encode();
         if let Some(known) = self.known.get(octets.as_slice()) {
             return Ok(known.clone());
@@ -152,7 +156,9 @@ impl Patterns {
             self.known.retain(|_, pattern| Arc::strong_count(pattern) > 1);
             self.limit = PATTERNS_MIN.max(2 * self.known.len());
         }
-        let pattern = Arc::new(common.open(&Sealer::clear())?);
+        let device = common.open(&Sealer::clear())?;
+        rules(&device, &defaults.plans)?;
+        let pattern = Arc::new(device);
         self.known.insert(octets.into(), pattern.clone());
         Ok(pattern)
     }

@@ -137,7 +137,8 @@ pub enum RecordError {
 #[derive(Clone, PartialEq)]
 pub struct DeviceRecord {
     key: DeviceKey,
-    wire: wire::Device,
+    // Boxed: it is moved more often than it is read.
+    wire: Box<wire::Device>,
 }
 
 impl DeviceRecord {
@@ -171,7 +172,7 @@ impl DeviceRecord {
                 .filter(|settings| **settings != ClassSettings::default())
                 .map(class::to_wire),
         };
-        Ok(Self { key, wire })
+        Ok(Self { key, wire: Box::new(wire) })
     }
 
     /// Gives the device, its keys unwrapped.
@@ -263,7 +264,7 @@ impl DeviceRecord {
             wire.application_id.parse().map_err(id)?,
             wire.device_id.parse().map_err(id)?,
         );
-        Ok(Self { key, wire })
+        Ok(Self { key, wire: Box::new(wire) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! A registration in two parts: what many devices have in common, and what one has of its own.
 
 use prost::Message as _;
-use ttn_core::{id::DeviceIds, time::Timestamp};
+use ttn_core::{addr::DevAddr, id::DeviceIds, time::Timestamp};
 use ttn_mac::state::SlowState;
 
 use super::{
@@ -71,6 +71,15 @@ fn repeat_key(session: Option<&mut wire::Session>) {
 }
 
 impl Own {
+    /// The address of its session, if it has no more than that: else only the decoded device tells all.
+    pub(crate) fn only_session(&self) -> Option<Option<DevAddr>> {
+        let Some(state) = &self.0.state else { return Some(None) };
+        let session = state.session.as_ref();
+        let rest = wire::State { session: None, ..state.clone() };
+        (rest == wire::State { frequency_step: rest.frequency_step, ..wire::State::default() })
+            .then(|| session.map(|session| DevAddr::from_u32(session.dev_addr)))
+    }
+
     /// The octets, for memory only.
     pub(crate) fn encode(&self, octets: &mut Vec<u8>) {
         octets.reserve_exact(self.0.encoded_len());
