@@ -96,6 +96,40 @@ async fn a_slow_client_loses_messages_and_others_do_not() {
     assert_eq!(world.server.mqtt_counters().lost, 100 - got.len() as u64);
 }
 
+/// How long it takes until so many clients have two messages that come within a millisecond, right behind another one.
+async fn wait_with(clients: usize) -> Duration {
+    let world = World::new().await;
+    let mut connected = Vec::new();
+    for _ in 0..clients {
+        let mut client = world.connect("read").await;
+        client.subscribe("#").await;
+        connected.push(client);
+    }
+    world.deliver(vec![uplink(1, b"payload")]);
+    for client in &mut connected {
+        assert_eq!(client.message().await.1["uplink_message"]["f_cnt"], 1);
+    }
+    let began = tokio::time::Instant::now();
+    for f_cnt in [2, 3] {
+        world.deliver(vec![uplink(f_cnt, b"payload")]);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for client in &mut connected {
+        for f_cnt in [2, 3] {
+            assert_eq!(client.message().await.1["uplink_message"]["f_cnt"], f_cnt);
+        }
+    }
+    began.elapsed()
+}
+
+// What many clients get is collected, so that one write carries more than one message of each.
+#[tokio::test(start_paused = true)]
+async fn messages_of_many_clients_are_collected_for_ten_milliseconds_at_most() {
+    assert_eq!(wait_with(3).await, Duration::from_millis(2));
+    let wait = wait_with(120).await;
+    assert!((8..=12).contains(&wait.as_millis()), "{wait:?}");
+}
+
 // DESIGN promise 9
 #[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_is_cut_and_its_memory_freed() {
