@@ -33,7 +33,7 @@ use crate::{
         ApplicationLog, Cursor, Live, LogBatch, LogEntry, LogFilter, Reader, Record, RecordState,
         Start, Tail,
     },
-    state::{Change, Entry, State, Waiting},
+    state::{Change, State, Waiting},
     stats::Stats,
     store::{ApplicationStore, FormatterKind, Loaded, RegistryRecord, SessionRecord},
 };
@@ -150,8 +150,7 @@ impl ApplicationServer {
                     let mut state = self.state.lock();
                     match record.value {
                         RegistryRecord::Device(device) => {
-                            state.devices.insert(Entry::new(device, record.revision));
-                            state.devices.settle(self.config.devices_awake);
+                            state.devices.load(&device, record.revision);
                         }
                         RegistryRecord::Link(link) => {
                             let id = link.application_id.clone();
@@ -181,21 +180,19 @@ impl ApplicationServer {
 
     /// Gives a device its sessions; `false` if there is no such device.
     fn load_sessions(&self, key: &DeviceKey, hot: &Arc<SessionRecord>, found: &mut Found) -> bool {
-        let mut state = self.state.lock();
-        let Some(entry) = state.devices.get_mut(key) else { return false };
-        if hot.pending_records > 0 || hot.pending_since.is_some() {
-            found.pending.push(key.clone());
-            let since = hot.pending_since.into_iter().chain(found.since);
-            found.since = since.min();
-        }
         let envelopes = [&hot.current, &hot.pending].into_iter().flatten();
         let keys = envelopes.filter_map(|session| {
             let key = self.unwrap(session.app_s_key.as_ref()?)?;
             Some((session.session_key_id.clone(), key))
         });
-        entry.remember(keys.collect());
-        entry.hot = hot.clone();
-        state.devices.settle(self.config.devices_awake);
+        let keys: Vec<_> = keys.collect();
+        if !self.state.lock().devices.load_sessions(key, hot, &keys) {
+            return false;
+        }
+        if hot.pending_records > 0 || hot.pending_since.is_some() {
+            found.pending.push(key.clone());
+            found.since = hot.pending_since.into_iter().chain(found.since).min();
+        }
         true
     }
 

@@ -22,7 +22,7 @@ use ttn_core::{
 use crate::{
     directory::KnownInfo,
     state::Entry,
-    store::{RegistryKey, RegistryRecord, SessionRecord},
+    store::{Device, RegistryKey, RegistryRecord, SessionRecord},
 };
 
 /// All devices, by id.
@@ -99,6 +99,31 @@ impl Devices {
         self.slots.insert_unique(hash, slot, |slot| hash_of(slot.key()));
     }
 
+    /// Takes a device over from the store; it rests.
+    pub(crate) fn load(&mut self, device: &Device, revision: Revision) {
+        let key = &device.ids.key;
+        self.remove(key);
+        let rest = Some(Rest::of_device(device, revision));
+        let slot = Slot { rest, entry: OnceCell::new(), info: Cell::default() };
+        self.slots.insert_unique(hash_of(parts(key)), slot, |slot| hash_of(slot.key()));
+    }
+
+    /// Gives a device that came from the store its sessions; `false` if there is no such device.
+    pub(crate) fn load_sessions(
+        &mut self,
+        key: &DeviceKey,
+        hot: &SessionRecord,
+        keys: &[(SessionKeyId, Aes128Key)],
+    ) -> bool {
+        let slot = self.slots.find_mut(hash_of(parts(key)), |slot| slot.is(key));
+        let rested = slot.and_then(|slot| {
+            let rest = slot.rest.as_mut()?;
+            *rest = rest.with(hot, keys)?;
+            Some(())
+        });
+        rested.is_some()
+    }
+
     pub(crate) fn remove(&mut self, key: &DeviceKey) {
         if let Ok(slot) = self.slots.find_entry(hash_of(parts(key)), |slot| slot.is(key)) {
             slot.remove();
@@ -134,33 +159,41 @@ fn may_rest(entry: &Entry) -> bool {
     entry.queue.is_empty() && !entry.busy && length <= FORMATTER_MAX
 }
 
-/// A device at rest: its id, its places, its two records, and its keys in clear text.
+/// A device at rest: its id, its places and its record; then its keys in clear text and its sessions.
 struct Rest(Box<[u8]>);
+
+/// Which version of a device it is, and where its last record is.
+struct Places {
+    revision: Revision,
+    epoch: Epoch,
+    position: Position,
+}
 
 impl Rest {
     fn of(entry: &Entry) -> Self {
-        let (application_id, device_id) = parts(&entry.device.ids.key);
-        let device = RegistryRecord::Device((*entry.device).clone()).encode();
-        let sessions = entry.hot.encode();
-        let mut octets = Vec::with_capacity(256 + device.len() + sessions.len());
-        for id in [application_id, device_id] {
-            put_short(&mut octets, id.as_bytes());
-        }
-        octets.put_u64(entry.revision.0);
-        octets.put_u64(entry.owned.epoch.0);
-        octets.put_u16(entry.position.lane.0);
-        octets.put_u64(entry.position.seq);
-        for (id, key) in &entry.keys {
-            put_short(&mut octets, id.as_bytes());
-            octets.extend_from_slice(key.expose());
-        }
-        // No id is as long: the end of the list.
-        octets.put_u8(u8::MAX);
-        for record in [device, sessions] {
-            octets.put_u32(u32::try_from(record.len()).unwrap_or_default());
-            octets.extend_from_slice(&record);
-        }
+        let (revision, epoch) = (entry.revision, entry.owned.epoch);
+        let places = Places { revision, epoch, position: entry.position };
+        let mut octets = front(&entry.device, &places);
+        put_sessions(&mut octets, &entry.hot, &entry.keys);
         Self(octets.into())
+    }
+
+    /// A device whose sessions are not known yet.
+    fn of_device(device: &Device, revision: Revision) -> Self {
+        let epoch = Epoch::LATEST;
+        let places = Places { revision, epoch, position: Position::default() };
+        let mut octets = front(device, &places);
+        put_sessions(&mut octets, &SessionRecord::default(), &[]);
+        Self(octets.into())
+    }
+
+    /// The same device with these sessions.
+    fn with(&self, hot: &SessionRecord, keys: &[(SessionKeyId, Aes128Key)]) -> Option<Self> {
+        let mut rest = &*self.0;
+        take_front(&mut rest)?;
+        let mut octets = self.0.get(..self.0.len() - rest.len())?.to_vec();
+        put_sessions(&mut octets, hot, keys);
+        Some(Self(octets.into()))
     }
 
     fn key(&self) -> (&str, &str) {
@@ -172,28 +205,61 @@ impl Rest {
     /// The device, decoded.
     fn wake(&self, key: &DeviceKey) -> Option<Entry> {
         let mut octets = &*self.0;
-        take_short(&mut octets)?;
-        take_short(&mut octets)?;
-        let revision = Revision(octets.try_get_u64().ok()?);
-        let epoch = Epoch(octets.try_get_u64().ok()?);
-        let lane = LaneId(octets.try_get_u16().ok()?);
-        let position = Position { lane, seq: octets.try_get_u64().ok()? };
+        let (places, device) = take_front(&mut octets)?;
+        let device = RegistryRecord::decode(&RegistryKey::Device(key.clone()), device).ok()?;
+        let RegistryRecord::Device(device) = device else { return None };
         let mut keys = Vec::new();
-        while octets.first()? != &u8::MAX {
+        while octets.first()? != &KEYS_END {
             let id = SessionKeyId::new(take_short(&mut octets)?)?;
             let (key, rest) = octets.split_first_chunk()?;
             octets = rest;
             keys.push((id, Aes128Key::new(*key)));
         }
         octets.advance(1);
-        let device = take_long(&mut octets)?;
-        let device = RegistryRecord::decode(&RegistryKey::Device(key.clone()), device).ok()?;
-        let RegistryRecord::Device(device) = device else { return None };
-        let hot = SessionRecord::decode(take_long(&mut octets)?).ok()?;
-        let entry = Entry::new(device, revision);
-        let owned = Owned { epoch, ..entry.owned };
-        Some(Entry { hot: Arc::new(hot), owned, position, keys, ..entry })
+        let hot = Arc::new(SessionRecord::decode(octets).ok()?);
+        let entry = Entry::new(device, places.revision);
+        let owned = Owned { epoch: places.epoch, ..entry.owned };
+        Some(Entry { hot, owned, position: places.position, keys, ..entry })
     }
+}
+
+/// Ends the keys: no session key id is as long.
+const KEYS_END: u8 = u8::MAX;
+
+fn front(device: &Device, places: &Places) -> Vec<u8> {
+    let record = RegistryRecord::Device(device.clone()).encode();
+    let mut octets = Vec::with_capacity(320 + record.len());
+    let (application_id, device_id) = parts(&device.ids.key);
+    for id in [application_id, device_id] {
+        put_short(&mut octets, id.as_bytes());
+    }
+    octets.put_u64(places.revision.0);
+    octets.put_u64(places.epoch.0);
+    octets.put_u16(places.position.lane.0);
+    octets.put_u64(places.position.seq);
+    octets.put_u32(u32::try_from(record.len()).unwrap_or_default());
+    octets.extend_from_slice(&record);
+    octets
+}
+
+fn take_front<'o>(octets: &mut &'o [u8]) -> Option<(Places, &'o [u8])> {
+    take_short(octets)?;
+    take_short(octets)?;
+    let revision = Revision(octets.try_get_u64().ok()?);
+    let epoch = Epoch(octets.try_get_u64().ok()?);
+    let lane = LaneId(octets.try_get_u16().ok()?);
+    let position = Position { lane, seq: octets.try_get_u64().ok()? };
+    let length = usize::try_from(octets.try_get_u32().ok()?).ok()?;
+    Some((Places { revision, epoch, position }, octets.split_off(..length)?))
+}
+
+fn put_sessions(octets: &mut Vec<u8>, hot: &SessionRecord, keys: &[(SessionKeyId, Aes128Key)]) {
+    for (id, key) in keys {
+        put_short(octets, id.as_bytes());
+        octets.extend_from_slice(key.expose());
+    }
+    octets.put_u8(KEYS_END);
+    octets.extend_from_slice(&hot.encode());
 }
 
 /// Octets behind their number, of which there are fewer than 255.
@@ -205,11 +271,6 @@ fn put_short(octets: &mut Vec<u8>, of: &[u8]) {
 fn take_short<'o>(octets: &mut &'o [u8]) -> Option<&'o [u8]> {
     let length = octets.try_get_u8().ok()?;
     octets.split_off(..usize::from(length))
-}
-
-fn take_long<'o>(octets: &mut &'o [u8]) -> Option<&'o [u8]> {
-    let length = octets.try_get_u32().ok()?;
-    octets.split_off(..usize::try_from(length).ok()?)
 }
 
 fn parts(key: &DeviceKey) -> (&str, &str) {

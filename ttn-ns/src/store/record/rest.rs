@@ -1,12 +1,10 @@
 //! A registration in two parts: what many devices have in common, and what one has of its own.
 
 use prost::Message as _;
-use ttn_core::{addr::DevAddr, id::DeviceIds, time::Timestamp};
+use ttn_core::{addr::DevAddr, id::DeviceIds, key::SessionKeyId, time::Timestamp};
 use ttn_mac::state::SlowState;
 
-use super::{
-    DeviceRecord, RecordError, Sealer, parameters, session_from_wire, session_to_wire, wire,
-};
+use super::{DeviceRecord, RecordError, Sealer, parameters, wire};
 use crate::device::Device;
 
 /// What one device has of its own: times, sessions, and what passes. Keys are in clear text.
@@ -50,16 +48,24 @@ impl DeviceRecord {
     }
 }
 
-/// Unwraps keys. Those that are all the same, as in LoRaWAN 1.0, are kept once.
+/// Unwraps keys. Those that are all the same, as in LoRaWAN 1.0, are unwrapped and kept once: what is wrapped twice with one key
+/// looks the same.
 fn clear_keys(session: Option<&mut wire::Session>, sealer: &Sealer) -> Result<(), RecordError> {
     let Some(session) = session else { return Ok(()) };
-    let mut whole = session_to_wire(&session_from_wire(session, sealer)?, &Sealer::clear())
-        .map_err(|source| RecordError::Key { source })?;
-    let first = &whole.f_nwk_s_int_key;
-    if *first == whole.s_nwk_s_int_key && *first == whole.nwk_s_enc_key {
-        (whole.s_nwk_s_int_key, whole.nwk_s_enc_key) = (None, None);
+    let keys = [&session.f_nwk_s_int_key, &session.s_nwk_s_int_key, &session.nwk_s_enc_key];
+    if keys.contains(&&None) || SessionKeyId::new(&session.session_key_id).is_none() {
+        return Err(RecordError::Field { field: "session" });
     }
-    *session = whole;
+    let first = &session.f_nwk_s_int_key;
+    if *first == session.s_nwk_s_int_key && *first == session.nwk_s_enc_key {
+        (session.s_nwk_s_int_key, session.nwk_s_enc_key) = (None, None);
+    }
+    let keys =
+        [&mut session.f_nwk_s_int_key, &mut session.s_nwk_s_int_key, &mut session.nwk_s_enc_key];
+    for key in keys.into_iter().flatten() {
+        let clear = sealer.open_wire(Some(key))?;
+        *key = wire::Key { kek_label: String::new(), octets: clear.expose().to_vec() };
+    }
     Ok(())
 }
 
@@ -74,10 +80,12 @@ impl Own {
     /// The address of its session, if it has no more than that: else only the decoded device tells all.
     pub(crate) fn only_session(&self) -> Option<Option<DevAddr>> {
         let Some(state) = &self.0.state else { return Some(None) };
-        let session = state.session.as_ref();
-        let rest = wire::State { session: None, ..state.clone() };
-        (rest == wire::State { frequency_step: rest.frequency_step, ..wire::State::default() })
-            .then(|| session.map(|session| DevAddr::from_u32(session.dev_addr)))
+        let is_all = state.pending_session.is_none()
+            && state.pending_requests.is_empty()
+            && state.status.is_none()
+            && state.force_rejoin.is_none()
+            && state.rejoin_count_0.is_none();
+        is_all.then(|| Some(DevAddr::from_u32(state.session.as_ref()?.dev_addr)))
     }
 
     /// The octets, for memory only.
