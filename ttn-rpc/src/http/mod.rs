@@ -54,7 +54,8 @@ pub(crate) async fn handle(api: &Api, request: HttpRequest) -> HttpResponse<Body
 }
 
 /// Gives the answer of a route beside the bindings what all answers have.
-pub(crate) async fn beside(api: Api, request: HttpRequest, next: Next) -> HttpResponse<Body> {
+pub(crate) async fn beside(api: Api, mut request: HttpRequest, next: Next) -> HttpResponse<Body> {
+    crate::server::forwarded_for(&mut request);
     let id = headers::request_id(request.headers()).unwrap_or_else(|| api.request_id());
     let is_api = request.uri().path().starts_with("/api/");
     let mut answer = next.run(request).await;

@@ -43,7 +43,7 @@ pub(super) async fn handle(api: Api, mut request: HttpRequest) -> HttpResponse<B
 }
 
 /// Adds the address of the caller to `x-forwarded-for`, if the listener gave it.
-fn forwarded_for(request: &mut HttpRequest) {
+pub(crate) fn forwarded_for(request: &mut HttpRequest) {
     let address = request.extensions().get::<ConnectInfo<std::net::SocketAddr>>();
     let address = address.and_then(|info| HeaderValue::try_from(info.ip().to_string()).ok());
     if let Some(address) = address {

@@ -23,6 +23,7 @@ use ttn_proto::rpc::{self, Rpc};
 use ttn_proto::service::{BoxStream, Incoming, Method, Outgoing};
 use ttn_proto::status;
 
+pub(crate) use self::grpc::forwarded_for;
 use crate::http::{self, Routes};
 
 /// The largest request and response, both over gRPC and over HTTP.

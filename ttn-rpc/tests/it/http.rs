@@ -65,6 +65,12 @@ async fn path_and_query_become_the_request() {
 }
 
 #[tokio::test]
+async fn nobody_chooses_the_address_that_a_route_beside_sees() {
+    let answer = send("GET", "/beside", &["X-Forwarded-For: 1.2.3.4"], "").await;
+    assert_eq!(answer.body, "127.0.0.1");
+}
+
+#[tokio::test]
 async fn headers_become_metadata_and_back() {
     let headers =
         ["Authorization: bearer NNSXS.A.B", "X-Request-Id: mine", "X-Forwarded-For: 1.2.3.4"];

@@ -117,12 +117,20 @@ impl service::GtwGs for Gateways {
     }
 }
 
+/// Says whom the call came from, as services are told.
+async fn beside(headers: http::HeaderMap) -> String {
+    let mut request = Request::new(());
+    *request.metadata_mut() = tonic::metadata::MetadataMap::from_headers(headers);
+    ttn_rpc::auth::event_caller(&request).remote_ip
+}
+
 /// Serves on a free port until the test's runtime ends.
 pub(crate) async fn serve() -> SocketAddr {
     let api = Api::builder(Arc::new(SystemClock::new()), Arc::new(OsEntropy::default()))
         .methods(service::application_registry(Arc::new(Applications)))
         .methods(service::events(Arc::new(Events)))
         .methods(service::gtw_gs(Arc::new(Gateways)))
+        .routes(axum::Router::new().route("/beside", axum::routing::get(beside)))
         .readiness(Arc::new(|| Err("the store is closed".to_owned())))
         .build();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
