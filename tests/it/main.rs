@@ -3,6 +3,7 @@
 
 mod api;
 mod applications;
+mod audit;
 mod bad_input;
 mod devices;
 mod events;
@@ -15,6 +16,7 @@ mod net;
 mod plans;
 mod radio;
 mod regions;
+mod revocation;
 mod search;
 mod sessions;
 mod store;

@@ -1,9 +1,19 @@
 //! `AppAs`: downlinks and messages of applications (AS-21, AS-31, AS-35).
 
+use std::{pin::pin, time::Duration};
+
 use async_trait::async_trait;
-use futures::{StreamExt as _, stream};
-use tonic::{Request, Response, Status};
-use ttn_core::{auth::Right, id::DeviceKey};
+use futures::{
+    StreamExt as _,
+    future::{Either, select},
+    stream,
+};
+use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
+use ttn_core::{
+    auth::Right,
+    id::{ApplicationId, DeviceKey},
+    time::Monotonic,
+};
 use ttn_proto::{
     json,
     service::{self, BoxStream},
@@ -24,9 +34,19 @@ impl service::AppAs for Api {
         request: Request<v3::ApplicationIdentifiers>,
     ) -> Result<Response<BoxStream<v3::ApplicationUp>>, Status> {
         let id = application(Some(request.get_ref()))?;
-        self.authorize(&request, &id, &[Right::ApplicationTrafficRead]).await?;
+        let (api, metadata) = (Self(self.0.clone()), request.metadata().clone());
         let reader = self.0.read(&id, Start::At(Cursor::end()));
-        Ok(Response::new(stream::unfold(reader, next_message).boxed()))
+        let checked = self.0.clock.monotonic();
+        let live = Live { api, metadata, application: id, reader, checked };
+        live.check().await?;
+        let messages = stream::unfold(Some(live), |live| async move {
+            let mut live = live?;
+            match live.next().await? {
+                Ok(message) => Some((Ok(message), Some(live))),
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        Ok(Response::new(messages.boxed()))
     }
 
     async fn downlink_queue_push(
@@ -125,14 +145,47 @@ impl Api {
     }
 }
 
-/// The next message of a reader as a message of the API; gaps are not told.
-async fn next_message(mut reader: Reader) -> Option<(Result<v3::ApplicationUp, Status>, Reader)> {
-    loop {
-        let item = match reader.next().await? {
-            Ok(Item::Message(message)) => json::from_slice(&message.json()),
-            Ok(Item::Gap { .. }) => continue,
-            Err(error) => return Some((Err(Status::unavailable(error.to_string())), reader)),
-        };
-        return Some((item.map_err(|error| Status::internal(error.to_string())), reader));
+/// A subscription, whose rights are asked for again and again (IS-24).
+struct Live {
+    api: Api,
+    metadata: MetadataMap,
+    application: ApplicationId,
+    reader: Reader,
+    checked: Monotonic,
+}
+
+impl Live {
+    async fn check(&self) -> Result<(), Status> {
+        let needs = [Right::ApplicationTrafficRead];
+        self.api.authorize_metadata(&self.metadata, &self.application, &needs).await
+    }
+
+    /// The next message as one of the API; gaps are not told.
+    async fn next(&mut self) -> Option<Result<v3::ApplicationUp, Status>> {
+        loop {
+            let clock = &self.api.0.clock;
+            let due = clock.sleep_until(self.checked.plus(RIGHTS_AGE_MAX));
+            // The timer comes first: no message is given by rights that are too old.
+            let item = match select(due, pin!(self.reader.next())).await {
+                Either::Left(_) => None,
+                Either::Right((item, _)) => Some(item?),
+            };
+            let Some(item) = item else {
+                self.checked = clock.monotonic();
+                match self.check().await {
+                    Err(error) if error.code() != Code::Unavailable => return Some(Err(error)),
+                    _ => continue,
+                }
+            };
+            let message = match item {
+                Ok(Item::Message(message)) => json::from_slice(&message.json()),
+                Ok(Item::Gap { .. }) => continue,
+                Err(error) => return Some(Err(Status::unavailable(error.to_string()))),
+            };
+            return Some(message.map_err(|error| Status::internal(error.to_string())));
+        }
     }
 }
+
+/// How long a subscription lives on the rights that it had.
+const RIGHTS_AGE_MAX: Duration = Duration::from_secs(30);
