@@ -10,7 +10,7 @@ use ttn_core::{
 
 use crate::{
     config::Config,
-    email::{Mails, NoMail},
+    email::{Mails, NoMail, Templates},
     server::IdentityServer,
     store::IdentityStore,
 };
@@ -25,6 +25,7 @@ pub struct Builder {
     store: Option<Arc<dyn IdentityStore>>,
     events: Events,
     mails: Mails,
+    templates: Templates,
 }
 
 /// Why an Identity Server could not be built.
@@ -51,6 +52,7 @@ impl Builder {
             store: None,
             events: Arc::new(NoEvents::default()),
             mails: Arc::new(NoMail::default()),
+            templates: Templates::default(),
         }
     }
 
@@ -78,6 +80,12 @@ impl Builder {
         self
     }
 
+    /// Sets what mails say; otherwise what [`Templates::default`] has.
+    pub fn templates(mut self, templates: Templates) -> Self {
+        self.templates = templates;
+        self
+    }
+
     /// Builds the server.
     ///
     /// # Errors
@@ -89,7 +97,8 @@ impl Builder {
             return Err(BuildError::ClusterKeyTooShort { octets });
         }
         let store = self.store.ok_or(BuildError::NoStore)?;
-        let Self { config, clock, entropy, events, mails, .. } = self;
+        let Self { config, clock, entropy, events, mails, templates, .. } = self;
+        let mails = (mails, templates);
         Ok(Arc::new(IdentityServer::new(config, clock, entropy, store, events, mails)))
     }
 }

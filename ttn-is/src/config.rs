@@ -19,6 +19,8 @@ pub struct Config {
     pub registration_admin_approval: bool,
     /// How long deleted entities can be restored (IS-16).
     pub restore_window: Duration,
+    /// How long the audit log remembers; with zero nothing is written down.
+    pub audit_retention: Duration,
     /// What people may create who are no administrators (IS-32).
     pub user_rights: UserRights,
     /// Whether collaborators may name others than themselves as contacts (IS-19).
@@ -163,6 +165,7 @@ impl Default for Config {
             registration_enabled: true,
             registration_admin_approval: false,
             restore_window: Duration::from_secs(24 * 3600),
+            audit_retention: Duration::from_secs(365 * 24 * 3600),
             user_rights: UserRights::default(),
             set_others_as_contacts: true,
             dev_euis: None,
@@ -179,6 +182,7 @@ impl fmt::Debug for Config {
             .field("registration_enabled", &self.registration_enabled)
             .field("registration_admin_approval", &self.registration_admin_approval)
             .field("restore_window", &self.restore_window)
+            .field("audit_retention", &self.audit_retention)
             .field("user_rights", &self.user_rights)
             .field("set_others_as_contacts", &self.set_others_as_contacts)
             .field("dev_euis", &self.dev_euis)

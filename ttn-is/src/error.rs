@@ -272,6 +272,7 @@ pub enum AdminOnly {
     PurgeGateways,
     PurgeOrganizations,
     PurgeUsers,
+    ReadAudit,
     RestoreUsers,
 }
 
@@ -289,6 +290,7 @@ impl std::fmt::Display for AdminOnly {
             Self::PurgeGateways => "purge gateways",
             Self::PurgeOrganizations => "purge organizations",
             Self::PurgeUsers => "purge users",
+            Self::ReadAudit => "read the audit log",
             Self::RestoreUsers => "restore users",
         })
     }
@@ -378,7 +380,9 @@ impl ApiError for Error {
                 AdminOnly::PurgeGateways => "admins_purge_gateways",
                 AdminOnly::PurgeOrganizations => "admins_purge_organizations",
                 AdminOnly::PurgeUsers => "admins_purge_users",
-                AdminOnly::ListUsers | AdminOnly::RestoreUsers => "permission_denied",
+                AdminOnly::ListUsers | AdminOnly::ReadAudit | AdminOnly::RestoreUsers => {
+                    "permission_denied"
+                }
             },
             Self::ApiKeyExpired { .. } => "api_key_expired",
             Self::ApiKeyUnknown | Self::ApiKeyNotFound { .. } => "api_key_not_found",

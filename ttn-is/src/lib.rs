@@ -28,6 +28,7 @@ mod access;
 pub mod account;
 #[cfg(feature = "grpc")]
 pub mod api;
+pub mod audit;
 mod auth;
 mod builder;
 mod config;

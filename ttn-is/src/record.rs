@@ -5,6 +5,7 @@
 //! `convert` holds both together. Fields of our own count from 1001. Numbers are never used anew.
 #![expect(clippy::exhaustive_structs, reason = "built by embedders and by the API services")]
 
+mod audit;
 mod client;
 mod device;
 mod gateway;
@@ -13,6 +14,7 @@ mod notification;
 mod oauth;
 mod user;
 
+pub use audit::AuditEntry;
 pub use client::{Client, ClientIds, GRANT_AUTHORIZATION_CODE, GRANT_REFRESH_TOKEN};
 pub use device::{Device, DeviceCount, DeviceIds, DeviceVersion, EuiCount, LoraAllianceProfile};
 pub use gateway::{Antenna, Gateway, GatewayIds, GatewayVersion, LrFhss, Span};

@@ -33,7 +33,7 @@ pub mod validate;
 
 pub use self::message::{ApiMessage, Descriptor, DynMessage, Field, Json, Kind, Label};
 
-/// The messages and enums of the API.
+/// The messages and enums of the API, and of `ttn.v1`.
 pub mod v3 {
     pub use crate::generated::messages::*;
 }

@@ -517,6 +517,9 @@ const KEYS: &[(&str, Set)] = &[
     ("identity.mail_server", |config, text| {
         parse(text).map(|value| config.identity.mail_server = Some(value))
     }),
+    ("identity.mail_templates", |config, text| {
+        parse(text).map(|value| config.identity.mail_templates = Some(value))
+    }),
     ("identity.login_tokens", |config, text| {
         flag(text).map(|value| config.identity.login_tokens = value)
     }),
@@ -531,6 +534,9 @@ const KEYS: &[(&str, Set)] = &[
     }),
     ("identity.restore_hours", |config, text| {
         parse(text).map(|value| config.identity.restore_hours = value)
+    }),
+    ("identity.audit_days", |config, text| {
+        parse(text).map(|value| config.identity.audit_days = value)
     }),
     ("identity.dev_eui_limit", |config, text| {
         parse(text).map(|value| config.identity.dev_eui_limit = value)

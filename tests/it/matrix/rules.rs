@@ -129,6 +129,7 @@ pub(super) const RULES: &[(&str, Who)] = &[
     ("AsNs.DownlinkQueueList", Cluster),
     ("AsNs.DownlinkQueuePush", Cluster),
     ("AsNs.DownlinkQueueReplace", Cluster),
+    ("Audit.List", Admin),
     ("ClientAccess.DeleteCollaborator", CLI_MEMBERS),
     ("ClientAccess.GetCollaborator", CLI_MEMBERS),
     ("ClientAccess.ListCollaborators", CLI_MEMBERS),

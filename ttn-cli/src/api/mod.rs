@@ -22,7 +22,7 @@ use crate::{error::Error, login::ApiKey};
 
 /// Carries requests to a server: over HTTP, or in the same process for tests and embedders.
 pub trait Transport: fmt::Debug {
-    /// Sends a request, whose path starts with `/api/v3`, and waits for the head of the answer. An answer that refuses is
+    /// Sends a request, whose path starts with `/api/`, and waits for the head of the answer. An answer that refuses is
     /// not an error here.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Api {
         &self.server
     }
 
-    /// Calls a method of the API; `path` is below `/api/v3`, with its query. A body of `null` is left out.
+    /// Calls a method of the API; `path` is below `/api/v3`, with its query, or begins with `/api/`. A body of `null` is left out.
     ///
     /// # Errors
     ///
@@ -189,7 +189,8 @@ impl Api {
         path: &str,
         body: &Value,
     ) -> Result<Response<Box<dyn Read>>, Error> {
-        let mut request = Request::builder().method(&method).uri(format!("/api/v3{path}"));
+        let base = if path.starts_with("/api/") { "" } else { "/api/v3" };
+        let mut request = Request::builder().method(&method).uri(format!("{base}{path}"));
         if let Some(key) = &self.api_key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
         }

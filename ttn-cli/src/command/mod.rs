@@ -51,6 +51,7 @@ commands! {
     airtime Airtime
     api_keys ApiKeys
     applications Applications
+    audit Audit
     codec Codec
     collaborators Collaborators
     completion Completion

@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde_json::{Value, json};
+use ttn_core::auth::Principal;
 
 use super::{Account, cookie, empty, failed, forms, require_csrf};
 use crate::{auth::LoginError, convert::Convert as _, error::Error, server::OpenSession};
@@ -108,6 +109,7 @@ impl Account {
     pub(super) async fn end(&self, headers: &HeaderMap) -> Result<(), Error> {
         let (session, user) = self.session(headers).await?;
         let caller = crate::server::user_principal(&user.id().parse()?);
+        let caller = Principal { call: Some(Self::call(headers)), ..caller };
         self.server().end_session(&caller, &session).await
     }
 

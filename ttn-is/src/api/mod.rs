@@ -1,6 +1,7 @@
 //! The API services: thin over [`IdentityServer`], which checks the rights.
 
 mod access;
+mod audit;
 mod authorizations;
 mod batches;
 mod bookmarks;
@@ -62,6 +63,7 @@ pub fn methods(server: &Arc<IdentityServer>) -> Vec<Method> {
         service::entity_access(api.clone()),
         service::entity_registry_search(api.clone()),
         service::end_device_registry_search(api.clone()),
+        service::audit(api.clone()),
         service::is(api),
     ]
     .concat()

@@ -97,8 +97,9 @@ impl Api {
         id: &str,
     ) -> Result<(Principal, EntityId), Status> {
         let mut metadata = MetadataMap::new();
-        for name in ["authorization", "user-agent", "x-request-id"] {
-            let value = headers.get(name).and_then(|value| value.to_str().ok());
+        for name in ["authorization", "user-agent", "x-request-id", "x-forwarded-for"] {
+            let value = headers.get_all(name).iter().next_back();
+            let value = value.and_then(|value| value.to_str().ok());
             if let Some(value) = value.and_then(|value| MetadataValue::try_from(value).ok()) {
                 metadata.insert(name, value);
             }

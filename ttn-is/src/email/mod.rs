@@ -8,7 +8,8 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 
 pub(crate) use outbox::Outbox;
-pub(crate) use text::{Letter, address, mail};
+pub(crate) use text::{Letter, address};
+pub use text::{TemplateError, Templates};
 
 /// A mail.
 #[derive(Clone, PartialEq, Eq)]

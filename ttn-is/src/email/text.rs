@@ -1,4 +1,6 @@
-//! What the letters say.
+//! What the letters say, as it is written here or as the operator wants it (IS-55).
+
+use std::collections::BTreeMap;
 
 use ttn_core::id::EntityId;
 
@@ -15,77 +17,175 @@ pub(crate) enum Letter<'a> {
     Validate { id: &'a str, token: &'a str },
 }
 
-/// Writes a letter to an address. `base` is where the pages of the account stand, without a slash at the end.
-pub(crate) fn mail(letter: &Letter<'_>, base: &str, network: &str, to: (&str, &str)) -> Mail {
-    let (to_name, to) = to;
-    let (template, subject, body) = match letter {
-        Letter::Invitation { token, days } => (
-            "invitation",
-            "You are invited".to_owned(),
-            format!(
-                "You are invited to register. Open this page within {days} days:\n\n{base}/register?invitation_token={token}\n"
-            ),
-        ),
-        Letter::LoginToken { token, minutes } => (
-            "login_token",
-            "Your link to log in".to_owned(),
-            format!(
-                "Somebody, you we hope, asked for a link to log in. Open this page within {minutes} minutes:\n\n{base}/token-login?token={token}\n\nIf that was not you, do nothing.\n"
-            ),
-        ),
-        Letter::Notification { kind, entity } => news(kind, entity, base),
-        Letter::PasswordChanged => (
-            "password_changed",
-            "Your password was changed".to_owned(),
-            format!(
-                "The password of your account was changed. If that was not you, ask for a new one at once:\n\n{base}/forgot-password\n"
-            ),
-        ),
-        Letter::TemporaryPassword { password, minutes } => (
-            "temporary_password",
-            "Your temporary password".to_owned(),
-            format!(
-                "Somebody, you we hope, asked for a temporary password. Within {minutes} minutes, choose a new one with it:\n\n{base}/update-password?current={password}\n\nThe temporary password is {password}. If that was not you, do nothing: your password holds.\n"
-            ),
-        ),
-        Letter::Validate { id, token } => (
-            "validate",
-            "Is this your address?".to_owned(),
-            format!(
-                "This address was given for an account. If that was you, open this page:\n\n{base}/validate?reference={id}&token={token}\n"
-            ),
-        ),
-    };
-    Mail {
-        template,
-        to_name: one_line(to_name),
-        to: one_line(to),
-        subject: one_line(&format!("{subject} ({network})")),
-        text: format!("Hello {},\n\n{body}\n{network}\n", one_line(to_name)),
+/// What letters say, by their names.
+///
+/// A template is text: `Subject: …`, an empty line, and what the letter says. `{name}` stands for a value, `{{` for a
+/// brace. Every letter has `{name}` of whom it is for, `{network}` and `{page}`, where he can act; some have more.
+///
+/// ```
+/// use ttn_is::email::Templates;
+///
+/// let mut templates = Templates::default();
+/// templates.replace("password_changed", "Subject: {network}\n\nDear {name}, it was you?\n{page}\n")?;
+/// assert!(templates.replace("password_changed", "Subject: x\n\n{token}").is_err());
+/// # Ok::<(), ttn_is::email::TemplateError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Templates(BTreeMap<&'static str, Template>);
+
+/// A template that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TemplateError {
+    /// A brace is not closed.
+    #[error("a `{{` has no `}}`; write `{{{{` for the brace itself")]
+    Brace,
+    /// No letter has this name.
+    #[error("there is no letter `{0}`; there are {known}", known = names())]
+    Name(String),
+    /// It does not begin with a subject.
+    #[error("it must begin with `Subject: …` and an empty line")]
+    Subject,
+    /// The letter has no such value.
+    #[error("the letter has no value `{value}`; it has {known}")]
+    Value {
+        /// What is asked for.
+        value: String,
+        /// What there is.
+        known: String,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct Template {
+    subject: Vec<Piece>,
+    text: Vec<Piece>,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Text(String),
+    Value(String),
+}
+
+/// The values of a letter by name.
+type Values = BTreeMap<&'static str, String>;
+
+impl Templates {
+    /// Lets a letter say something else.
+    ///
+    /// # Errors
+    ///
+    /// There is no such letter, or the template cannot be used.
+    pub fn replace(&mut self, name: &str, template: &str) -> Result<(), TemplateError> {
+        let known = LETTERS.iter().find(|(known, ..)| *known == name);
+        let (name, values, _) = known.ok_or_else(|| TemplateError::Name(name.to_owned()))?;
+        self.0.insert(name, Template::parse(template, values)?);
+        Ok(())
+    }
+
+    /// Writes a letter to an address. `base` is where the pages of the account stand, without a slash at the end.
+    pub(crate) fn mail(
+        &self,
+        letter: &Letter<'_>,
+        base: &str,
+        network: &str,
+        (to_name, to): (&str, &str),
+    ) -> Mail {
+        let (template, mut values) = values(letter, base);
+        values.insert("name", one_line(to_name));
+        values.insert("network", network.to_owned());
+        let letter = self.0.get(template);
+        let fill = |pieces: Option<&[Piece]>| fill(pieces.unwrap_or_default(), &values);
+        Mail {
+            template,
+            to_name: one_line(to_name),
+            to: one_line(to),
+            subject: one_line(&fill(letter.map(|letter| &*letter.subject))),
+            text: fill(letter.map(|letter| &*letter.text)),
+        }
     }
 }
 
-/// The name, the subject and the text of a notification.
-fn news(kind: &str, entity: &EntityId, base: &str) -> (&'static str, String, String) {
-    let entity = format!("{} {}", entity.kind(), entity.uid());
-    let (template, subject, what) = match kind {
-        "api_key_changed" => ("api_key_changed", "An API key was changed", "was changed"),
-        "api_key_created" => ("api_key_created", "A new API key", "was created"),
-        "client_requested" => ("client_requested", "An OAuth client waits", "waits for approval"),
-        "collaborator_changed" => {
-            ("collaborator_changed", "A collaborator was changed", "changed a collaborator")
+impl Default for Templates {
+    /// What the letters say without another will.
+    fn default() -> Self {
+        let parsed = LETTERS.iter().filter_map(|(name, values, template)| {
+            Some((*name, Template::parse(template, values).ok()?))
+        });
+        Self(parsed.collect())
+    }
+}
+
+impl Template {
+    fn parse(text: &str, known: &str) -> Result<Self, TemplateError> {
+        let text = text.replace("\r\n", "\n");
+        let (subject, text) = text.split_once("\n\n").ok_or(TemplateError::Subject)?;
+        let subject = subject.strip_prefix("Subject:").ok_or(TemplateError::Subject)?.trim();
+        Ok(Self { subject: pieces(subject, known)?, text: pieces(text, known)? })
+    }
+}
+
+fn pieces(mut rest: &str, known: &str) -> Result<Vec<Piece>, TemplateError> {
+    let mut pieces = Vec::new();
+    while let Some((text, more)) = rest.split_once('{') {
+        pieces.push(Piece::Text(text.to_owned()));
+        if let Some(more) = more.strip_prefix('{') {
+            pieces.push(Piece::Text("{".to_owned()));
+            rest = more;
+            continue;
         }
-        "entity_state_changed" => ("entity_state_changed", "A new state", "has a new state"),
-        "user_requested" => ("user_requested", "A user waits", "waits for approval"),
-        _ => ("notification", "News", "has news"),
+        let (value, more) = more.split_once('}').ok_or(TemplateError::Brace)?;
+        if !known.split(' ').chain(COMMON.split(' ')).any(|known| known == value) {
+            let known = format!("{COMMON} {known}");
+            return Err(TemplateError::Value { value: value.to_owned(), known });
+        }
+        pieces.push(Piece::Value(value.to_owned()));
+        rest = more;
+    }
+    pieces.push(Piece::Text(rest.to_owned()));
+    Ok(pieces)
+}
+
+fn fill(pieces: &[Piece], values: &Values) -> String {
+    let piece = |piece: &Piece| match piece {
+        Piece::Text(text) => text.clone(),
+        Piece::Value(name) => values.get(name.as_str()).cloned().unwrap_or_default(),
     };
-    let text = match template {
-        "api_key_changed" | "api_key_created" => format!("An API key of {entity} {what}."),
-        "collaborator_changed" => format!("The collaborators of {entity} were changed."),
-        _ => format!("There is something about {entity}: it {what}."),
-    };
-    let body = format!("{text} If you did not expect that, look at your account:\n\n{base}\n");
-    (template, format!("{subject}: {entity}"), body)
+    pieces.iter().map(piece).collect()
+}
+
+/// The name of a letter and its values, those excepted that all have.
+fn values(letter: &Letter<'_>, base: &str) -> (&'static str, Values) {
+    match letter {
+        Letter::Invitation { token, days } => {
+            let page = format!("{base}/register?invitation_token={token}");
+            ("invitation", Values::from([("page", page), ("days", days.to_string())]))
+        }
+        Letter::LoginToken { token, minutes } => {
+            let page = format!("{base}/token-login?token={token}");
+            ("login_token", Values::from([("page", page), ("minutes", minutes.to_string())]))
+        }
+        Letter::Notification { kind, entity } => {
+            let known = LETTERS.iter().map(|(name, ..)| *name).find(|name| name == kind);
+            let entity = one_line(&format!("{} {}", entity.kind(), entity.uid()));
+            let values = Values::from([("page", base.to_owned()), ("entity", entity)]);
+            (known.unwrap_or("notification"), values)
+        }
+        Letter::PasswordChanged => {
+            ("password_changed", Values::from([("page", format!("{base}/forgot-password"))]))
+        }
+        Letter::TemporaryPassword { password, minutes } => {
+            let page = format!("{base}/update-password?current={password}");
+            let (password, minutes) = ((*password).to_owned(), minutes.to_string());
+            let values = [("page", page), ("password", password), ("minutes", minutes)];
+            ("temporary_password", Values::from(values))
+        }
+        Letter::Validate { id, token } => {
+            let page = format!("{base}/validate?reference={id}&token={token}");
+            ("validate", Values::from([("page", page)]))
+        }
+    }
 }
 
 /// How a user is addressed, and where.
@@ -99,18 +199,87 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+fn names() -> String {
+    LETTERS.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// The values that every letter has.
+const COMMON: &str = "name network page";
+
+/// Every letter: its name, its values besides [`COMMON`], and what it says.
+const LETTERS: &[(&str, &str, &str)] = &[
+    ("api_key_changed", "entity", include_str!("letters/api_key_changed.txt")),
+    ("api_key_created", "entity", include_str!("letters/api_key_created.txt")),
+    ("client_requested", "entity", include_str!("letters/client_requested.txt")),
+    ("collaborator_changed", "entity", include_str!("letters/collaborator_changed.txt")),
+    ("entity_state_changed", "entity", include_str!("letters/entity_state_changed.txt")),
+    ("invitation", "days", include_str!("letters/invitation.txt")),
+    ("login_token", "minutes", include_str!("letters/login_token.txt")),
+    ("notification", "entity", include_str!("letters/notification.txt")),
+    ("password_changed", "", include_str!("letters/password_changed.txt")),
+    ("temporary_password", "minutes password", include_str!("letters/temporary_password.txt")),
+    ("user_requested", "entity", include_str!("letters/user_requested.txt")),
+    ("validate", "", include_str!("letters/validate.txt")),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn mail(templates: &Templates, to: (&str, &str)) -> Mail {
+        templates.mail(&Letter::PasswordChanged, "https://example.com/oauth", "net\nwork", to)
+    }
 
     // IS-55
     #[test]
     fn nobody_writes_headers_through_his_name() {
         let to = ("Mallory\r\nBcc: all@example.com", "m@example.com\nX: y");
-        let mail = mail(&Letter::PasswordChanged, "https://example.com/oauth", "net\nwork", to);
+        let mail = mail(&Templates::default(), to);
         for text in [&mail.to_name, &mail.to, &mail.subject] {
             assert!(!text.contains(['\r', '\n']), "{text:?}");
         }
         assert!(!mail.text.contains("\nBcc"));
+    }
+
+    // IS-55
+    #[test]
+    fn every_letter_has_a_template_and_says_what_it_knows() {
+        let templates = Templates::default();
+        assert_eq!(templates.0.len(), LETTERS.len());
+        for (name, values, text) in LETTERS {
+            for value in values.split(' ').filter(|value| !value.is_empty()) {
+                assert!(text.contains(&format!("{{{value}}}")), "{name}: {value}");
+            }
+        }
+    }
+
+    // IS-55
+    #[test]
+    fn a_letter_says_what_the_operator_wants() {
+        let mut templates = Templates::default();
+        let text = "Subject: Neu: {network}\r\n\r\nHallo {name} {{und} {page}";
+        templates.replace("password_changed", text).unwrap();
+        let mail = mail(&templates, ("Zoë {page}", "zoe@example.com"));
+        assert_eq!(mail.subject, "Neu: net work");
+        assert_eq!(mail.text, "Hallo Zoë {page} {und} https://example.com/oauth/forgot-password");
+    }
+
+    // IS-55
+    #[test]
+    fn a_template_that_cannot_be_used_is_refused_with_the_reason() {
+        let mut templates = Templates::default();
+        for (name, text, expected) in [
+            ("greeting", "Subject: x\n\ny", "there is no letter `greeting`; there are api_key"),
+            ("validate", "Hello", "it must begin with `Subject: …`"),
+            (
+                "validate",
+                "Subject: {minutes}\n\n",
+                "the letter has no value `minutes`; it has name",
+            ),
+            ("validate", "Subject: x\n\n{page", "a `{` has no `}`; write `{{`"),
+        ] {
+            let error = templates.replace(name, text).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
     }
 }

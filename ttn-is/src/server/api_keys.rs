@@ -9,8 +9,11 @@ use ttn_core::{
     time::Timestamp,
 };
 
-use super::{IdentityServer, TRIES, kind::Kind, lifecycle::contention, notifications::Told};
+use super::{
+    IdentityServer, TRIES, audit::Deed, kind::Kind, lifecycle::contention, notifications::Told,
+};
 use crate::{
+    audit::Action,
     auth::{
         api_key::{self, TokenKind},
         hash::API_KEY_ITERATIONS,
@@ -67,7 +70,9 @@ impl IdentityServer {
         }
         self.require_entity(entity).await?;
         let issued = self.new_key(entity, name, rights, expires_at).await;
-        put_key(Transaction::new(), &issued.key, Replaces::Nothing).commit(&*self.store).await?;
+        let write = put_key(Transaction::new(), &issued.key, Replaces::Nothing);
+        let deed = deed(Action::ApiKeyCreate, entity, &issued.key.id).after(&issued.key);
+        self.remember(write, caller, deed).await?.commit(&*self.store).await?;
         self.publish(caller, &events.create, entity, serde_json::Value::Null);
         self.tell(caller, Told::api_key(entity, right, &issued.key, true)).await;
         Ok(issued)
@@ -166,7 +171,8 @@ impl IdentityServer {
                 return Ok(key);
             }
             let write = Transaction::new().put(&key, Replaces::Revision(revision));
-            match write.commit(&*self.store).await {
+            let deed = deed(Action::ApiKeyUpdate, entity, id).before(&old).after(&key);
+            match self.remember(write, caller, deed).await?.commit(&*self.store).await {
                 Ok(_) => {
                     self.publish(caller, &events.update, entity, serde_json::Value::Null);
                     self.tell(caller, Told::api_key(entity, right, &key, false)).await;
@@ -194,11 +200,13 @@ impl IdentityServer {
         self.authorize(caller, entity, &[right]).await?;
         let key = self.key_of(entity, id).await?.value;
         let of_entity = key.key_of_entity();
-        Transaction::new()
-            .delete(Table::ApiKey, key.id, Replaces::Any)
-            .delete(Table::ApiKeyOfEntity, of_entity, Replaces::Any)
-            .commit(&*self.store)
-            .await?;
+        let deed = deed(Action::ApiKeyDelete, entity, id).before(&key);
+        let write = Transaction::new().delete(Table::ApiKey, key.id, Replaces::Any).delete(
+            Table::ApiKeyOfEntity,
+            of_entity,
+            Replaces::Any,
+        );
+        self.remember(write, caller, deed).await?.commit(&*self.store).await?;
         self.publish(caller, &events.delete, entity, serde_json::Value::Null);
         Ok(())
     }
@@ -231,10 +239,11 @@ impl IdentityServer {
                 updated_at: Some(now.into()),
                 previous_until: Some(now.plus(overlap).into()),
                 previous_hash: old.hash.clone(),
-                ..old
+                ..old.clone()
             };
             let write = Transaction::new().put(&key, Replaces::Revision(revision));
-            match write.commit(&*self.store).await {
+            let deed = deed(Action::ApiKeyRotate, entity, id).before(&old).after(&key);
+            match self.remember(write, caller, deed).await?.commit(&*self.store).await {
                 Ok(_) => {
                     self.publish(caller, &events.update, entity, serde_json::Value::Null);
                     self.tell(caller, Told::api_key(entity, right, &key, false)).await;
@@ -300,6 +309,10 @@ fn keys_of(entity: &EntityId) -> Result<(Right, &'static KeyEvents), Error> {
     let kind = Kind::require(entity)?;
     let unsupported = Error::Unsupported { what: "API keys of this kind of entity" };
     kind.api_keys.zip(kind.events.keys.as_ref()).ok_or(unsupported)
+}
+
+fn deed(action: Action, entity: &EntityId, id: &str) -> Deed {
+    Deed::new(action, entity).subject("api_key", id)
 }
 
 pub(crate) fn put_key(transaction: Transaction, key: &ApiKey, replaces: Replaces) -> Transaction {

@@ -10,11 +10,13 @@ use ttn_core::{
 
 use super::{
     IdentityServer, TRIES,
+    audit::Deed,
     kind::{Common, Entity as _},
     lifecycle::contention,
 };
 use crate::{
     access::require_known,
+    audit::Action,
     entity::device_key,
     error::Error,
     event,
@@ -67,6 +69,8 @@ impl IdentityServer {
                 let key = DeviceKey::new(application.clone(), device.id().parse()?);
                 let entity = EntityId::Device(key);
                 transaction = self.without_bookmarks(&entity, transaction).await?;
+                let deed = Deed::new(Action::EntityDelete, &entity).before(device);
+                transaction = self.remember(transaction, caller, deed).await?;
                 if let Some(euis) = device.euis_key() {
                     transaction = transaction.delete(Table::DeviceOfEuis, euis, Replaces::Any);
                 }
@@ -103,6 +107,8 @@ impl IdentityServer {
                 let Common { deleted_at, .. } = gateway.common();
                 *deleted_at = Some(self.clock.utc().into());
                 transaction = transaction.put(&gateway, Replaces::Revision(revision));
+                let deed = Deed::new(Action::EntityDelete, entity).before(&gateway);
+                transaction = self.remember(transaction, caller, deed).await?;
                 if let Some((table, key)) = gateway.unique() {
                     transaction = transaction.delete(table, key, Replaces::Any);
                 }

@@ -8,8 +8,9 @@ use ttn_core::{
     store::Replaces,
 };
 
-use super::{IdentityServer, api_keys::put_key, purge::put_membership};
+use super::{IdentityServer, api_keys::put_key, audit::Deed, purge::put_membership};
 use crate::{
+    audit::Action,
     auth::api_key::{Token, TokenKind},
     entity::Account,
     error::Error,
@@ -62,6 +63,8 @@ impl IdentityServer {
         };
         let issued = self.new_key(&entity, "admin", Rights::from_iter([Right::All]), None).await;
         let transaction = put_key(Transaction::new(), &issued.key, Replaces::Nothing);
+        let deed = Deed::new(Action::EntityCreate, &entity).after(&user);
+        let transaction = self.remember(transaction, &Principal::cluster(), deed).await?;
         self.insert(&mut user, &entity, transaction).await?;
         self.publish(
             &Principal::cluster(),
@@ -98,7 +101,10 @@ impl IdentityServer {
         let entity = EntityId::Client(id);
         let all = Rights::from_iter([Right::All]);
         let owner = Membership::new(&entity, &account, all);
-        self.insert(&mut client, &entity, put_membership(Transaction::new(), &owner)).await?;
+        let write = put_membership(Transaction::new(), &owner);
+        let deed = Deed::new(Action::EntityCreate, &entity).after(&client);
+        let write = self.remember(write, &Principal::cluster(), deed).await?;
+        self.insert(&mut client, &entity, write).await?;
         let event = &crate::event::CLIENT.create;
         self.publish(&Principal::cluster(), event, &entity, serde_json::Value::Null);
         Ok(true)
@@ -123,6 +129,9 @@ impl IdentityServer {
         issued.key.id = parsed.id.to_owned();
         issued.key.hash = self.hasher.hash(parsed.secret, rounds, &*self.entropy).await;
         let write = put_key(Transaction::new(), &issued.key, Replaces::Nothing);
+        let deed = Deed::new(Action::ApiKeyCreate, entity).after(&issued.key);
+        let deed = deed.subject("api_key", parsed.id);
+        let write = self.remember(write, &Principal::cluster(), deed).await?;
         match write.commit(&*self.store).await {
             Ok(_) => Ok(issued.key),
             Err(WriteError::Conflict { table: Table::ApiKey, key, .. }) => {

@@ -7,10 +7,11 @@ use ttn_core::{
 };
 
 use super::{
-    IdentityServer, TRIES, api_keys::require_change, kind::Kind, lifecycle::contention,
-    notifications::Told, purge::delete_membership,
+    IdentityServer, TRIES, api_keys::require_change, audit::Deed, kind::Kind,
+    lifecycle::contention, notifications::Told, purge::delete_membership,
 };
 use crate::{
+    audit::Action,
     entity::{Account, Query, entity_key},
     error::Error,
     record::{Membership, Record as _},
@@ -101,6 +102,7 @@ impl IdentityServer {
             require_change(has, old_rights, new)?;
             let replaces = old.map_or(Replaces::Nothing, |old| Replaces::Revision(old.revision));
             let membership = Membership::new(entity, account, new);
+            let deed = deed(entity, account, old_rights, &membership);
             let mut transaction = Transaction::new();
             if rights::owns(old_rights, kind.all) && !rights::owns(new, kind.all) {
                 transaction = self.keep_an_owner(entity, account, kind.all, transaction).await?;
@@ -115,6 +117,7 @@ impl IdentityServer {
                 let put = put.set(Table::MembershipOfAccount, key, Vec::new(), Replaces::Any);
                 (put, kind.events.collaborators.as_ref().map(|events| &events.update))
             };
+            let transaction = self.remember(transaction, caller, deed).await?;
             match transaction.commit(&*self.store).await {
                 Ok(_) => {
                     if let Some(event) = event {
@@ -180,6 +183,15 @@ impl IdentityServer {
     pub(crate) async fn memberships(&self, entity: &EntityId) -> Result<Vec<Membership>, Error> {
         Ok(self.store.records(&format!("{}/", entity_key(entity))).await?)
     }
+}
+
+fn deed(entity: &EntityId, account: &Account, old: Rights, new: &Membership) -> Deed {
+    let old = Membership::new(entity, account, old);
+    let action = match new.rights.as_slice() {
+        [] => Action::CollaboratorDelete,
+        _ => Action::CollaboratorUpdate,
+    };
+    Deed::new(action, entity).subject(account.kind(), account.id()).before(&old).after(new)
 }
 
 struct Member(Account, Rights);

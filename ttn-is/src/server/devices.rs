@@ -10,10 +10,12 @@ use ttn_core::{
 
 use super::{
     IdentityServer, TRIES,
+    audit::Deed,
     lifecycle::{contention, is_conflict_in},
 };
 use crate::{
     access::require_known,
+    audit::Action,
     entity::{self, Query, Search, check_reserved, device_key, device_of_key},
     error::{Error, Server},
     event,
@@ -54,6 +56,8 @@ impl IdentityServer {
                 let value = device.key().into_bytes();
                 transaction = transaction.set(Table::DeviceOfEuis, euis, value, Replaces::Nothing);
             }
+            let deed = Deed::new(Action::EntityCreate, &entity).after(&device);
+            transaction = self.remember(transaction, caller, deed).await?;
             match transaction.commit(&*self.store).await {
                 Ok(_) => {
                     self.publish(
@@ -204,6 +208,8 @@ impl IdentityServer {
                 .delete(Table::Device, device.key(), Replaces::Revision(revision))
                 .put(&count, replaces);
             transaction = self.without_bookmarks(&entity, transaction).await?;
+            let deed = Deed::new(Action::EntityDelete, &entity).before(&device);
+            transaction = self.remember(transaction, caller, deed).await?;
             if let Some(euis) = device.euis_key() {
                 transaction = transaction.delete(Table::DeviceOfEuis, euis, Replaces::Any);
             }

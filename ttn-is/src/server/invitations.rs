@@ -6,9 +6,10 @@ use ttn_core::{
     store::{Page, Replaces, Versioned},
 };
 
-use super::{IdentityServer, TRIES, kind::Entity as _, lifecycle::contention};
+use super::{IdentityServer, TRIES, audit::Deed, kind::Entity as _, lifecycle::contention};
 use crate::{
     access::{own_account, require_known},
+    audit::Action,
     auth::{LoginError, api_key, hash::API_KEY_ITERATIONS},
     email::Letter,
     entity::{self, Query, Sortable},
@@ -50,7 +51,10 @@ impl IdentityServer {
             sender,
             ..Invitation::default()
         };
-        Transaction::new().put(&invitation, replaces).commit(&*self.store).await?;
+        let write = Transaction::new().put(&invitation, replaces);
+        let deed = Deed::on(Action::InvitationCreate, invitation.sender.clone());
+        let deed = deed.subject("invitation", &invitation.email);
+        self.remember(write, caller, deed).await?.commit(&*self.store).await?;
         let account = own_account(caller).map(|account| account.entity());
         if let Some(entity) = account {
             self.publish(caller, &event::INVITATION_CREATE, &entity, serde_json::Value::Null);
@@ -89,8 +93,9 @@ impl IdentityServer {
         let Versioned { revision, value } = stored.ok_or(LoginError::InvitationNotFound)?;
         let key = email.to_lowercase();
         let replaces = Replaces::Revision(revision);
-        drop(value);
-        Transaction::new().delete(Table::Invitation, key, replaces).commit(&*self.store).await?;
+        let write = Transaction::new().delete(Table::Invitation, key, replaces);
+        let deed = Deed::on(Action::InvitationDelete, sender).subject("invitation", &value.email);
+        self.remember(write, caller, deed).await?.commit(&*self.store).await?;
         Ok(())
     }
 
@@ -208,15 +213,17 @@ impl IdentityServer {
                 return Err(LoginError::ValidationExpired { id: validation.to_owned() }.into());
             }
             asked.used = true;
+            let deed = Deed::new(Action::EntityUpdate, &entity).before(&user.value);
             user.value.primary_email_address_validated_at = Some(now.into());
             let write = Transaction::new()
                 .put(&asked, Replaces::Revision(revision))
                 .put(&user.value, Replaces::Revision(user.revision));
+            let caller = super::sessions::user_principal(&id);
+            let write = self.remember(write, &caller, deed.after(&user.value)).await?;
             match write.commit(&*self.store).await {
                 Ok(_) => {
                     let fields = vec!["primary_email_address_validated_at"];
-                    let (caller, fields) =
-                        (super::sessions::user_principal(&id), serde_json::Value::from(fields));
+                    let fields = serde_json::Value::from(fields);
                     self.publish(&caller, &event::USER.update, &entity, fields);
                     return Ok(());
                 }

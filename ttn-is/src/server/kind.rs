@@ -2,6 +2,7 @@
 
 use ttn_core::{auth::Right, id::EntityId};
 
+use super::audit::Audited;
 use crate::{
     config::UserRights,
     entity::{Searchable, Sortable},
@@ -183,7 +184,7 @@ pub(crate) struct Common<'a> {
 }
 
 /// An entity with an id of its own.
-pub(crate) trait Entity: Record + Clone + Searchable + Sortable {
+pub(crate) trait Entity: Record + Clone + Audited + Searchable + Sortable {
     const KIND: &'static Kind;
 
     /// The entity; an error if its id is missing or malformed.

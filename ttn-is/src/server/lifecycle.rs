@@ -10,12 +10,14 @@ use ttn_core::{
 
 use super::{
     IdentityServer, TRIES,
+    audit::Deed,
     contacts::NO_CONTACT,
     kind::{Common, Entity},
     purge::put_membership,
 };
 use crate::{
     access::{is_full_admin, require_known},
+    audit::Action,
     entity::{Account, check_reserved, entity_key},
     error::Error,
     record::{Gateway, Membership},
@@ -53,6 +55,9 @@ impl IdentityServer {
         }
         let owner = Membership::new(&entity, collaborator, Rights::from_iter([ALL]));
         let transaction = put_membership(Transaction::new(), &owner);
+        let deed = Deed::new(Action::EntityCreate, &entity).after(&record);
+        let deed = deed.subject(collaborator.kind(), collaborator.id());
+        let transaction = self.remember(transaction, caller, deed).await?;
         self.insert(&mut record, &entity, transaction).await?;
         self.publish(caller, &E::KIND.events.create, &entity, serde_json::Value::Null);
         Ok(record)
@@ -106,6 +111,8 @@ impl IdentityServer {
             record.entity()?;
             let checks = self.check_contacts(caller, entity, &mut record, &mut before).await?;
             let mut transaction = checks.put(&record, Replaces::Revision(old.revision));
+            let deed = Deed::new(Action::EntityUpdate, entity).before(&old.value).after(&record);
+            transaction = self.remember(transaction, caller, deed).await?;
             if record.unique() != old.value.unique() {
                 if let Some((table, key)) = old.value.unique() {
                     transaction = transaction.delete(table, key, Replaces::Any);
@@ -148,6 +155,8 @@ impl IdentityServer {
             if let EntityId::Application(id) = entity {
                 transaction = self.without_devices(id, transaction).await?;
             }
+            let deed = Deed::new(Action::EntityDelete, entity).before(&record);
+            transaction = self.remember(transaction, caller, deed).await?;
             if self.finish(caller, transaction, entity, &E::KIND.events.delete).await? {
                 return Ok(());
             }
@@ -174,6 +183,8 @@ impl IdentityServer {
                 let value = record.key().into_bytes();
                 transaction = transaction.set(table, key, value, Replaces::Nothing);
             }
+            let deed = Deed::new(Action::EntityRestore, entity).after(&record);
+            let transaction = self.remember(transaction, caller, deed).await?;
             let written = transaction.commit(&*self.store).await;
             self.forget(entity);
             match written {

@@ -10,10 +10,12 @@ use ttn_core::{
 };
 
 use super::{
-    IdentityServer, OpenSession, passwords::require_login_state, sessions::user_principal,
+    IdentityServer, OpenSession, audit::Deed, passwords::require_login_state,
+    sessions::user_principal,
 };
 use crate::{
     access::is_full_admin,
+    audit::Action,
     auth::{LoginError, api_key, hash::API_KEY_ITERATIONS},
     email::Letter,
     error::Error,
@@ -39,17 +41,18 @@ impl IdentityServer {
         if !is_admin {
             self.limit_guesses(id.as_str(), caller.call.as_deref()).await?;
         }
-        let Some(user) = self.live_user(id).await? else {
-            let entity = EntityId::User(id.clone());
-            return if is_admin { Err(Error::NotFound { entity }) } else { Ok(None) };
-        };
+        let user = self.live_user(id).await?;
+        let entity = EntityId::User(id.clone());
+        if is_admin && user.is_none() {
+            return Err(Error::NotFound { entity });
+        }
         let now = self.clock.utc();
         let known = self.store.records::<LoginToken>(&format!("{id}/")).await?;
         let (ended, live): (Vec<_>, Vec<_>) =
             known.into_iter().partition(|token| token.used || is_past(token.expires_at, now));
-        if live.len() >= LOGIN_TOKENS_MAX {
-            // A stranger does not learn who asked before him.
-            return if is_admin { Err(LoginError::LoginTokensStillValid.into()) } else { Ok(None) };
+        let has_room = live.len() < LOGIN_TOKENS_MAX;
+        if is_admin && !has_room {
+            return Err(LoginError::LoginTokensStillValid.into());
         }
         let (token_id, secret) = api_key::generate(&*self.entropy);
         let ttl = self.config.login.login_token_ttl;
@@ -62,11 +65,21 @@ impl IdentityServer {
             secret_hash: self.hasher.hash(&secret, API_KEY_ITERATIONS, &*self.entropy).await,
             id: token_id,
         };
-        // Those that have ended say so for as long as no new one is asked for.
-        let write = ended.iter().fold(Transaction::new(), |write, token| {
-            write.delete(Table::LoginToken, token.key(), Replaces::Any)
-        });
-        write.put(&record, Replaces::Nothing).commit(&*self.store).await?;
+        // A stranger learns neither who exists nor who asked before him, also not by the time.
+        let user = user.filter(|_| has_room);
+        let write = match user {
+            // Those that have ended say so for as long as no new one is asked for.
+            Some(_) => ended
+                .iter()
+                .fold(Transaction::new(), |write, token| {
+                    write.delete(Table::LoginToken, token.key(), Replaces::Any)
+                })
+                .put(&record, Replaces::Nothing),
+            None => Transaction::idle(),
+        };
+        let deed = Deed::new(Action::LoginTokenCreate, &entity).subject("login_token", &record.id);
+        self.remember(write, caller, deed).await?.commit(&*self.store).await?;
+        let Some(user) = user else { return Ok(None) };
         let token = format!("{id}.{}.{secret}", record.id);
         if !(is_admin && skip_email) {
             let letter = Letter::LoginToken { token: &token, minutes: ttl.as_secs() / 60 };

@@ -1,6 +1,7 @@
 //! The Identity Server.
 
 mod api_keys;
+mod audit;
 mod batches;
 mod bookmarks;
 mod bootstrap;
@@ -43,7 +44,7 @@ use crate::{
     auth::hash::Hasher,
     builder::Builder,
     config::Config,
-    email::{Mails, Outbox},
+    email::{Mails, Outbox, Templates},
     store::IdentityStore,
 };
 
@@ -60,9 +61,11 @@ pub struct IdentityServer {
     pub(crate) hasher: Hasher,
     pub(crate) gateways: cache::GatewayCache,
     pub(crate) outbox: Outbox,
+    /// What mails say.
+    pub(crate) templates: Templates,
     /// How often passwords may be tried.
     pub(crate) guesses: MemoryLimiter,
-    /// How many ids of notifications were drawn.
+    /// How many ids of notifications and of entries of the audit log were drawn.
     pub(crate) drawn: AtomicU32,
     /// One DevEUI is drawn at a time: drawing is a race on one counter.
     pub(crate) drawing: tokio::sync::Mutex<()>,
@@ -80,7 +83,7 @@ impl IdentityServer {
         entropy: Arc<dyn Entropy>,
         store: Arc<dyn IdentityStore>,
         events: Events,
-        mails: Mails,
+        (mails, templates): (Mails, Templates),
     ) -> Self {
         let guesses = MemoryLimiter::new(clock.clone(), &sessions::guess_limits());
         let hasher = Hasher::new(&*entropy);
@@ -97,16 +100,20 @@ impl IdentityServer {
             hasher,
             gateways,
             outbox,
+            templates,
             guesses,
             drawn,
             drawing,
         }
     }
 
-    /// Starts its task, which sends mails. Without it, calls wait until their mails are sent.
+    /// Starts its tasks: mails are sent, and old entries of the audit log are deleted. Without it, calls wait until their
+    /// mails are sent.
     pub fn start(self: &Arc<Self>, tasks: &mut Tasks) {
         let server = self.clone();
         tasks.spawn("mails", async move { server.outbox.run().await });
+        let server = self.clone();
+        tasks.spawn("audit", async move { server.keep_audit_short().await });
     }
 
     /// How it is configured.

@@ -6,22 +6,27 @@ use ttn_core::{
     auth::Principal,
     event::EventCaller,
     id::{EntityId, UserId},
-    store::Replaces,
+    store::{Replaces, Versioned},
 };
 
 use super::{
-    IdentityServer, TRIES, kind::Entity as _, lifecycle::contention, notifications::Told,
+    IdentityServer, TRIES,
+    audit::{Deed, Fields},
+    kind::Entity as _,
+    lifecycle::contention,
+    notifications::Told,
     sessions::user_principal,
 };
 use crate::{
     access::{is_full_admin, require_known},
+    audit::Action,
     auth::{LoginError, PasswordRule, hash, password},
-    email::{Letter, address, mail},
+    email::{Letter, address},
     error::{AdminOnly, Error},
     event,
     record::{User, is_past},
     rights,
-    store::{Transaction, WriteError},
+    store::{IdentityStoreExt as _, Transaction, WriteError},
 };
 
 impl IdentityServer {
@@ -109,6 +114,9 @@ impl IdentityServer {
             if revoke_all_access {
                 write = self.without_access(id, write).await?;
             }
+            let fields = Fields::default().set("revoke_all_access", revoke_all_access);
+            let deed = Deed::new(Action::PasswordUpdate, &entity).with(fields);
+            write = self.remember(write, caller, deed).await?;
             match write.commit(&*self.store).await {
                 Ok(_) => {
                     let fields = ["password".to_owned(), "password_updated_at".to_owned()];
@@ -130,8 +138,12 @@ impl IdentityServer {
         if self.hasher.verify_password(old, &user.password_hash).await {
             return Ok(());
         }
-        let temporary = &user.temporary_password_hash;
-        if !temporary.is_empty() && self.hasher.verify_password(old, temporary).await {
+        // Without one as well, so that the time is that of an account that does not exist.
+        let temporary = match &*user.temporary_password_hash {
+            "" => hash::NO_PASSWORD,
+            temporary => temporary,
+        };
+        if self.hasher.verify_password(old, temporary).await {
             if is_past(user.temporary_password_expires_at, self.clock.utc()) {
                 return Err(LoginError::TemporaryPasswordExpired.into());
             }
@@ -139,62 +151,89 @@ impl IdentityServer {
         }
         let (entity, data) = (user.entity()?, serde_json::Value::Null);
         self.publish(caller, &event::USER_INCORRECT_PASSWORD, &entity, data);
+        let is_proven = caller.call.as_ref().is_none_or(|call| !call.token_type.is_empty());
+        let caller = if is_proven { caller.clone() } else { nobody(caller.call.clone()) };
+        self.refuse_password(user.id(), &caller).await?;
         Err(Error::OldPassword)
     }
 
-    /// Mails a temporary password to a user: with it he can choose a new one (IS-37). Anybody may ask; who does not exist
-    /// is answered the same.
+    /// Mails a temporary password to a user: with it he can choose a new one (IS-37). Anybody may ask; whether there is such
+    /// a user, or one that was sent has not ended, only an administrator is told.
     ///
     /// # Errors
     ///
-    /// One that was sent has not ended; the store failed.
+    /// There were too many attempts; an administrator asks and one that was sent has not ended; the store failed.
     pub async fn create_temporary_password(
         &self,
         caller: &Principal,
         id: &UserId,
     ) -> Result<(), Error> {
-        let Some(_) = self.live_user(id).await? else { return Ok(()) };
-        let entity = EntityId::User(id.clone());
-        for _ in 0..TRIES {
-            let mut stored = self.live::<User>(&entity).await?;
-            let (user, now) = (&mut stored.value, self.clock.utc());
-            let has_one = !user.temporary_password_hash.is_empty();
-            if has_one && !is_past(user.temporary_password_expires_at, now) {
-                return Err(LoginError::TemporaryPasswordStillValid.into());
-            }
-            let (_, password) = crate::auth::api_key::generate(&*self.entropy);
-            let ttl = self.config.login.temporary_password_ttl;
-            user.temporary_password_hash =
-                self.hasher.hash_password(&password, &*self.entropy).await;
-            user.temporary_password_created_at = Some(now.into());
-            user.temporary_password_expires_at = Some(now.plus(ttl).into());
-            let write = Transaction::new().put(user, Replaces::Revision(stored.revision));
-            match write.commit(&*self.store).await {
-                Ok(_) => {
-                    let fields = serde_json::Value::from(vec!["temporary_password"]);
-                    self.publish(caller, &event::USER.update, &entity, fields);
-                    let minutes = ttl.as_secs() / 60;
-                    let letter = Letter::TemporaryPassword { password: &password, minutes };
-                    self.write_to(user, &letter).await;
-                    return Ok(());
-                }
-                Err(WriteError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+        let is_admin = is_full_admin(caller);
+        if !is_admin {
+            self.limit_guesses(id.as_str(), caller.call.as_deref()).await?;
         }
-        Err(contention(&entity))
+        let is_sent = self.send_temporary_password(caller, id.as_str(), Some(id)).await?;
+        if is_admin && !is_sent {
+            let entity = EntityId::User(id.clone());
+            self.live::<User>(&entity).await?;
+            return Err(LoginError::TemporaryPasswordStillValid.into());
+        }
+        Ok(())
     }
 
     /// Mails a temporary password to whom an id or an e-mail address names, if anybody.
     ///
     /// # Errors
     ///
-    /// There were too many attempts; one that was sent has not ended.
+    /// There were too many attempts; the store failed.
     pub async fn forgot_password(&self, user: &str, call: Arc<EventCaller>) -> Result<(), Error> {
         self.limit_guesses(user, Some(&call)).await?;
-        let Some(id) = self.named(user).await? else { return Ok(()) };
-        let caller = Principal { call: Some(call), ..Principal::anonymous() };
-        self.create_temporary_password(&caller, &id).await
+        let id = self.named(user).await?;
+        self.send_temporary_password(&nobody(Some(call)), user, id.as_ref()).await.map(drop)
+    }
+
+    /// Mails a temporary password to a user who exists and has none. It hashes and writes whoever exists.
+    async fn send_temporary_password(
+        &self,
+        caller: &Principal,
+        named: &str,
+        id: Option<&UserId>,
+    ) -> Result<bool, Error> {
+        let (_, password) = crate::auth::api_key::generate(&*self.entropy);
+        let hash = self.hasher.hash_password(&password, &*self.entropy).await;
+        let (now, ttl) = (self.clock.utc(), self.config.login.temporary_password_ttl);
+        let key = id.map_or("-", UserId::as_str);
+        for _ in 0..TRIES {
+            let stored = self.store.record::<User>(key).await?;
+            let mut stored = stored.filter(|Versioned { value: user, .. }| {
+                let ended = is_past(user.temporary_password_expires_at, now);
+                user.deleted_at.is_none() && (user.temporary_password_hash.is_empty() || ended)
+            });
+            let write = match &mut stored {
+                Some(Versioned { revision, value: user }) => {
+                    user.temporary_password_hash.clone_from(&hash);
+                    user.temporary_password_created_at = Some(now.into());
+                    user.temporary_password_expires_at = Some(now.plus(ttl).into());
+                    Transaction::new().put(user, Replaces::Revision(*revision))
+                }
+                None => Transaction::idle(),
+            };
+            let deed =
+                Deed::on(Action::PasswordTemporary, user_key(id.map_or(named, UserId::as_str)));
+            match self.remember(write, caller, deed).await?.commit(&*self.store).await {
+                Ok(_) => {}
+                Err(WriteError::Conflict { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let Some(Versioned { value: user, .. }) = stored else { return Ok(false) };
+            let fields = serde_json::Value::from(vec!["temporary_password"]);
+            self.publish(caller, &event::USER.update, &user.entity()?, fields);
+            let letter =
+                Letter::TemporaryPassword { password: &password, minutes: ttl.as_secs() / 60 };
+            self.write_to(&user, &letter).await;
+            return Ok(true);
+        }
+        Err(Error::Contention { what: user_key(named) })
     }
 
     /// Changes the password of whom an id or an e-mail address names, by whoever knows the old or a temporary one. All his
@@ -216,11 +255,19 @@ impl IdentityServer {
             None => None,
         };
         let Some(id) = found else {
+            // His own and a temporary one.
             self.hasher.verify_password(old, hash::NO_PASSWORD).await;
+            self.hasher.verify_password(old, hash::NO_PASSWORD).await;
+            self.refuse_password(user, &nobody(Some(call))).await?;
             return Err(Error::OldPassword);
         };
         let caller = Principal { call: Some(call), ..user_principal(&id) };
         self.replace_password(&caller, &id, old, new, true).await
+    }
+
+    /// Remembers that the old password of whom this names, who need not exist, was wrong.
+    async fn refuse_password(&self, user: &str, caller: &Principal) -> Result<(), Error> {
+        self.remember_alone(caller, Deed::on(Action::PasswordRefused, user_key(user))).await
     }
 
     /// Draws what a form has to repeat.
@@ -236,7 +283,7 @@ impl IdentityServer {
 
     pub(crate) async fn write_letter(&self, letter: &Letter<'_>, to: (&str, &str)) {
         let login = &self.config.login;
-        let mail = mail(letter, &login.account_url, &login.network_name, to);
+        let mail = self.templates.mail(letter, &login.account_url, &login.network_name, to);
         self.outbox.post(mail).await;
     }
 
@@ -247,6 +294,16 @@ impl IdentityServer {
         }
         Err(Error::AdminOnly { what: AdminOnly::CreateUsers })
     }
+}
+
+/// Somebody who has not proven who he is.
+pub(super) fn nobody(call: Option<Arc<EventCaller>>) -> Principal {
+    Principal { call, ..Principal::anonymous() }
+}
+
+/// Whom somebody named, as `user/ID`; nothing of what cannot be an id, for people type passwords there too.
+pub(super) fn user_key(named: &str) -> String {
+    named.parse::<UserId>().map(|id| format!("user/{id}")).unwrap_or_default()
 }
 
 /// Refuses users whose state lets nobody in.

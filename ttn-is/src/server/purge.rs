@@ -7,10 +7,11 @@ use ttn_core::{
 };
 
 use super::{
-    IdentityServer, TRIES, kind::Entity, lifecycle::contention, oauth::without_grant,
+    IdentityServer, TRIES, audit::Deed, kind::Entity, lifecycle::contention, oauth::without_grant,
     sessions::without_session,
 };
 use crate::{
+    audit::Action,
     entity::entity_key,
     error::Error,
     record::{Authorization, DeviceCount, EmailValidation, Membership, Notification, Record as _},
@@ -38,6 +39,8 @@ impl IdentityServer {
                 transaction = self.without_devices(id, transaction).await?;
             }
             transaction = self.without_belongings(entity, transaction).await?;
+            let deed = Deed::new(Action::EntityPurge, entity).before(&record);
+            transaction = self.remember(transaction, caller, deed).await?;
             if self.finish(caller, transaction, entity, &E::KIND.events.purge).await? {
                 return Ok(());
             }

@@ -10,8 +10,13 @@ use ttn_core::{
     store::{Page, Replaces},
 };
 
-use super::IdentityServer;
+use super::{
+    IdentityServer,
+    audit::Deed,
+    passwords::{nobody, user_key},
+};
 use crate::{
+    audit::Action,
     auth::{
         LoginError,
         api_key::{self, TokenKind},
@@ -67,18 +72,30 @@ impl IdentityServer {
             None => None,
         };
         let checked = self.check_login(found.as_ref(), password).await;
-        let caller = |id: &UserId| Principal { call, ..user_principal(id) };
-        match (checked, id, found) {
-            (Ok(()), Some(id), Some(_)) => self.new_session(&caller(&id), &id).await,
+        let caller = |id: &UserId| Principal { call: call.clone(), ..user_principal(id) };
+        let error = match (checked, id, found) {
+            (Ok(()), Some(id), Some(_)) => return self.new_session(&caller(&id), &id).await,
             (Err(error), Some(id), Some(_)) => {
                 let entity = EntityId::User(id.clone());
                 let event = &event::ACCOUNT_LOGIN_FAILED;
                 self.publish(&caller(&id), event, &entity, serde_json::Value::Null);
-                Err(error)
+                self.fail_login(id.as_str(), call).await?;
+                return Err(error);
             }
-            (Err(error), ..) => Err(error),
-            (Ok(()), ..) => Err(LoginError::NoPasswordMatch.into()),
-        }
+            (Err(error), ..) => error,
+            (Ok(()), ..) => LoginError::NoPasswordMatch.into(),
+        };
+        self.fail_login(user, call).await?;
+        Err(error)
+    }
+
+    /// Remembers that somebody failed to log in as whom this names, who need not exist: the time does not tell.
+    pub(crate) async fn fail_login(
+        &self,
+        user: &str,
+        call: Option<Arc<EventCaller>>,
+    ) -> Result<(), Error> {
+        self.remember_alone(&nobody(call), Deed::on(Action::LoginFailed, user_key(user))).await
     }
 
     /// Whom an id or an e-mail address names.
@@ -109,8 +126,10 @@ impl IdentityServer {
             Vec::new(),
             Replaces::Nothing,
         );
-        transaction.commit(&*self.store).await?;
         let entity = EntityId::User(id.clone());
+        let deed = Deed::new(Action::LoginSucceeded, &entity).after(&session);
+        let deed = deed.subject("session", &session.session_id);
+        self.remember(transaction, caller, deed).await?.commit(&*self.store).await?;
         self.publish(caller, &event::OAUTH_USER_LOGIN, &entity, serde_json::Value::Null);
         let token = TokenKind::Session.token(&session.session_id, &secret);
         Ok(OpenSession { session, token })
@@ -195,7 +214,10 @@ impl IdentityServer {
         caller: &Principal,
         session: &Session,
     ) -> Result<(), Error> {
-        without_session(Transaction::new(), session).commit(&*self.store).await?;
+        let owner = format!("user/{}", session.user_id());
+        let deed = Deed::on(Action::SessionEnd, owner).subject("session", &session.session_id);
+        let write = without_session(Transaction::new(), session);
+        self.remember(write, caller, deed).await?.commit(&*self.store).await?;
         if let Ok(id) = session.user_id().parse() {
             let (entity, data) = (EntityId::User(id), serde_json::Value::Null);
             self.publish(caller, &event::OAUTH_USER_LOGOUT, &entity, data);

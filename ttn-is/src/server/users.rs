@@ -9,6 +9,7 @@ use ttn_core::{
 use super::IdentityServer;
 use crate::{
     access::{is_full_admin, require_known},
+    audit::Action,
     auth::{LoginError, password},
     entity::{self, Query, Search, check_reserved},
     error::{AdminOnly, Error},
@@ -18,7 +19,7 @@ use crate::{
     store::{IdentityStoreExt as _, Table, Transaction},
 };
 
-use super::{kind::Entity as _, notifications::Told};
+use super::{audit::Deed, kind::Entity as _, notifications::Told};
 
 impl IdentityServer {
     /// Creates a user: an administrator anybody, others themselves if registration is enabled (IS-34). Who registers
@@ -68,6 +69,8 @@ impl IdentityServer {
         password::check(&self.config.login.password, password, user.id())?;
         user.password_hash = self.hasher.hash_password(password, &*self.entropy).await;
         user.password_updated_at = Some(self.clock.utc().into());
+        let deed = Deed::new(Action::EntityCreate, &entity).after(&user);
+        let transaction = self.remember(transaction, caller, deed).await?;
         self.insert(&mut user, &entity, transaction).await?;
         self.publish(caller, &event::USER.create, &entity, serde_json::Value::Null);
         if user.primary_email_address_validated_at.is_none()

@@ -76,11 +76,13 @@ pub enum Table {
     BookmarkOfEntity = 26,
     /// Tokens to log in with, by `user/token`.
     LoginToken = 27,
+    /// Who did what, the latest first.
+    Audit = 28,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Account,
         Self::ApiKey,
         Self::ApiKeyOfEntity,
@@ -108,6 +110,7 @@ impl Table {
         Self::Bookmark,
         Self::BookmarkOfEntity,
         Self::LoginToken,
+        Self::Audit,
     ];
 
     /// The number of the table; it never changes.
@@ -147,6 +150,7 @@ impl Table {
             Self::Bookmark => "bookmark",
             Self::BookmarkOfEntity => "bookmark_of_entity",
             Self::LoginToken => "login_token",
+            Self::Audit => "audit",
         }
     }
 }

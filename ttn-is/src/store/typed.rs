@@ -17,6 +17,11 @@ impl Transaction {
         Self::default()
     }
 
+    /// Writes nothing, and takes as long as if it did: whoever waits for an answer does not learn what was done.
+    pub(crate) fn idle() -> Self {
+        Self::new().delete(Table::LoginToken, "-".to_owned(), Replaces::Any)
+    }
+
     /// Writes a record under its key.
     pub(crate) fn put<R: Record>(self, record: &R, replaces: Replaces) -> Self {
         self.set(R::TABLE, record.key(), record.encode_to_vec(), replaces)
@@ -71,6 +76,9 @@ pub(crate) trait IdentityStoreExt {
     /// Reads all records whose keys start with `prefix`, in order.
     async fn records<R: Record>(&self, prefix: &str) -> Result<Vec<R>, StoreError>;
 
+    /// Reads the records of one scan.
+    async fn scan_records<R: Record>(&self, scan: &Scan) -> Result<Vec<R>, StoreError>;
+
     /// Reads all rows of a table whose keys start with `prefix`, as text.
     async fn texts(&self, table: Table, prefix: &str) -> Result<Vec<(String, String)>, StoreError>;
 
@@ -89,6 +97,11 @@ impl<S: IdentityStore + ?Sized> IdentityStoreExt for S {
     async fn records<R: Record>(&self, prefix: &str) -> Result<Vec<R>, StoreError> {
         let rows = rows(self, R::TABLE, prefix).await?;
         rows.iter().map(|(key, value)| decode(R::TABLE, key, value)).collect()
+    }
+
+    async fn scan_records<R: Record>(&self, scan: &Scan) -> Result<Vec<R>, StoreError> {
+        let rows = self.scan(scan).await?;
+        rows.iter().map(|row| decode(scan.table, &row.key, &row.record.value)).collect()
     }
 
     async fn texts(&self, table: Table, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {

@@ -20,7 +20,7 @@ use ttn_is::{
 };
 
 /// A clock that stands still until it is moved.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct TestClock(Mutex<u64>);
 
 impl TestClock {

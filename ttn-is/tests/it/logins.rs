@@ -170,7 +170,12 @@ async fn a_forgotten_password_is_replaced_by_mail() {
     server.create_temporary_password(&nobody, &id("nobody")).await.unwrap();
     server.create_temporary_password(&nobody, &id("alice")).await.unwrap();
     let again = server.create_temporary_password(&nobody, &id("alice")).await;
+    // A stranger does not learn that somebody asked before him, nor whether there is such a user.
+    again.unwrap();
+    let again = server.create_temporary_password(&bench.admin, &id("alice")).await;
     assert_eq!(name(again), "temporary_password_still_valid");
+    let missing = server.create_temporary_password(&bench.admin, &id("nobody")).await;
+    assert_eq!(name(missing), "user_not_found");
     assert_eq!(postbox.count("temporary_password"), 1);
     let temporary = postbox.find("temporary_password", "?current=").unwrap();
     // It opens nothing but the way to a new password.

@@ -3,6 +3,7 @@
 
 mod access;
 mod api_keys;
+mod audit;
 mod batches;
 mod bench;
 mod bookmarks;
@@ -14,6 +15,7 @@ mod login_tokens;
 mod logins;
 mod notifications;
 mod search;
+mod security;
 mod users;
 
 #[cfg(feature = "grpc")]

@@ -2441,6 +2441,16 @@ pub static SERVICES: &[Service] = &[
             ],
         },
     ] },
+    Service { name: "Audit", rpcs: &[
+        Rpc {
+            service: "Audit", name: "List", path: "/ttn.v1.Audit/List",
+            request: <v3::ListAuditEntriesRequest as ApiMessage>::descriptor, response: <v3::AuditEntries as ApiMessage>::descriptor,
+            client_stream: false, server_stream: false, field_mask: None,
+            bindings: &[
+                Binding { verb: Verb::Get, path: "/audit", body: false },
+            ],
+        },
+    ] },
     Service { name: "Devices", rpcs: &[
         Rpc {
             service: "Devices", name: "Create", path: "/ttn.v1.Devices/Create",

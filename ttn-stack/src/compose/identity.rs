@@ -1,13 +1,13 @@
 //! The Identity Server.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use ttn_core::{clock::Clock, event::Events, rand::Entropy};
 use ttn_is::{
     DevEuis, EuiBlock, IdentityServer, Login, PasswordRules, UserRights,
-    email::{Mails, NoMail},
+    email::{Mails, NoMail, Templates},
     store::IdentityStore,
 };
 
@@ -40,6 +40,8 @@ pub struct Identity {
     pub mail_server: Option<String>,
     /// Whom mails are from; `noreply@PUBLIC_HOST` if empty.
     pub mail_sender: Option<String>,
+    /// A directory with what mails say instead: `NAME.txt` for each letter that is to be another one.
+    pub mail_templates: Option<PathBuf>,
     /// What others than administrators may create.
     pub create: UserRights,
     /// Whether collaborators may name others than themselves as contacts.
@@ -48,6 +50,8 @@ pub struct Identity {
     pub admin_rights_all: bool,
     /// For how many hours deleted entities can be restored.
     pub restore_hours: u32,
+    /// For how many days the audit log remembers; with 0 nothing is written down.
+    pub audit_days: u32,
     /// Blocks of DevEUIs that applications may draw from.
     pub dev_eui_blocks: Vec<EuiBlock>,
     /// How many DevEUIs one application may draw.
@@ -70,10 +74,12 @@ impl Default for Identity {
             mail_directory: None,
             mail_server: None,
             mail_sender: None,
+            mail_templates: None,
             create: UserRights::default(),
             set_others_as_contacts: true,
             admin_rights_all: false,
             restore_hours: 24,
+            audit_days: 365,
             dev_eui_blocks: Vec::new(),
             dev_eui_limit: 10,
             cluster_keys: Vec::new(),
@@ -95,6 +101,23 @@ impl Identity {
         })
     }
 
+    /// What mails say.
+    fn templates(&self) -> anyhow::Result<Templates> {
+        let mut templates = Templates::default();
+        let Some(directory) = &self.mail_templates else { return Ok(templates) };
+        let failed = || format!("identity.mail_templates: {}", directory.display());
+        for entry in fs::read_dir(directory).with_context(failed)? {
+            let path = entry.with_context(failed)?.path();
+            let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+            if path.extension().is_some_and(|extension| extension == "txt") {
+                let failed = || format!("identity.mail_templates: {}", path.display());
+                let text = fs::read_to_string(&path).with_context(failed)?;
+                templates.replace(name, &text).with_context(failed)?;
+            }
+        }
+        Ok(templates)
+    }
+
     pub(super) fn config(&self, account_url: &str) -> ttn_is::Config {
         let login = Login {
             password: self.password,
@@ -113,6 +136,7 @@ impl Identity {
             registration_enabled: self.registration,
             registration_admin_approval: self.registration_approval,
             restore_window: Duration::from_secs(u64::from(self.restore_hours) * 3600),
+            audit_retention: Duration::from_secs(u64::from(self.audit_days) * 24 * 3600),
             user_rights: self.create,
             set_others_as_contacts: self.set_others_as_contacts,
             dev_euis: Some(dev_euis).filter(|_| !self.dev_eui_blocks.is_empty()),
@@ -141,6 +165,7 @@ pub(super) fn build(
         .store(store)
         .events(events.clone())
         .mails(config.identity.mails(&config.public_host)?)
+        .templates(config.identity.templates()?)
         .build()
         .context("the Identity Server")
 }
@@ -169,5 +194,25 @@ impl TryFrom<String> for ClusterKey {
 impl fmt::Debug for ClusterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ClusterKey")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // IS-55
+    #[test]
+    fn templates_are_read_from_a_directory_and_a_bad_one_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let mail_templates = Some(directory.path().to_owned());
+        let identity = Identity { mail_templates, ..Identity::default() };
+        fs::write(directory.path().join("validate.txt"), "Subject: Ja?\n\n{page}\n").unwrap();
+        fs::write(directory.path().join("README"), "other files are left alone").unwrap();
+        let text = format!("{:?}", identity.templates().unwrap());
+        assert!(text.contains("Ja?"));
+        fs::write(directory.path().join("validate.txt"), "Ja?").unwrap();
+        let error = format!("{:#}", identity.templates().unwrap_err());
+        assert!(error.contains("validate.txt: it must begin with `Subject"), "{error}");
     }
 }

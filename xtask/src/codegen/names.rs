@@ -3,11 +3,12 @@
 use heck::{ToSnakeCase as _, ToUpperCamelCase as _};
 use prost_reflect::{EnumDescriptor, FieldDescriptor, MessageDescriptor, OneofDescriptor};
 
-use super::pool::PACKAGE;
+use super::pool::PACKAGES;
 
-/// The name without the package.
+/// The name without the package. No two packages have the same name.
 pub(crate) fn short(full: &str) -> &str {
-    full.strip_prefix(PACKAGE).map_or(full, |rest| rest.trim_start_matches('.'))
+    let rest = PACKAGES.iter().find_map(|(package, _)| full.strip_prefix(package));
+    rest.map_or(full, |rest| rest.trim_start_matches('.'))
 }
 
 /// The path of a message or enum below `crate::v3`.

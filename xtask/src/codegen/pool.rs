@@ -10,11 +10,12 @@ use prost_reflect::{
     FileDescriptor, MessageDescriptor, Value,
 };
 
-/// The package of the messages, and of nearly all services.
+/// The package of nearly all messages and services.
 pub(crate) const PACKAGE: &str = "ttn.lorawan.v3";
 
-/// All packages, and their directories. One besides [`PACKAGE`] has services only, over its messages.
-const PACKAGES: [(&str, &str); 2] = [(PACKAGE, "ttn/lorawan/v3"), ("ttn.v1", "ttn/v1")];
+/// All packages, and their directories. Messages of all of them are in one module, so their names differ; those of one
+/// package refer to no message of another one.
+pub(crate) const PACKAGES: [(&str, &str); 2] = [(PACKAGE, "ttn/lorawan/v3"), ("ttn.v1", "ttn/v1")];
 
 /// The API as descriptors.
 pub(crate) struct Api {

@@ -8,12 +8,13 @@ use ttn_core::{
 
 use super::{NOTHING, is_over, tokens::without_grant};
 use crate::{
+    audit::Action,
     auth::oauth::{OAuthError, redirect},
     entity::{self, Query},
     error::Error,
     event,
     record::{Authorization, Grant, Record as _, Session},
-    server::{IdentityServer, sessions::user_principal},
+    server::{IdentityServer, audit::Deed, sessions::user_principal},
     store::{IdentityStoreExt as _, Table, Transaction},
 };
 
@@ -73,7 +74,9 @@ impl IdentityServer {
         let grants = self.grants_of(&format!("{key}/")).await?;
         let write = Transaction::new().delete(Table::Authorization, key, Replaces::Any);
         let write = grants.iter().fold(write, without_grant);
-        write.commit(&*self.store).await?;
+        let deed = Deed::new(Action::AuthorizationDelete, &entity);
+        let deed = deed.subject("client", client.as_str());
+        self.remember(write, caller, deed).await?.commit(&*self.store).await?;
         self.publish(caller, &event::OAUTH_TOKEN_DELETED, &entity, NOTHING);
         Ok(())
     }
@@ -96,7 +99,7 @@ impl IdentityServer {
             (grant.user_id(), grant.client_id()) == (user.as_str(), client.as_str())
         });
         let not_found = || OAuthError::AccessTokenNotFound { id: id.to_owned() };
-        self.revoke(caller, &found.ok_or_else(not_found)?).await
+        self.revoke(caller, &found.ok_or_else(not_found)?, Action::TokenRevoke).await
     }
 
     /// Ends a token and the session in which it was given, in the name of the client that knows the token's id. Gives the
@@ -127,7 +130,7 @@ impl IdentityServer {
             }
         };
         let caller = user_principal(&grant.user_id().parse()?);
-        self.revoke(&caller, &grant).await?;
+        self.revoke(&caller, &grant, Action::TokenRevoke).await?;
         if let Some(session) = self.store.record::<Session>(&grant.user_session_id).await? {
             self.end_session(&caller, &session.value).await?;
             let entity = EntityId::User(grant.user_id().parse()?);

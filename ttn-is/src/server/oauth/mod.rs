@@ -15,8 +15,9 @@ use ttn_core::{
     time::Timestamp,
 };
 
-use super::{IdentityServer, TRIES, bootstrap::CLI_CLIENT, lifecycle::contention};
+use super::{IdentityServer, TRIES, audit::Deed, bootstrap::CLI_CLIENT, lifecycle::contention};
 use crate::{
+    audit::Action,
     auth::{
         api_key::{self, TokenKind},
         hash::API_KEY_ITERATIONS,
@@ -131,6 +132,7 @@ impl IdentityServer {
             let write = write.put(&grant, Replaces::Nothing);
             let key = grant.key_of_user();
             let write = write.set(Table::GrantOfUser, key, Vec::new(), Replaces::Nothing);
+            let write = self.remember(write, caller, let_client(&entity, request)).await?;
             match write.commit(&*self.store).await {
                 Ok(_) => {
                     self.publish(caller, &event::OAUTH_AUTHORIZE, &entity, NOTHING);
@@ -194,6 +196,12 @@ impl IdentityServer {
         }
         Ok(grants)
     }
+}
+
+fn let_client(user: &EntityId, request: &AuthorizationRequest) -> Deed {
+    let given = Authorization { rights: request.client.rights.clone(), ..Authorization::default() };
+    let deed = Deed::new(Action::AuthorizationCreate, user).after(&given);
+    deed.subject("client", request.client.id())
 }
 
 /// What the client is told about if it is wrong. Gives the PKCE challenge.

@@ -12,6 +12,7 @@ use ttn_core::{
 
 use super::{ACCESS_TTL, NOTHING, is_over, require_approved, require_grant};
 use crate::{
+    audit::Action,
     auth::{
         api_key::{Token, TokenKind},
         hash::API_KEY_ITERATIONS,
@@ -24,7 +25,7 @@ use crate::{
         rights_to_numbers,
     },
     rights,
-    server::{IdentityServer, TRIES, lifecycle::contention, sessions::user_principal},
+    server::{IdentityServer, TRIES, audit::Deed, lifecycle::contention, sessions::user_principal},
     store::{IdentityStoreExt as _, Table, Transaction, WriteError},
 };
 
@@ -74,9 +75,11 @@ impl IdentityServer {
             self.check_user(&user).await?;
             let (grant, tokens) = self.renew(grant, &client, &token).await;
             let write = Transaction::new().put(&grant, Replaces::Revision(revision));
+            let entity = EntityId::User(user);
+            let deed = Deed::new(Action::TokenIssue, &entity).subject("client", client.id());
+            let write = self.remember(write, &caller, deed).await?;
             match write.commit(&*self.store).await {
                 Ok(_) => {
-                    let entity = EntityId::User(user);
                     self.publish(&caller, &event::OAUTH_TOKEN_EXCHANGE, &entity, NOTHING);
                     return Ok(tokens);
                 }
@@ -121,7 +124,7 @@ impl IdentityServer {
         }
         if grant.redeemed {
             // RFC 6749, 4.1.2
-            self.revoke(caller, grant).await?;
+            self.revoke(caller, grant, Action::TokenReuse).await?;
             return Err(OAuthError::InvalidGrant.into());
         }
         if is_past(grant.expires_at, self.clock.utc()) {
@@ -152,7 +155,7 @@ impl IdentityServer {
         }
         let is_last = self.hasher.verify(token.secret, &grant.refresh_hash, &*self.clock).await;
         if !is_last || is_over(grant, self.clock.utc()) {
-            self.revoke(caller, grant).await?;
+            self.revoke(caller, grant, Action::TokenReuse).await?;
             return Err(OAuthError::InvalidGrant.into());
         }
         Ok(())
@@ -223,9 +226,16 @@ impl IdentityServer {
     }
 
     /// Ends the tokens of a grant.
-    pub(super) async fn revoke(&self, caller: &Principal, grant: &Grant) -> Result<(), Error> {
-        without_grant(Transaction::new(), grant).commit(&*self.store).await?;
+    pub(super) async fn revoke(
+        &self,
+        caller: &Principal,
+        grant: &Grant,
+        why: Action,
+    ) -> Result<(), Error> {
         let entity = EntityId::User(grant.user_id().parse()?);
+        let deed = Deed::new(why, &entity).subject("client", grant.client_id());
+        let write = without_grant(Transaction::new(), grant);
+        self.remember(write, caller, deed).await?.commit(&*self.store).await?;
         self.publish(caller, &event::OAUTH_TOKEN_DELETED, &entity, NOTHING);
         Ok(())
     }

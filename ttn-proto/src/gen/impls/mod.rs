@@ -96,6 +96,8 @@ mod secrets_impl;
 mod simulate_impl;
 #[path = "user.rs"]
 mod user_impl;
+#[path = "audit.rs"]
+mod audit_impl;
 
 /// What the files of this module use.
 mod prelude {

@@ -190,3 +190,7 @@ pub use simulate_proto::*;
 mod user_proto;
 pub use user_proto::*;
 
+#[path = "audit.rs"]
+mod audit_proto;
+pub use audit_proto::*;
+

@@ -31,7 +31,7 @@ pub trait Devices: Send + Sync + 'static {
 
 /// The methods of [`Devices`], calling `service`.
 pub fn devices(service: Arc<dyn Devices>) -> Vec<Method> {
-    let rpcs = SERVICES[68].rpcs;
+    let rpcs = SERVICES[69].rpcs;
     vec![
         unary(&rpcs[0], &service, |s, r| Box::pin(async move { s.create(r).await })),
         unary(&rpcs[1], &service, |s, r| Box::pin(async move { s.get(r).await })),

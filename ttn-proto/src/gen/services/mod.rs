@@ -86,6 +86,9 @@ pub use search_services_service::*;
 #[path = "user_services.rs"]
 mod user_services_service;
 pub use user_services_service::*;
+#[path = "audit.rs"]
+mod audit_service;
+pub use audit_service::*;
 #[path = "devices.rs"]
 mod devices_service;
 pub use devices_service::*;
