@@ -203,9 +203,7 @@ impl IdentityServer {
     /// The key of an entry: the later, the smaller, so that a scan begins with the latest.
     fn audit_key(&self, now: Timestamp) -> String {
         let drawn = COUNTER_MAX - (self.drawn.fetch_add(1, Ordering::Relaxed) & COUNTER_MAX);
-        let mut random = [0; 4];
-        self.entropy.fill(&mut random);
-        format!("{}{drawn:06x}{:08x}", time_key(now), u32::from_be_bytes(random))
+        format!("{}{drawn:06x}", time_key(now))
     }
 
     async fn client_of(&self, grant: &str) -> Result<String, Error> {
@@ -255,7 +253,7 @@ fn time_key(time: Timestamp) -> String {
 
 /// The greatest key of an entry at a time: behind it are those before.
 fn before_key(time: Timestamp) -> String {
-    time_key(time) + "ffffffffffffff"
+    time_key(time) + "ffffff"
 }
 
 /// The longest text of a caller that is kept.
