@@ -33,6 +33,22 @@ pub(crate) trait Sortable {
     }
 }
 
+impl Query {
+    /// Whether it asks for everything that there is, in the order of the ids, which are the field `id`.
+    pub(crate) fn is_by_id(&self, id: &str) -> bool {
+        (self.order.is_empty() || self.order == id) && self.updated_since.is_none()
+    }
+
+    /// How many items to leave out and how many to give.
+    pub(crate) fn window(&self) -> (usize, usize) {
+        let limit = match self.limit {
+            0 => LIMIT_DEFAULT,
+            limit => limit.min(LIMIT_MAX),
+        } as usize;
+        ((self.page.max(1) as usize - 1).saturating_mul(limit), limit)
+    }
+}
+
 /// Orders and cuts a list that comes ordered by id.
 pub(crate) fn page<R: Sortable>(mut all: Vec<R>, query: &Query) -> Page<R> {
     if let Some(since) = query.updated_since {
@@ -50,11 +66,7 @@ pub(crate) fn page<R: Sortable>(mut all: Vec<R>, query: &Query) -> Page<R> {
             if descending { order.reverse() } else { order }
         });
     }
-    let limit = match query.limit {
-        0 => LIMIT_DEFAULT,
-        limit => limit.min(LIMIT_MAX),
-    } as usize;
-    let skip = (query.page.max(1) as usize - 1).saturating_mul(limit);
+    let (skip, limit) = query.window();
     let items = all.into_iter().skip(skip).take(limit).collect();
     Page { items, total }
 }

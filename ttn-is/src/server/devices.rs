@@ -107,7 +107,16 @@ impl IdentityServer {
         application: &ApplicationId,
         query: &Query,
     ) -> Result<Page<Device>, Error> {
-        self.search_devices(caller, application, &Search::default(), query).await
+        if !query.is_by_id("device_id") {
+            return self.search_devices(caller, application, &Search::default(), query).await;
+        }
+        // The order of the store: nothing but the page is read whole.
+        let entity = EntityId::Application(application.clone());
+        self.authorize(caller, &entity, &[Right::ApplicationDevicesRead]).await?;
+        let (skip, limit) = query.window();
+        let items = self.store.slice(&format!("{application}/"), skip, limit).await?;
+        let (count, _) = self.device_count(application).await?;
+        Ok(Page { items, total: count.count })
     }
 
     /// Searches the end devices of an application (IS-52).

@@ -79,6 +79,14 @@ pub(crate) trait IdentityStoreExt {
     /// Reads the records of one scan.
     async fn scan_records<R: Record>(&self, scan: &Scan) -> Result<Vec<R>, StoreError>;
 
+    /// As [`Self::records`], some of them: `limit` behind `skip` others, which are not decoded.
+    async fn slice<R: Record>(
+        &self,
+        prefix: &str,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<R>, StoreError>;
+
     /// Reads all rows of a table whose keys start with `prefix`, as text.
     async fn texts(&self, table: Table, prefix: &str) -> Result<Vec<(String, String)>, StoreError>;
 
@@ -95,7 +103,16 @@ impl<S: IdentityStore + ?Sized> IdentityStoreExt for S {
     }
 
     async fn records<R: Record>(&self, prefix: &str) -> Result<Vec<R>, StoreError> {
-        let rows = rows(self, R::TABLE, prefix).await?;
+        self.slice(prefix, 0, usize::MAX).await
+    }
+
+    async fn slice<R: Record>(
+        &self,
+        prefix: &str,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<R>, StoreError> {
+        let rows = rows(self, R::TABLE, prefix, skip, limit).await?;
         rows.iter().map(|(key, value)| decode(R::TABLE, key, value)).collect()
     }
 
@@ -105,7 +122,7 @@ impl<S: IdentityStore + ?Sized> IdentityStoreExt for S {
     }
 
     async fn texts(&self, table: Table, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
-        let rows = rows(self, table, prefix).await?;
+        let rows = rows(self, table, prefix, 0, usize::MAX).await?;
         rows.into_iter().map(|(key, value)| text(table, &key, value).map(|v| (key, v))).collect()
     }
 
@@ -121,15 +138,21 @@ async fn rows<S: IdentityStore + ?Sized>(
     store: &S,
     table: Table,
     prefix: &str,
+    skip: usize,
+    limit: usize,
 ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
     let mut all = Vec::new();
-    let mut scan = Scan { table, prefix: prefix.to_owned(), after: None, limit: ROWS_PER_SCAN };
+    let (mut skip, mut wanted) = (skip, skip.saturating_add(limit));
+    let mut scan = Scan { table, prefix: prefix.to_owned(), after: None, limit: 0 };
     loop {
+        scan.limit = wanted.min(ROWS_PER_SCAN);
         let rows = store.scan(&scan).await?;
-        let more = rows.len() == ROWS_PER_SCAN;
+        let read = rows.len();
         scan.after = rows.last().map(|row| row.key.clone());
-        all.extend(rows.into_iter().map(|row| (row.key, row.record.value)));
-        if !more {
+        all.extend(rows.into_iter().skip(skip).map(|row| (row.key, row.record.value)));
+        skip = skip.saturating_sub(read);
+        wanted = wanted.saturating_sub(read);
+        if read < scan.limit || wanted == 0 {
             return Ok(all);
         }
     }

@@ -111,6 +111,16 @@ async fn devices_are_listed_found_and_kept_from_strangers() {
     let app = "app1".parse().unwrap();
     let page = bench.server.list_devices(&owner, &app, &Query::default()).await.unwrap();
     assert_eq!(page.items.iter().map(Device::id).collect::<Vec<_>>(), ["one", "two"]);
+    for (order, number, found) in
+        [("", 1, "one"), ("", 2, "two"), ("device_id", 2, "two"), ("-device_id", 2, "one")]
+    {
+        let query = Query { order: order.to_owned(), limit: 1, page: number, ..Query::default() };
+        let page = bench.server.list_devices(&owner, &app, &query).await.unwrap();
+        assert_eq!(page.items.iter().map(Device::id).collect::<Vec<_>>(), [found]);
+        assert_eq!(page.total, 2);
+    }
+    let query = Query { limit: 1, page: u32::MAX, ..Query::default() };
+    assert!(bench.server.list_devices(&owner, &app, &query).await.unwrap().items.is_empty());
     let euis = (JOIN_EUI.parse().unwrap(), DEV_EUI.parse().unwrap());
     let found = bench.server.device_by_euis(&owner, euis.0, euis.1).await.unwrap();
     assert_eq!(found.id(), "one");
