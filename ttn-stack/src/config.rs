@@ -26,6 +26,7 @@ use ttn_core::{
 use ttn_gs::config::Ack;
 
 pub use crate::compose::{ClusterKey, Identity, TrustedProxies};
+pub use crate::traces::{TracesConfig, TracesError};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +69,8 @@ pub struct Config {
     pub tls: Tls,
     /// Whose word is taken for where a call over HTTP or gRPC comes from.
     pub trusted_proxies: TrustedProxies,
+    /// Traces of frames.
+    pub traces: TracesConfig,
     /// MQTT for applications.
     pub mqtt: Mqtt,
     /// Rate limits.
@@ -280,6 +283,7 @@ impl Default for Config {
             webhooks: Webhooks::default(),
             tls: Tls::default(),
             trusted_proxies: TrustedProxies::default(),
+            traces: TracesConfig::default(),
             mqtt: Mqtt::default(),
             rate_limiting: RateLimiting::default(),
             pubsub: PubSub::default(),
@@ -492,6 +496,12 @@ const KEYS: &[(&str, Set)] = &[
     }),
     ("trusted_proxies", |config, text| parse(text).map(|value| config.trusted_proxies = value)),
     ("tls.key", |config, text| parse(text).map(|value| config.tls.key = Some(value))),
+    ("traces.endpoint", |config, text| {
+        parse(text).map(|value| config.traces.endpoint = Some(value))
+    }),
+    ("traces.probability", |config, text| {
+        parse(text).map(|value| config.traces.probability = value)
+    }),
     ("mqtt.tenant", |config, text| parse(text).map(|value| config.mqtt.tenant = Some(value))),
     ("events.per_entity", |config, text| parse(text).map(|value| config.events.per_entity = value)),
     ("events.entities", |config, text| parse(text).map(|value| config.events.entities = value)),

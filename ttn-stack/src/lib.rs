@@ -13,3 +13,4 @@ pub mod endpoint;
 mod metrics;
 pub mod provision;
 pub mod simulation;
+mod traces;

@@ -59,6 +59,7 @@ use crate::{
     config::{self, Config},
     devices,
     metrics::{Exporter, Metrics},
+    traces::Traces,
 };
 
 use codecs::CodecDirectory;
@@ -103,6 +104,7 @@ pub struct Stack {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     metrics: Exporter,
+    traces: Traces,
     metrics_config: config::Metrics,
     secure_cookies: bool,
     // Calls that concern several registries.
@@ -124,8 +126,7 @@ impl Stack {
     ) -> anyhow::Result<Self> {
         let Parts { clock, entropy, stores, vault, scripts, webhooks } = parts;
         let peers = Arc::new(Local::default());
-        let bus = EventBus::with_history(config.events.history(), &config.public_host, &*entropy);
-        let bus = Arc::new(bus);
+        let bus = event_bus(config, &*entropy);
         let metrics = Metrics::new(bus.clone());
         let events = metrics.sink();
         let limiter: Arc<dyn RateLimiter> =
@@ -151,6 +152,8 @@ impl Stack {
         .vault(vault.clone())
         .events(events.clone())
         .limiter(limiter.clone());
+        let traces = Traces::new(&config.traces, &clock)?;
+        let webhooks = traces.webhooks(webhooks.map_or_else(|| webhooks::transport(config), Ok)?);
         let applications = with_integrations(applications, config, &entropy, scripts, webhooks);
         let applications = applications.await?.build();
         let plans = plans::load(config.frequency_plans.as_deref()).await?;
@@ -164,8 +167,7 @@ impl Stack {
                 .plans(plans.clone())
                 .build()
                 .context("the Network Server")?;
-        let fallback = config.gateways.fallback_frequency_plan.clone();
-        let frontend = UdpFrontend::new(udp, udp_config(config), fallback);
+        let frontend = udp_frontend(config, udp);
         let udp_counters = frontend.counters();
         let gateway_config = gateway_config(config);
         let gateways =
@@ -194,6 +196,7 @@ impl Stack {
             clock,
             entropy,
             metrics,
+            traces,
             metrics_config: config.metrics.clone(),
             secure_cookies,
             calls,
@@ -203,6 +206,7 @@ impl Stack {
 
     /// Starts every component, the receivers of a message before its senders.
     pub fn start(&self, tasks: &mut Tasks) {
+        self.traces.start(&self.events, tasks);
         self.applications.start(tasks);
         self.network.start(tasks);
         self.gateways.start(tasks);
@@ -276,7 +280,7 @@ async fn with_integrations(
     config: &Config,
     entropy: &Arc<dyn Entropy>,
     scripts: Arc<dyn ScriptHost>,
-    webhooks: Option<Arc<dyn WebhookTransport>>,
+    webhooks: Arc<dyn WebhookTransport>,
 ) -> anyhow::Result<ttn_as::Builder> {
     let reach = if config.allow_private_targets { Reach::Private } else { Reach::Public };
     if let Some(directory) = &config.device_repository {
@@ -286,7 +290,7 @@ async fn with_integrations(
     Ok(applications
         .formatter(FormatterKind::GrpcService, Arc::new(ServiceFormatter::new(reach, &[])?))
         .formatter(FormatterKind::Javascript, Arc::new(JavaScript::new(scripts)))
-        .webhook_transport(webhooks.map_or_else(|| webhooks::transport(config), Ok)?)
+        .webhook_transport(webhooks)
         .webhook_templates(webhooks::templates(config).await?)
         .pubsub_provider(ProviderKind::Mqtt, Arc::new(MqttProvider::new(reach, entropy.clone())))
         .pubsub_provider(ProviderKind::Nats, Arc::new(NatsProvider::new(reach))))
@@ -316,6 +320,11 @@ fn application_config(config: &Config) -> ttn_as::Config {
     }
 }
 
+fn event_bus(config: &Config, entropy: &dyn Entropy) -> Arc<EventBus> {
+    let history = config.events.history();
+    Arc::new(EventBus::with_history(history, &config.public_host, entropy))
+}
+
 fn join_config(config: &Config) -> ttn_js::Config {
     ttn_js::Config {
         device_kek_label: KEK_LABEL.into(),
@@ -329,6 +338,10 @@ fn gateway_config(config: &Config) -> ttn_gs::Config {
         require_registered_gateways: config.gateways.require_registered,
         ..ttn_gs::Config::default()
     }
+}
+
+fn udp_frontend(config: &Config, udp: impl Transport) -> UdpFrontend {
+    UdpFrontend::new(udp, udp_config(config), config.gateways.fallback_frequency_plan.clone())
 }
 
 fn udp_config(config: &Config) -> UdpConfig {
