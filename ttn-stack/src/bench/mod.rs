@@ -4,6 +4,7 @@
 //! virtual gateways over UDP, a subscriber reads over MQTT, and every payload is checked. What the server uses is read from
 //! the kernel, so that it says what an operator would see.
 
+mod api;
 mod books;
 mod crash;
 mod downlink;
@@ -112,6 +113,10 @@ async fn measure(
     clock: &Arc<dyn Clock>,
     tasks: &mut Tasks,
 ) -> anyhow::Result<Report> {
+    let rate = options.rate_or(RATE);
+    if options.scenario == Scenario::Api {
+        return api::run(&options, rate, &server, &prepared.api_key, clock, tasks).await;
+    }
     let (radio, mut heard) = Radio::open(server.udp, fleet.gateways, clock, tasks).await?;
     radio.connected().await?;
     let login = |role: &str| Login {
@@ -130,10 +135,9 @@ async fn measure(
     let clock = clock.clone();
     let turn = AtomicUsize::new(0);
     let bench = Bench { options, clock, server, fleet, on_air, radio, ledger, window, turn };
-    let rate = bench.options.rate_or(RATE);
     let mut report = match bench.options.scenario {
+        Scenario::Api | Scenario::Crash => anyhow::bail!("it is measured elsewhere"),
         Scenario::Collide => bench.collide(rate).await,
-        Scenario::Crash => anyhow::bail!("`crash` has no measurement"),
         Scenario::Downlink => bench.downlink(rate, &publisher, heard, tasks).await,
         Scenario::Join => bench.join(&mut heard).await,
         Scenario::Soak => bench.soak(rate).await,

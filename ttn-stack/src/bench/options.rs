@@ -21,7 +21,7 @@ pub struct BenchOptions {
     /// How many gateways receive each frame.
     #[arg(long, value_name = "K", default_value_t = 1)]
     pub copies: usize,
-    /// Uplinks per second; joins are as many as `--in-flight` allows unless it is given.
+    /// Uplinks, or calls of `api`, per second; joins are as many as `--in-flight` allows unless it is given.
     #[arg(long, value_name = "R")]
     pub rate: Option<f64>,
     /// Look for the highest rate that loses nothing, from `--rate` on; `uplink` only.
@@ -66,6 +66,8 @@ pub struct BenchOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[non_exhaustive]
 pub enum Scenario {
+    /// Calls of the API over HTTP, reads and writes mixed.
+    Api,
     /// All devices share eight addresses; frames of strangers are among theirs.
     Collide,
     /// The server is killed at random instants; afterwards every frame is accounted for.
@@ -87,6 +89,7 @@ impl Scenario {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Api => "api",
             Self::Collide => "collide",
             Self::Crash => "crash",
             Self::Downlink => "downlink",

@@ -30,7 +30,7 @@ pub(super) struct Server {
     _output: BufReader<ChildStdout>,
     pub(super) udp: SocketAddr,
     pub(super) mqtt: SocketAddr,
-    http: SocketAddr,
+    pub(super) http: SocketAddr,
     /// From its start to `GET /healthz` with success.
     pub(super) ready_after: Duration,
 }

@@ -88,3 +88,11 @@ pub(crate) fn a_bench_of_downlinks_finds_them_in_their_window() {
     assert_eq!(downlinks["rx1"], downlinks["queued"], "{line}");
     assert_eq!((&line["lost"], &line["wrong"]), (&0.into(), &0.into()), "{line}");
 }
+
+pub(crate) fn a_bench_of_the_api_has_an_answer_to_every_call() {
+    let line = bench(&["api", "--devices", "150", "--rate", "50", "--duration", "2s"]);
+    assert_eq!((&line["sent"], &line["lost"]), (&100.into(), &0.into()), "{line}");
+    for kind in ["create", "first_page", "get", "page", "rights", "session", "set"] {
+        assert!(line[format!("{kind}_ms")]["p99"].as_f64().unwrap() > 0.0, "{kind}: {line}");
+    }
+}

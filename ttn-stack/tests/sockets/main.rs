@@ -88,6 +88,10 @@ const ALONE: &[Scenario] = &[
         "a_server_that_is_killed_again_and_again_keeps_its_promises",
         bench::a_server_that_is_killed_again_and_again_keeps_its_promises,
     ),
+    (
+        "a_bench_of_the_api_has_an_answer_to_every_call",
+        bench::a_bench_of_the_api_has_an_answer_to_every_call,
+    ),
     ("a_bench_of_joins_proves_every_session", bench::a_bench_of_joins_proves_every_session),
     (
         "a_bench_of_downlinks_finds_them_in_their_window",
