@@ -25,6 +25,9 @@ use crate::{
     store::{Device, RegistryKey, RegistryRecord, SessionRecord},
 };
 
+/// How many devices [`Devices::settle`] looks at: those that may not rest are passed by, in their turn.
+const SETTLED_AT_ONCE: usize = 512;
+
 /// All devices, by id.
 #[derive(Default)]
 pub(crate) struct Devices {
@@ -132,7 +135,8 @@ impl Devices {
 
     /// Puts devices to rest that were decoded longest ago, if too many are.
     pub(crate) fn settle(&mut self, awake_max: usize) {
-        for _ in 0..self.awake.get_mut().len().saturating_sub(awake_max) {
+        let above = self.awake.get_mut().len().saturating_sub(awake_max);
+        for _ in 0..above.min(SETTLED_AT_ONCE) {
             let Some(key) = self.awake.get_mut().pop_front() else { return };
             let slot = self.slots.find_mut(hash_of(parts(&key)), |slot| slot.is(&key));
             let Some(slot) = slot else { continue };

@@ -30,6 +30,9 @@ use super::{
 };
 use crate::store::{DeviceRecord, Sealer};
 
+/// How many devices [`Devices::settle`] looks at: those that may not rest are passed by, in their turn.
+const SETTLED_AT_ONCE: usize = 512;
+
 /// All devices, by number, id, EUIs and address.
 pub(super) struct Devices {
     defaults: Arc<Defaults>,
@@ -235,7 +238,8 @@ impl Devices {
 
     /// Puts devices to rest that were decoded longest ago, if too many are.
     pub(super) fn settle(&mut self, now: Timestamp, awake_max: usize) {
-        for _ in 0..self.awake.get_mut().len().saturating_sub(awake_max) {
+        let above = self.awake.get_mut().len().saturating_sub(awake_max);
+        for _ in 0..above.min(SETTLED_AT_ONCE) {
             let Some(handle) = self.awake.get_mut().pop_front() else { return };
             let Some(slot) = self.slots.get_mut(&handle) else { continue };
             if slot.rest.is_none() {
