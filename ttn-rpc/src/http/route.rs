@@ -132,7 +132,7 @@ mod tests {
                 checked += 1;
             }
         }
-        assert_eq!(checked, 326);
+        assert_eq!(checked, 327);
     }
 
     #[test]
