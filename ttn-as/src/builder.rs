@@ -1,6 +1,6 @@
 //! How an Application Server is made and started.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use parking_lot::Mutex;
@@ -94,7 +94,7 @@ pub struct Builder {
 #[derive(Default)]
 struct Found {
     /// The devices whose messages wait.
-    pending: Vec<DeviceKey>,
+    pending: BTreeSet<DeviceKey>,
     /// When the oldest of them was received.
     since: Option<Timestamp>,
 }
@@ -190,7 +190,7 @@ impl ApplicationServer {
             return false;
         }
         if hot.pending_records > 0 || hot.pending_since.is_some() {
-            found.pending.push(key.clone());
+            found.pending.insert(key.clone());
             found.since = hot.pending_since.into_iter().chain(found.since).min();
         }
         true
@@ -277,6 +277,7 @@ impl ApplicationServer {
                 self.work.notify_one();
             }
         }
+        state.devices.settle(self.config.devices_awake);
         Ok(position)
     }
 
@@ -320,6 +321,10 @@ impl ApplicationServer {
         let mut entries = self.log.read(&Cursor::start(), &filter);
         while let Some(found) = entries.next().await.transpose()? {
             let LogEntry::Record(record) = found.entry else { continue };
+            // The others rest.
+            if !pending.contains(&record.up.ids.key) {
+                continue;
+            }
             let mut state = self.state.lock();
             let Some(entry) = state.devices.get_mut(&record.up.ids.key) else { continue };
             if let Some(number) = record.completes {

@@ -45,6 +45,21 @@ struct Slot {
 }
 
 impl Slot {
+    /// The device, decoded; noted in `awake` if it rested.
+    fn entry(&self, key: &DeviceKey, awake: &RefCell<VecDeque<DeviceKey>>) -> Option<&Entry> {
+        if let Some(entry) = self.entry.get() {
+            return Some(entry);
+        }
+        let Some(mut entry) = self.rest.as_ref()?.wake(key) else {
+            // What rests was decoded before: a defect.
+            tracing::error!(device = %key, "a resting device cannot be decoded");
+            return None;
+        };
+        entry.info = self.info.take().map(|info| *info);
+        awake.borrow_mut().push_back(key.clone());
+        Some(self.entry.get_or_init(|| Box::new(entry)))
+    }
+
     fn key(&self) -> (&str, &str) {
         match (self.entry.get(), &self.rest) {
             (Some(entry), _) => parts(&entry.device.ids.key),
@@ -71,22 +86,12 @@ impl Devices {
 
     pub(crate) fn get(&self, key: &DeviceKey) -> Option<&Entry> {
         let slot = self.slots.find(hash_of(parts(key)), |slot| slot.is(key))?;
-        if let Some(entry) = slot.entry.get() {
-            return Some(entry);
-        }
-        let Some(mut entry) = slot.rest.as_ref()?.wake(key) else {
-            // What rests was decoded before: a defect.
-            tracing::error!(device = %key, "a resting device cannot be decoded");
-            return None;
-        };
-        entry.info = slot.info.take().map(|info| *info);
-        self.awake.borrow_mut().push_back(key.clone());
-        Some(slot.entry.get_or_init(|| Box::new(entry)))
+        slot.entry(key, &self.awake)
     }
 
     pub(crate) fn get_mut(&mut self, key: &DeviceKey) -> Option<&mut Entry> {
-        self.get(key)?;
         let slot = self.slots.find_mut(hash_of(parts(key)), |slot| slot.is(key))?;
+        slot.entry(key, &self.awake)?;
         slot.rest = None;
         slot.entry.get_mut().map(|entry| &mut **entry)
     }
@@ -286,4 +291,70 @@ fn hash_of((application, device): (&str, &str)) -> u64 {
     application.hash(&mut hasher);
     device.hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ttn_core::{
+        addr::DevAddr,
+        id::DeviceIds,
+        peer::DeviceInfo,
+        time::{Monotonic, Timestamp},
+    };
+
+    use super::*;
+    use crate::store::Session;
+
+    fn entry(id: &str) -> Entry {
+        let ids = DeviceIds::new(id.parse().unwrap());
+        let mut entry = Entry::new(Device::new(ids, Timestamp::from_unix_secs(7)), Revision(3));
+        let id = SessionKeyId::new(b"one").unwrap();
+        let session = Session::new(id.clone(), DevAddr::from_u32(0x2601_0203));
+        entry.hot = Arc::new(SessionRecord {
+            current: Some(session),
+            last_number: 9,
+            ..Default::default()
+        });
+        entry.keys = vec![(id, Aes128Key::new([5; 16]))];
+        entry.owned.epoch = Epoch(11);
+        entry.position = Position { lane: LaneId(2), seq: 13 };
+        let later = Monotonic::from_nanos(1).plus(Duration::from_secs(60));
+        let info = Arc::new(DeviceInfo::default());
+        entry.info = Some(KnownInfo { info, refresh_at: later, expires_at: later });
+        entry
+    }
+
+    #[test]
+    fn a_device_wakes_as_it_went_to_rest() {
+        let mut devices = Devices::default();
+        let (before, key) = (entry("app.dev"), "app.dev".parse().unwrap());
+        devices.insert(entry("app.dev"));
+        for change in [false, true] {
+            devices.settle(0);
+            assert!(devices.awake.get_mut().is_empty());
+            let after =
+                if change { &*devices.get_mut(&key).unwrap() } else { devices.get(&key).unwrap() };
+            assert_eq!((&after.device, after.revision), (&before.device, before.revision));
+            assert_eq!((&after.hot, &after.keys), (&before.hot, &before.keys));
+            assert_eq!((after.owned, after.position), (before.owned, before.position));
+            assert_eq!(
+                after.info.as_ref().unwrap().refresh_at,
+                before.info.as_ref().unwrap().refresh_at
+            );
+        }
+        devices.remove(&key);
+        assert!(devices.get(&key).is_none());
+    }
+
+    #[test]
+    fn whoever_is_busy_does_not_rest_and_is_in_nobodys_way() {
+        let mut devices = Devices::default();
+        devices.insert(Entry { busy: true, ..entry("app.busy") });
+        devices.insert(entry("app.idle"));
+        devices.settle(1);
+        devices.settle(1);
+        assert_eq!(*devices.awake.get_mut(), ["app.busy".parse().unwrap()]);
+    }
 }

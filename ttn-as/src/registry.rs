@@ -33,10 +33,13 @@ impl ApplicationServer {
         &self,
         key: &DeviceKey,
     ) -> Result<(Versioned<Device>, Arc<SessionRecord>), Error> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         let entry = state.devices.get(key).ok_or_else(|| Error::DeviceNotFound(key.clone()))?;
         let device = Versioned { revision: entry.revision, value: (*entry.device).clone() };
-        Ok((device, entry.hot.clone()))
+        let hot = entry.hot.clone();
+        // Whoever reads all devices wakes them all.
+        state.devices.settle(self.config.devices_awake);
+        Ok((device, hot))
     }
 
     /// Creates or changes a device; `sessions` replaces its sessions, if given.
@@ -70,6 +73,7 @@ impl ApplicationServer {
             let lane = change.hot.lane;
             self.commit(&mut state, lane, vec![change]).map_err(Error::Refused)?;
         }
+        state.devices.settle(self.config.devices_awake);
         drop(state);
         let definition = if is_new { &event::END_DEVICE_CREATE } else { &event::END_DEVICE_UPDATE };
         self.report_device(definition, &key);

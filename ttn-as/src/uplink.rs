@@ -86,7 +86,6 @@ impl ApplicationServer {
             return Ok(known);
         }
         let position = self.commit(&mut state, lane, changes);
-        state.devices.settle(self.config.devices_awake);
         drop(state);
         position.map_err(|reason| Refused { batch, reason })
     }

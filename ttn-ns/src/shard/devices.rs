@@ -52,6 +52,23 @@ struct Slot {
 }
 
 impl Slot {
+    /// The device, decoded; noted in `awake` if it rested.
+    fn entry(
+        &self,
+        handle: Handle,
+        defaults: &Defaults,
+        awake: &RefCell<VecDeque<Handle>>,
+    ) -> Option<&Entry> {
+        if let Some(entry) = self.entry.get() {
+            return Some(entry);
+        }
+        // What rests was decoded before: it cannot fail.
+        let entry = self.rest.as_ref()?.wake(defaults);
+        let entry = entry.inspect_err(|error| tracing::error!(%error, "a resting device")).ok()?;
+        awake.borrow_mut().push_back(handle);
+        Some(self.entry.get_or_init(|| Box::new(entry)))
+    }
+
     fn key(&self) -> (&str, &str) {
         match (self.entry.get(), &self.rest) {
             (Some(entry), _) => {
@@ -94,20 +111,12 @@ impl Devices {
     }
 
     pub(super) fn get(&self, handle: &Handle) -> Option<&Entry> {
-        let slot = self.slots.get(handle)?;
-        if let Some(entry) = slot.entry.get() {
-            return Some(entry);
-        }
-        // What rests was decoded before: it cannot fail.
-        let entry = slot.rest.as_ref()?.wake(&self.defaults);
-        let entry = entry.inspect_err(|error| tracing::error!(%error, "a resting device")).ok()?;
-        self.awake.borrow_mut().push_back(*handle);
-        Some(slot.entry.get_or_init(|| Box::new(entry)))
+        self.slots.get(handle)?.entry(*handle, &self.defaults, &self.awake)
     }
 
     pub(super) fn get_mut(&mut self, handle: &Handle) -> Option<&mut Entry> {
-        self.get(handle)?;
         let slot = self.slots.get_mut(handle)?;
+        slot.entry(*handle, &self.defaults, &self.awake)?;
         slot.rest = None;
         slot.entry.get_mut().map(|entry| &mut **entry)
     }

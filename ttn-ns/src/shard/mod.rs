@@ -1,4 +1,4 @@
-//! The owner of devices: a machine without I/O, which holds their hot state in memory, decoded.
+//! The owner of devices: a machine without I/O, which holds their hot state in memory: decoded where it is at work.
 //!
 //! [`Shard::handle`] takes an [`Input`] and adds to [`Effects`]; [`Shard::next_deadline`] says when to call it with
 //! [`Input::Tick`]. Whoever drives it submits each [`Commit`] (messages first, then writes, in one lane), and tells it by

@@ -10,7 +10,7 @@
 //!   the process. The place is written every [`crate::config::MqttConfig::session_save_interval`]: after a crash, what
 //!   was handed out behind the last written place is sent again with DUP.
 //! * A second connection with the client id of a first one closes it.
-//! * Many clients get their messages in bundles: above ten of them, each is written to at most every 100 µs for each one that
+//! * Many clients get their messages in bundles: from ten on, each is written to at most every 100 µs for each one that
 //!   is connected, and never less often than every 10 ms ([`crate::config::MqttConfig::writes_per_second`]).
 //! * Rights are asked for again every [`crate::config::MqttConfig::rights_interval`]; a key that is gone, or has lost
 //!   a right that the connection had, ends it within that time.
