@@ -181,6 +181,17 @@ fn runs_do_not_influence_each_other() {
     for _ in 0..2 {
         assert_eq!(runner.data(prototypes), json!({ "text": "abab", "seen": 1 }));
     }
+    let hidden = [
+        "globalThis[Symbol.for('kept')] = 1; return { data: { seen } };",
+        "Object.defineProperties(globalThis, { kept: { value: 1 } }); return { data: { seen } };",
+    ];
+    for change in hidden {
+        let seen = "const seen = globalThis.kept || globalThis[Symbol.for('kept')] || 0;";
+        let script = format!("function decodeUplink() {{ {seen} {change} }}");
+        for _ in 0..2 {
+            assert_eq!(runner.data(&script), json!({ "seen": 0 }), "{change}");
+        }
+    }
     assert_eq!(runner.data(NEXT), json!({ "ok": 3 }));
 }
 

@@ -1,7 +1,8 @@
 //! Scripts in QuickJS: each in a runtime of its own, which is kept between calls.
 //!
 //! The script is the body of a function that runs anew for every call, so that no variable outlives a call. Built-in
-//! objects are frozen. A script that speaks of prototypes may want to change them: it gets a new runtime for each call.
+//! objects are frozen. A script that speaks of prototypes or of hidden properties may want to change them: it gets a new
+//! runtime for each call.
 
 use std::{
     collections::VecDeque,
@@ -42,9 +43,9 @@ const STEPS_MAX: u64 = 500;
 /// What the prelude leaves behind.
 const PRELUDE_OBJECT: &str = "__formatter";
 const PRELUDE: &str = include_str!("prelude.js");
-/// A script with one of these words may change built-in objects.
-const CHANGES_PROTOTYPES: [&str; 4] =
-    ["prototype", "__proto__", "defineProperty", "setPrototypeOf"];
+/// A script with one of these words may change built-in objects, or leave properties behind that are not enumerable.
+const NEEDS_NEW_RUNTIME: [&str; 5] =
+    ["prototype", "__proto__", "definePropert", "setPrototypeOf", "Symbol"];
 /// The functions that are looked for in scripts.
 const NAMES: [&str; 8] = [
     "decodeDownlink",
@@ -72,7 +73,7 @@ impl Engine {
         if self.scripts.len() == SCRIPTS_MAX {
             self.scripts.pop_front();
         }
-        let isolated = !CHANGES_PROTOTYPES.iter().any(|word| text.contains(word));
+        let isolated = !NEEDS_NEW_RUNTIME.iter().any(|word| text.contains(word));
         let text = text.into();
         self.scripts.push_back(Script { number, text, isolated, context: None });
     }

@@ -8,7 +8,7 @@
   const MESSAGE_MAX = 1000;
 
   const { apply, defineProperty, deleteProperty, getOwnPropertyDescriptor, getPrototypeOf, ownKeys } = Reflect;
-  const { freeze } = Object;
+  const { freeze, keys } = Object;
   const { isFinite } = Number;
   const { parse, stringify } = JSON;
   const { isView } = ArrayBuffer;
@@ -97,7 +97,7 @@
     if (factory !== undefined) { throw new NativeRangeError('the script leaves its function'); }
     factory = made;
     if (isolated) { isolate(); }
-    known = new Set(ownKeys(globalThis));
+    known = new Set(keys(globalThis));
   }
 
   function describe(error) {
@@ -198,13 +198,15 @@
     return other.failed === undefined ? `{"result":${text},"normalized":${other.text}}` : other.failed;
   }
 
-  // Removes what a run left behind. Gives whether that worked.
+  // Removes what a run left behind. Gives whether that worked. Scripts that could leave what is not enumerable get a new
+  // context for each call.
   function clean() {
-    if (ownKeys(globalThis).length === known.size) { return true; }
-    for (const key of ownKeys(globalThis)) {
+    const left = keys(globalThis);
+    if (left.length === known.size) { return true; }
+    for (const key of left) {
       if (!known.has(key)) { deleteProperty(globalThis, key); }
     }
-    return ownKeys(globalThis).length === known.size;
+    return keys(globalThis).length === known.size;
   }
 
   // Runs a function of the script. The first character of the answer says whether the context may be used again.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use rustix::process::Signal;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 use ttn_core::{clock::Clock, map::Set};
@@ -98,7 +98,7 @@ impl ProcessHost {
             .map_err(failed)?;
         let none = || failed(io::ErrorKind::BrokenPipe.into());
         let input = child.stdin.take().ok_or_else(none)?;
-        let output = child.stdout.take().ok_or_else(none)?;
+        let output = BufReader::new(child.stdout.take().ok_or_else(none)?);
         let (known, frame) = (Set::default(), Vec::new());
         let mut worker = Worker { input, output, known, frame, child };
         worker.write(&Request::Setup(self.limits)).await.map_err(failed)?;
@@ -222,7 +222,7 @@ impl fmt::Debug for ProcessHost {
 /// A worker process. Dropping it kills it.
 struct Worker {
     input: ChildStdin,
-    output: ChildStdout,
+    output: BufReader<ChildStdout>,
     /// The scripts that it has compiled; it may have dropped some since.
     known: Set<u64>,
     frame: Vec<u8>,

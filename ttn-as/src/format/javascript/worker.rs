@@ -8,6 +8,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Resource, Rlimit, setrlimit},
+    time::{ClockId, clock_gettime},
 };
 
 use super::{
@@ -40,13 +41,14 @@ pub fn worker() -> io::Result<()> {
     let watch = Watch::processor(processor_time, limits);
     limit_process(&limits)?;
     let mut engine = Engine::new(limits, watch);
+    let mut processor_limit = 0;
     output.write_all(&Response::Ready.encode())?;
     output.flush()?;
     while read_frame(&mut input, &mut frame)? {
         let Some(Request::Call { number, text, function, input }) = Request::decode(&frame) else {
             return Err(malformed());
         };
-        limit_processor_time(limits.timeout)?;
+        limit_processor_time(limits.timeout, &mut processor_limit)?;
         match text {
             Some(text) => {
                 if !engine.has(number) {
@@ -77,9 +79,9 @@ pub fn worker() -> io::Result<()> {
 
 /// Returns when there is input, or after a while.
 fn stay_awake() -> io::Result<()> {
-    let (input, until) = (io::stdin(), processor_time() + AWAKE);
+    let (input, until) = (io::stdin(), time_since_boot() + AWAKE);
     let mut input = [PollFd::new(&input, PollFlags::IN)];
-    while processor_time() < until {
+    while time_since_boot() < until {
         if poll(&mut input, Some(&Timespec::default()))? > 0 {
             break;
         }
@@ -136,13 +138,24 @@ fn address_space() -> u64 {
 
 /// What this process has used.
 fn processor_time() -> Duration {
-    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let seconds = u64::try_from(used.tv_sec).unwrap_or_default();
-    Duration::new(seconds, u32::try_from(used.tv_nsec).unwrap_or_default())
+    read_clock(ClockId::ProcessCPUTime)
 }
 
-fn limit_processor_time(timeout: Duration) -> io::Result<()> {
+fn time_since_boot() -> Duration {
+    read_clock(ClockId::Monotonic)
+}
+
+fn read_clock(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+fn limit_processor_time(timeout: Duration, limit: &mut u64) -> io::Result<()> {
     let most = (processor_time() + timeout).as_secs() + CPU_SECONDS;
-    setrlimit(Resource::Cpu, Rlimit { current: Some(most), maximum: None })?;
+    if *limit != most {
+        setrlimit(Resource::Cpu, Rlimit { current: Some(most), maximum: None })?;
+        *limit = most;
+    }
     Ok(())
 }
