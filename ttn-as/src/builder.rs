@@ -147,18 +147,20 @@ impl ApplicationServer {
         while let Some(record) = loaded.next().await.transpose()? {
             match record {
                 Loaded::Registry(record) => {
+                    let revision = record.revision;
                     let mut state = self.state.lock();
                     match record.value {
-                        RegistryRecord::Device(device) => {
-                            state.devices.load(&device, record.revision);
+                        RegistryRecord::Device(ref device) => {
+                            let octets = record.value.encode();
+                            state.devices.load(&device.ids.key, &octets, revision);
                         }
                         RegistryRecord::Link(link) => {
                             let id = link.application_id.clone();
-                            state.links.insert(id, (record.revision, Arc::new(link)));
+                            state.links.insert(id, (revision, Arc::new(link)));
                         }
                         RegistryRecord::Integration(mut integration) => {
                             integration.settings = self.settings_in_clear(integration.settings)?;
-                            self.integrations.load(integration, record.revision);
+                            self.integrations.load(integration, revision);
                         }
                     }
                 }

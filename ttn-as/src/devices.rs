@@ -22,7 +22,7 @@ use ttn_core::{
 use crate::{
     directory::KnownInfo,
     state::Entry,
-    store::{Device, RegistryKey, RegistryRecord, SessionRecord},
+    store::{RegistryKey, RegistryRecord, SessionRecord},
 };
 
 /// How many devices [`Devices::settle`] looks at: those that may not rest are passed by, in their turn.
@@ -107,11 +107,10 @@ impl Devices {
         self.slots.insert_unique(hash, slot, |slot| hash_of(slot.key()));
     }
 
-    /// Takes a device over from the store; it rests.
-    pub(crate) fn load(&mut self, device: &Device, revision: Revision) {
-        let key = &device.ids.key;
+    /// Takes a device over from the store, as it was recorded; it rests.
+    pub(crate) fn load(&mut self, key: &DeviceKey, record: &[u8], revision: Revision) {
         self.remove(key);
-        let rest = Some(Rest::of_device(device, revision));
+        let rest = Some(Rest::of_record(key, record, revision));
         let slot = Slot { rest, entry: OnceCell::new(), info: Cell::default() };
         self.slots.insert_unique(hash_of(parts(key)), slot, |slot| hash_of(slot.key()));
     }
@@ -182,16 +181,17 @@ impl Rest {
     fn of(entry: &Entry) -> Self {
         let (revision, epoch) = (entry.revision, entry.owned.epoch);
         let places = Places { revision, epoch, position: entry.position };
-        let mut octets = front(&entry.device, &places);
+        let record = RegistryRecord::Device((*entry.device).clone()).encode();
+        let mut octets = front(&entry.device.ids.key, &record, &places);
         put_sessions(&mut octets, &entry.hot, &entry.keys);
         Self(octets.into())
     }
 
     /// A device whose sessions are not known yet.
-    fn of_device(device: &Device, revision: Revision) -> Self {
+    fn of_record(key: &DeviceKey, record: &[u8], revision: Revision) -> Self {
         let epoch = Epoch::LATEST;
         let places = Places { revision, epoch, position: Position::default() };
-        let mut octets = front(device, &places);
+        let mut octets = front(key, record, &places);
         put_sessions(&mut octets, &SessionRecord::default(), &[]);
         Self(octets.into())
     }
@@ -235,10 +235,9 @@ impl Rest {
 /// Ends the keys: no session key id is as long.
 const KEYS_END: u8 = u8::MAX;
 
-fn front(device: &Device, places: &Places) -> Vec<u8> {
-    let record = RegistryRecord::Device(device.clone()).encode();
+fn front(key: &DeviceKey, record: &[u8], places: &Places) -> Vec<u8> {
     let mut octets = Vec::with_capacity(320 + record.len());
-    let (application_id, device_id) = parts(&device.ids.key);
+    let (application_id, device_id) = parts(key);
     for id in [application_id, device_id] {
         put_short(&mut octets, id.as_bytes());
     }
@@ -247,7 +246,7 @@ fn front(device: &Device, places: &Places) -> Vec<u8> {
     octets.put_u16(places.position.lane.0);
     octets.put_u64(places.position.seq);
     octets.put_u32(u32::try_from(record.len()).unwrap_or_default());
-    octets.extend_from_slice(&record);
+    octets.extend_from_slice(record);
     octets
 }
 
@@ -305,7 +304,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::store::Session;
+    use crate::store::{Device, Session};
 
     fn entry(id: &str) -> Entry {
         let ids = DeviceIds::new(id.parse().unwrap());

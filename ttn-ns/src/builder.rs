@@ -146,6 +146,7 @@ impl Builder {
             lane: self.lane,
             inputs,
             receiver: parking_lot::Mutex::new(Some(receiver)),
+            loaded: parking_lot::Mutex::default(),
         }))
     }
 

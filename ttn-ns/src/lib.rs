@@ -60,7 +60,7 @@ use ttn_core::{
 
 use builder::Builder;
 use config::Config;
-use runner::Message;
+use runner::{Message, Runner};
 use shard::Defaults;
 use stats::NetworkStats;
 use store::{NetworkStore, Sealer};
@@ -79,6 +79,8 @@ pub struct NetworkServer {
     owner: OwnerId,
     inputs: mpsc::Sender<Message>,
     receiver: Mutex<Option<mpsc::Receiver<Message>>>,
+    /// What has taken the devices over, until it is started.
+    loaded: Mutex<Option<Box<Runner>>>,
     stats: Arc<NetworkStats>,
     ready: Arc<AtomicBool>,
     draining: Arc<AtomicBool>,

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use ttn_core::{
     msg::{ApplicationBatch, ApplicationUp, DownlinkPath, TxAck, TxRequest, UplinkBatch},
     peer::{PeerError, Peers},
-    store::{Durable, Owned, PartitionId, Position, Refusal, StoreError},
+    store::{Durable, Owned, PartitionId, Position, Refusal, StoreError, StoreErrorKind},
     task::{TaskError, Tasks},
     time::{Monotonic, Now},
 };
@@ -43,6 +43,8 @@ pub(crate) enum Message {
 
 /// How many inputs are drained before their effects are carried out.
 const DRAIN_MAX: usize = 256;
+/// How many pages of devices are read ahead while they are taken over.
+const PAGES_MAX: usize = 8;
 /// How many commits wait for the application log or the store; then no input is taken any more.
 const COMMITS_MAX: usize = 64;
 /// How many transmissions and joins are waited for; then no input is taken any more.
@@ -55,13 +57,34 @@ const DRAIN: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(20);
 
 impl NetworkServer {
+    /// Takes all devices over, while others load too. [`Self::start`] does it where nobody has; a second call does
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read. The server cannot be started any more.
+    pub async fn load(&self) -> Result<(), StoreError> {
+        let Some(receiver) = self.receiver.lock().take() else { return Ok(()) };
+        let mut runner = Box::new(Runner::new(self, receiver));
+        runner.load().await?;
+        *self.loaded.lock() = Some(runner);
+        Ok(())
+    }
+
     /// Spawns the task that owns all devices. To be called once; a second call does nothing.
     pub fn start(self: &Arc<Self>, tasks: &mut Tasks) {
-        let Some(receiver) = self.receiver.lock().take() else { return };
+        let loaded = self.loaded.lock().take();
+        let is_loaded = loaded.is_some();
+        let fresh = || Some(Box::new(Runner::new(self, self.receiver.lock().take()?)));
+        let Some(mut runner) = loaded.or_else(fresh) else { return };
         let stopping = tasks.stopping();
-        let stopping = Box::pin(async move { stopping.cancelled().await });
-        let runner = Runner::new(self, receiver, stopping);
-        tasks.spawn_fallible("network server", runner.run());
+        runner.stopping = Box::pin(async move { stopping.cancelled().await });
+        tasks.spawn_fallible("network server", async move {
+            if !is_loaded {
+                runner.load().await.map_err(RunError::Store)?;
+            }
+            runner.run().await
+        });
     }
 
     /// Asks the owner of the devices.
@@ -75,7 +98,7 @@ impl NetworkServer {
     }
 }
 
-struct Runner {
+pub(crate) struct Runner {
     parts: Parts,
     shard: Shard,
     receiver: mpsc::Receiver<Message>,
@@ -122,11 +145,7 @@ enum RunError {
 }
 
 impl Runner {
-    fn new(
-        ns: &NetworkServer,
-        receiver: mpsc::Receiver<Message>,
-        stopping: BoxFuture<'static, ()>,
-    ) -> Self {
+    fn new(ns: &NetworkServer, receiver: mpsc::Receiver<Message>) -> Self {
         let mut shard = Shard::new(
             ns.config.clone(),
             ns.defaults.clone(),
@@ -147,7 +166,7 @@ impl Runner {
             },
             shard,
             receiver,
-            stopping,
+            stopping: Box::pin(pending()),
             drain_until: None,
             effects: Effects::default(),
             calls: BTreeMap::new(),
@@ -159,7 +178,7 @@ impl Runner {
     }
 
     async fn run(mut self) -> Result<(), TaskError> {
-        self.load().await.map_err(RunError::Store)?;
+        self.parts.ready.store(true, Ordering::Release);
         self.carry_out()?;
         while self.step().await? {
             self.carry_out()?;
@@ -196,21 +215,36 @@ impl Runner {
             })
             .buffered(ACQUIRE_MAX);
         let acquired: Vec<_> = acquired.try_collect().await?;
-        for (partition, epoch) in acquired {
-            self.shard.own(partition, epoch);
-            let mut pages = store.load(partition, epoch);
-            while let Some(rows) = pages.try_next().await? {
-                for row in rows {
-                    let key = row.record.value.key().clone();
-                    let now = self.parts.clock.now();
-                    if let Err(error) = self.shard.load(now, partition, row, &mut self.effects) {
-                        tracing::error!(device = %key, %error, "device left out: it cannot be loaded");
+        for (partition, epoch) in &acquired {
+            self.shard.own(*partition, *epoch);
+        }
+        // Read and decoded on one core, taken over on another.
+        let (sender, mut pages) = mpsc::channel(PAGES_MAX);
+        let mut reading = Tasks::new();
+        let store = self.parts.store.clone();
+        reading.spawn("devices", async move {
+            for (partition, epoch) in acquired {
+                let mut pages = store.load(partition, epoch);
+                while let Some(rows) = pages.next().await {
+                    // Whoever does not want them any more has stopped.
+                    if sender.send(rows.map(|rows| (partition, rows))).await.is_err() {
+                        return;
                     }
                 }
             }
+        });
+        while let Some((partition, rows)) = pages.recv().await.transpose()? {
+            for row in rows {
+                let key = row.record.value.key().clone();
+                let now = self.parts.clock.now();
+                if let Err(error) = self.shard.load(now, partition, row, &mut self.effects) {
+                    tracing::error!(device = %key, %error, "device left out: it cannot be loaded");
+                }
+            }
         }
-        self.parts.ready.store(true, Ordering::Release);
-        Ok(())
+        // If it did not come to its end, devices are missing.
+        let ended = reading.next_ended().await.unwrap_or(Ok(()));
+        ended.map_err(|ended| StoreError::new(StoreErrorKind::Io, ended.to_string()))
     }
 
     /// Waits for something to happen and tells the shard. Gives `false` when it is time to end.

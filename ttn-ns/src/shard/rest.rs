@@ -1,6 +1,6 @@
 //! A device at rest: octets, and a pattern that it shares with all that are alike.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use ttn_core::{
     addr::DevAddr,
@@ -50,7 +50,7 @@ impl Rest {
         let (common, own) = record.split(sealer)?;
         let mut octets = header(&ids, revision, &hot.unwrap_or_default());
         own.encode(&mut octets);
-        let pattern = patterns.of(&common, defaults)?;
+        let pattern = patterns.of(common, defaults)?;
         Ok((Self { pattern, octets: octets.into() }, own.only_session()))
     }
 
@@ -139,15 +139,35 @@ fn number(octets: &[u8], at: usize) -> u64 {
 #[derive(Default)]
 pub(super) struct Patterns {
     known: Map<Box<[u8]>, Arc<Device>>,
+    /// Those asked for last: comparing a record costs less than its octets.
+    recent: VecDeque<(DeviceRecord, Arc<Device>)>,
     /// Above this number those that nobody has any more are forgotten.
     limit: usize,
 }
 
 /// How many patterns are kept before anybody looks for some to forget.
 const PATTERNS_MIN: usize = 1024;
+/// How many of those that were asked for last are looked at first.
+const RECENT_MAX: usize = 8;
 
 impl Patterns {
-    fn of(&mut self, common: &DeviceRecord, defaults: &Defaults) -> Result<Arc<Device>, LoadError> {
+    fn of(&mut self, common: DeviceRecord, defaults: &Defaults) -> Result<Arc<Device>, LoadError> {
+        if let Some((_, pattern)) =
+            self.recent.iter().find(|(like, _)| like.has_pattern_of(&common))
+        {
+            return Ok(pattern.clone());
+        }
+        let pattern = self.find(&common, defaults)?;
+        self.recent.truncate(RECENT_MAX - 1);
+        self.recent.push_front((common, pattern.clone()));
+        Ok(pattern)
+    }
+
+    fn find(
+        &mut self,
+        common: &DeviceRecord,
+        defaults: &Defaults,
+    ) -> Result<Arc<Device>, LoadError> {
         let octets = common.encode();
         if let Some(known) = self.known.get(octets.as_slice()) {
             return Ok(known.clone());

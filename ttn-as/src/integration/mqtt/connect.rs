@@ -54,11 +54,20 @@ struct Refusal {
     message: String,
 }
 
-/// Takes a client's CONNECT; `None` if it may not stay. The connection is closed then.
-pub(super) async fn accept(
-    server: &Arc<ApplicationServer>,
-    connection: Connection,
-) -> Option<(Session, Option<LastWill>)> {
+/// A client that said who it is.
+pub(super) struct Opening {
+    pub(super) connection: Opened,
+    pub(super) connect: Box<Connect>,
+}
+
+/// A connection whose CONNECT was read.
+pub(super) struct Opened {
+    framed: Framed<Box<dyn Io>, Codec>,
+    remote: String,
+}
+
+/// Takes a client's CONNECT; `None` if there is none that is one. The connection is closed then.
+pub(super) async fn open(server: &ApplicationServer, connection: Connection) -> Option<Opening> {
     let counters = &server.mqtt.counters;
     // Closed without a CONNACK, as the reference does.
     if super::is_limited(server, ACCEPT_CLASS, &format!("ip:{}", ip_of(&connection.remote))).await {
@@ -66,15 +75,28 @@ pub(super) async fn accept(
         return None;
     }
     let mut framed = Framed::new(connection.io, Codec::new(CONNECT_SIZE_MAX));
-    let connect = match first(server, &mut framed).await? {
-        Ok(connect) => connect,
+    match first(server, &mut framed).await? {
+        Ok(connect) => {
+            let connection = Opened { framed, remote: connection.remote };
+            Some(Opening { connection, connect: Box::new(connect) })
+        }
         Err(code) => {
             counters.refused.fetch_add(1, Ordering::Relaxed);
             let _ = framed.send(acknowledge(code, false)).await;
-            return None;
+            None
         }
-    };
-    match open(server, &connect).await {
+    }
+}
+
+/// Answers a CONNECT; `None` if the client may not stay. The connection is closed then.
+pub(super) async fn accept(
+    server: &Arc<ApplicationServer>,
+    connection: Opened,
+    connect: Connect,
+) -> Option<(Session, Option<LastWill>)> {
+    let counters = &server.mqtt.counters;
+    let Opened { mut framed, remote } = connection;
+    match attach(server, &connect).await {
         Ok((login, attached)) => {
             counters.accepted.fetch_add(1, Ordering::Relaxed);
             framed.codec_mut().set_max_size(server.config.mqtt.packet_size_max);
@@ -84,7 +106,7 @@ pub(super) async fn accept(
         }
         Err(refusal) => {
             counters.refused.fetch_add(1, Ordering::Relaxed);
-            report(server, &connect, &refusal, &connection.remote);
+            report(server, &connect, &refusal, &remote);
             let _ = framed.send(acknowledge(refusal.code, false)).await;
             None
         }
@@ -115,7 +137,10 @@ async fn first(
 }
 
 /// Checks the key and takes the session; a kept one is durable then, and known to be connected.
-async fn open(server: &ApplicationServer, connect: &Connect) -> Result<(Login, Attached), Refusal> {
+async fn attach(
+    server: &ApplicationServer,
+    connect: &Connect,
+) -> Result<(Login, Attached), Refusal> {
     let login = Login::new(server, connect).await?;
     let (id, is_clean) = (&connect.client_id, connect.clean_session);
     let mqtt = &server.mqtt;

@@ -39,10 +39,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use rmqtt_codec::v3::Connect;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 use ttn_core::task::Tasks;
 
 use crate::ApplicationServer;
+use connect::{Opened, Opening};
 
 /// A stream of octets both ways.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -126,9 +129,40 @@ impl Drop for Connected {
 /// The pause after a client could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The Application Server of a tenant.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "built by other crates")]
+pub struct Tenant {
+    /// The server.
+    pub server: Arc<ApplicationServer>,
+    /// Its clients are closed when this is cancelled.
+    pub stopped: CancellationToken,
+}
+
+/// Finds the server of a tenant by its name; `None` if there is none.
+pub type Tenants = Arc<dyn Fn(&str) -> Option<Tenant> + Send + Sync>;
+
 /// Serves the MQTT clients of a listener until it is dropped; that closes all connections. A server may have several
 /// listeners; each may have [`crate::config::MqttConfig::connections_max`] clients.
-pub async fn serve<L: Listener>(server: Arc<ApplicationServer>, mut listener: L) {
+pub async fn serve<L: Listener>(server: Arc<ApplicationServer>, listener: L) {
+    serve_clients(server, None, listener).await;
+}
+
+/// The same; clients that say `APPLICATION@TENANT` are those of the tenant's server, as far as it knows this name
+/// ([`crate::config::MqttConfig::tenant`]). A tenant that is not found is refused.
+pub async fn serve_with_tenants<L: Listener>(
+    server: Arc<ApplicationServer>,
+    tenants: Tenants,
+    listener: L,
+) {
+    serve_clients(server, Some(tenants), listener).await;
+}
+
+async fn serve_clients<L: Listener>(
+    server: Arc<ApplicationServer>,
+    tenants: Option<Tenants>,
+    mut listener: L,
+) {
     let mut clients = Tasks::new();
     loop {
         let has_room = clients.len() < server.config.mqtt.connections_max;
@@ -142,8 +176,8 @@ pub async fn serve<L: Listener>(server: Arc<ApplicationServer>, mut listener: L)
             // Above the limit clients wait in the backlog of the listener.
             accepted = listener.accept(), if has_room => match accepted {
                 Ok(connection) => {
-                    let server = server.clone();
-                    clients.spawn("mqtt-client", run(server, connection));
+                    let (server, tenants) = (server.clone(), tenants.clone());
+                    clients.spawn("mqtt-client", run(server, tenants, connection));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "an MQTT client could not be taken");
@@ -155,8 +189,27 @@ pub async fn serve<L: Listener>(server: Arc<ApplicationServer>, mut listener: L)
 }
 
 /// Serves a client until it leaves.
-async fn run(server: Arc<ApplicationServer>, connection: Connection) {
-    if let Some((session, will)) = connect::accept(&server, connection).await {
+async fn run(server: Arc<ApplicationServer>, tenants: Option<Tenants>, connection: Connection) {
+    let Some(Opening { connection, connect }) = connect::open(&server, connection).await else {
+        return;
+    };
+    let tenant = tenants.and_then(|tenants| {
+        let (_, name) = connect.username.as_deref()?.rsplit_once('@')?;
+        // The base may have a name itself.
+        if server.config.mqtt.tenant.as_deref() == Some(name) { None } else { tenants(name) }
+    });
+    match tenant {
+        None => serve_client(server, connection, *connect).await,
+        Some(Tenant { server: own, stopped }) => {
+            drop(server);
+            let client = std::pin::pin!(serve_client(own, connection, *connect));
+            stopped.run_until_cancelled(client).await;
+        }
+    }
+}
+
+async fn serve_client(server: Arc<ApplicationServer>, connection: Opened, connect: Connect) {
+    if let Some((session, will)) = connect::accept(&server, connection, connect).await {
         let _connected = Connected::new(server);
         session.serve(will).await;
     }

@@ -46,6 +46,11 @@ impl DeviceRecord {
         (wire.dev_eui, wire.join_eui) = (None, None);
         Ok((Self { key, wire }, Own(own)))
     }
+
+    /// Whether the rest that [`Self::split`] leaves is the same.
+    pub(crate) fn has_pattern_of(&self, other: &Self) -> bool {
+        self.wire == other.wire
+    }
 }
 
 /// Unwraps keys. Those that are all the same, as in LoRaWAN 1.0, are unwrapped and kept once: what is wrapped twice with one key
