@@ -1,5 +1,6 @@
 //! Mails to people (IS-55). How they are sent is the composition's choice.
 
+mod html;
 mod outbox;
 mod text;
 
@@ -7,6 +8,8 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
+#[cfg(feature = "grpc")]
+pub(crate) use html::escape;
 pub(crate) use outbox::Outbox;
 pub(crate) use text::{Letter, address};
 pub use text::{TemplateError, Templates};
@@ -25,6 +28,8 @@ pub struct Mail {
     pub subject: String,
     /// The text.
     pub text: String,
+    /// The same as HTML, for those who like it better.
+    pub html: Option<String>,
 }
 
 impl Mail {
@@ -32,7 +37,7 @@ impl Mail {
     #[must_use]
     pub fn new(template: &'static str, to: (&str, &str), subject: &str, text: &str) -> Self {
         let [to_name, to, subject, text] = [to.0, to.1, subject, text].map(str::to_owned);
-        Self { template, to_name, to, subject, text }
+        Self { template, to_name, to, subject, text, html: None }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ttn_core::id::EntityId;
 
-use super::Mail;
+use super::{Mail, html};
 use crate::record::User;
 
 /// A letter.
@@ -20,7 +20,8 @@ pub(crate) enum Letter<'a> {
 /// What letters say, by their names.
 ///
 /// A template is text: `Subject: …`, an empty line, and what the letter says. `{name}` stands for a value, `{{` for a
-/// brace. Every letter has `{name}` of whom it is for, `{network}` and `{page}`, where he can act; some have more.
+/// brace. Every letter has `{name}` of whom it is for, `{network}` and `{page}`, where he can act; some have more. The HTML
+/// of a letter is made of its text, unless there is a template for it, too.
 ///
 /// ```
 /// use ttn_is::email::Templates;
@@ -60,16 +61,18 @@ pub enum TemplateError {
 struct Template {
     subject: Vec<Piece>,
     text: Vec<Piece>,
+    html: Option<Vec<Piece>>,
 }
 
+/// A part of a template.
 #[derive(Clone, Debug)]
-enum Piece {
+pub(super) enum Piece {
     Text(String),
     Value(String),
 }
 
 /// The values of a letter by name.
-type Values = BTreeMap<&'static str, String>;
+pub(super) type Values = BTreeMap<&'static str, String>;
 
 impl Templates {
     /// Lets a letter say something else.
@@ -78,9 +81,24 @@ impl Templates {
     ///
     /// There is no such letter, or the template cannot be used.
     pub fn replace(&mut self, name: &str, template: &str) -> Result<(), TemplateError> {
-        let known = LETTERS.iter().find(|(known, ..)| *known == name);
-        let (name, values, _) = known.ok_or_else(|| TemplateError::Name(name.to_owned()))?;
-        self.0.insert(name, Template::parse(template, values)?);
+        let (name, values) = letter(name)?;
+        let mut new = Template::parse(template, values)?;
+        new.html = self.0.remove(name).and_then(|old| old.html);
+        self.0.insert(name, new);
+        Ok(())
+    }
+
+    /// Lets a letter look otherwise as HTML. Values in it are escaped: they are shown, whatever is in them.
+    ///
+    /// # Errors
+    ///
+    /// There is no such letter, or the template cannot be used.
+    pub fn replace_html(&mut self, name: &str, template: &str) -> Result<(), TemplateError> {
+        let (name, values) = letter(name)?;
+        let pieces = pieces(template, values)?;
+        if let Some(letter) = self.0.get_mut(name) {
+            letter.html = Some(pieces);
+        }
         Ok(())
     }
 
@@ -97,12 +115,18 @@ impl Templates {
         values.insert("network", network.to_owned());
         let letter = self.0.get(template);
         let fill = |pieces: Option<&[Piece]>| fill(pieces.unwrap_or_default(), &values);
+        let subject = one_line(&fill(letter.map(|letter| &*letter.subject)));
+        let html = letter.map(|letter| match &letter.html {
+            Some(template) => html::of_template(template, &values),
+            None => html::of_text(&subject, &letter.text, &values),
+        });
         Mail {
             template,
             to_name: one_line(to_name),
             to: one_line(to),
-            subject: one_line(&fill(letter.map(|letter| &*letter.subject))),
+            subject,
             text: fill(letter.map(|letter| &*letter.text)),
+            html,
         }
     }
 }
@@ -122,8 +146,15 @@ impl Template {
         let text = text.replace("\r\n", "\n");
         let (subject, text) = text.split_once("\n\n").ok_or(TemplateError::Subject)?;
         let subject = subject.strip_prefix("Subject:").ok_or(TemplateError::Subject)?.trim();
-        Ok(Self { subject: pieces(subject, known)?, text: pieces(text, known)? })
+        Ok(Self { subject: pieces(subject, known)?, text: pieces(text, known)?, html: None })
     }
+}
+
+/// The name and the values of a letter.
+fn letter(name: &str) -> Result<(&'static str, &'static str), TemplateError> {
+    let known = LETTERS.iter().find(|(known, ..)| *known == name);
+    let (name, values, _) = known.ok_or_else(|| TemplateError::Name(name.to_owned()))?;
+    Ok((name, values))
 }
 
 fn pieces(mut rest: &str, known: &str) -> Result<Vec<Piece>, TemplateError> {
@@ -262,6 +293,31 @@ mod tests {
         let mail = mail(&templates, ("Zoë {page}", "zoe@example.com"));
         assert_eq!(mail.subject, "Neu: net work");
         assert_eq!(mail.text, "Hallo Zoë {page} {und} https://example.com/oauth/forgot-password");
+    }
+
+    // IS-55
+    #[test]
+    fn html_says_the_same_and_shows_what_is_hostile() {
+        let mallory = ("<img src=x onerror=alert(1)>&\"'", "m@example.com");
+        let mut templates = Templates::default();
+        templates
+            .replace("password_changed", "Subject: {name}\n\nDear {name},\nsee\n\n{page}\n")
+            .unwrap();
+        let shown = "&lt;img src=x onerror=alert(1)&gt;&amp;&quot;&#39;";
+        let html = mail(&templates, mallory).html.unwrap();
+        let page = "https://example.com/oauth/forgot-password";
+        for part in [
+            format!("<title>{shown}</title>"),
+            format!("<p>Dear {shown},<br>\nsee</p>"),
+            format!("<p><a href=\"{page}\">{page}</a></p>"),
+        ] {
+            assert!(html.contains(&part), "{part} in {html}");
+        }
+        templates.replace_html("password_changed", "<b title='{name}'>{{</b>").unwrap();
+        templates.replace("password_changed", "Subject: x\n\ny").unwrap();
+        assert_eq!(mail(&templates, mallory).html.unwrap(), format!("<b title='{shown}'>{{</b>"));
+        assert!(templates.replace_html("password_changed", "{token}").is_err());
+        assert!(templates.replace_html("greeting", "").is_err());
     }
 
     // IS-55

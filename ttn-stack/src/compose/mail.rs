@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
-    message::{Mailbox, header::ContentType},
+    message::{Mailbox, MultiPart, header::ContentType},
 };
 use ttn_is::email::{Mail, MailError, Mailer};
 
@@ -34,7 +34,13 @@ impl SmtpMailer {
     fn message(&self, mail: &Mail) -> Result<Message, Box<dyn std::error::Error + Send + Sync>> {
         let to = Mailbox::new(Some(mail.to_name.clone()), mail.to.parse::<Address>()?);
         let message = Message::builder().from(self.sender.clone()).to(to).subject(&*mail.subject);
-        Ok(message.header(ContentType::TEXT_PLAIN).body(mail.text.clone())?)
+        Ok(match &mail.html {
+            Some(html) => {
+                let (text, html) = (mail.text.clone(), html.clone());
+                message.multipart(MultiPart::alternative_plain_html(text, html))?
+            }
+            None => message.header(ContentType::TEXT_PLAIN).body(mail.text.clone())?,
+        })
     }
 }
 
@@ -105,14 +111,37 @@ impl Mailer for DirectoryMailer {
 
 /// The mail as RFC 5322 has it.
 fn octets(mail: &Mail, sender: &str) -> Vec<u8> {
-    let Mail { to, to_name, subject, text, .. } = mail;
+    let Mail { to, to_name, subject, text, html, .. } = mail;
     let to_name = to_name.replace(['"', '\\'], "'");
-    let lines = text.replace('\n', "\r\n");
     let head = format!(
-        "From: {sender}\r\nTo: \"{to_name}\" <{to}>\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\n\
-         Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+        "From: {sender}\nTo: \"{to_name}\" <{to}>\nSubject: {subject}\nMIME-Version: 1.0\n"
     );
-    [head.into_bytes(), lines.into_bytes()].concat()
+    let part = |subtype: &str, body: &str| {
+        format!(
+            "Content-Type: text/{subtype}; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{body}"
+        )
+    };
+    let plain = part("plain", text);
+    let body = match html.as_ref().map(|html| part("html", html)) {
+        Some(html) => {
+            let boundary = boundary(&[&plain, &html]);
+            format!(
+                "Content-Type: multipart/alternative; boundary=\"{boundary}\"\n\n\
+                 --{boundary}\n{plain}\n--{boundary}\n{html}\n--{boundary}--\n"
+            )
+        }
+        None => plain,
+    };
+    format!("{head}{body}").replace('\n', "\r\n").into_bytes()
+}
+
+/// A line that is in none of the parts.
+fn boundary(parts: &[&str]) -> String {
+    let mut boundary = "=_part".to_owned();
+    while parts.iter().any(|part| part.contains(&boundary)) {
+        boundary.push('_');
+    }
+    boundary
 }
 
 #[cfg(test)]
@@ -182,6 +211,24 @@ mod tests {
     async fn what_a_mail_server_refuses_is_sent_again_or_not_as_it_says() {
         assert!(send("550 nobody here").await.0.unwrap_err().is_final);
         assert!(!send("451 later").await.0.unwrap_err().is_final);
+    }
+
+    // IS-55
+    #[test]
+    fn a_mail_with_html_has_both_forms_and_nobody_ends_a_part_early() {
+        let mut mail = Mail::new("validate", ("Zoë", "zoe@example.com"), "s", "hi\n--=_part--\n");
+        mail.html = Some("<p>hi</p>".to_owned());
+        let file = String::from_utf8(octets(&mail, "a@b")).unwrap();
+        assert!(file.contains("multipart/alternative; boundary=\"=_part_\"\r\n\r\n--=_part_\r\n"));
+        assert_eq!(file.matches("\r\n--=_part_\r\n").count(), 2);
+        assert!(
+            file.contains("text/html; charset=utf-8") && file.contains("\r\n\r\n<p>hi</p>\r\n")
+        );
+        assert!(file.ends_with("--=_part_--\r\n"));
+        let mailer = SmtpMailer::new("smtp://localhost", "noreply@example.com").unwrap();
+        let message = String::from_utf8(mailer.message(&mail).unwrap().formatted()).unwrap();
+        let (plain, html) = (message.find("text/plain"), message.find("text/html"));
+        assert!(message.contains("multipart/alternative") && plain < html, "{message}");
     }
 
     #[test]
