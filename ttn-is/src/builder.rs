@@ -13,6 +13,7 @@ use crate::{
     email::{Mails, NoMail, Templates},
     server::IdentityServer,
     store::IdentityStore,
+    tenant::TenantHost,
 };
 
 /// Builds an [`IdentityServer`].
@@ -26,6 +27,7 @@ pub struct Builder {
     events: Events,
     mails: Mails,
     templates: Templates,
+    tenants: Option<Arc<dyn TenantHost>>,
 }
 
 /// Why an Identity Server could not be built.
@@ -35,6 +37,12 @@ pub enum BuildError {
     /// A cluster key is so short that it could be guessed.
     #[error("a cluster key has {octets} octets; use {CLUSTER_KEY_LENGTH_MIN} or more")]
     ClusterKeyTooShort {
+        /// How many it has.
+        octets: usize,
+    },
+    /// A tenant admin key is so short that it could be guessed.
+    #[error("a tenant admin key has {octets} octets; use {CLUSTER_KEY_LENGTH_MIN} or more")]
+    TenantAdminKeyTooShort {
         /// How many it has.
         octets: usize,
     },
@@ -53,6 +61,7 @@ impl Builder {
             events: Arc::new(NoEvents::default()),
             mails: Arc::new(NoMail::default()),
             templates: Templates::default(),
+            tenants: None,
         }
     }
 
@@ -86,20 +95,32 @@ impl Builder {
         self
     }
 
+    /// Sets who runs the networks of tenants; otherwise there are none, and nothing tells of them.
+    pub fn tenants(mut self, host: Arc<dyn TenantHost>) -> Self {
+        self.tenants = Some(host);
+        self
+    }
+
     /// Builds the server.
     ///
     /// # Errors
     ///
-    /// There is no store, or a cluster key is too short.
+    /// There is no store, or a key is too short.
     pub fn build(self) -> Result<Arc<IdentityServer>, BuildError> {
         let short = self.config.cluster_keys.iter().map(Vec::len);
         if let Some(octets) = short.into_iter().find(|octets| *octets < CLUSTER_KEY_LENGTH_MIN) {
             return Err(BuildError::ClusterKeyTooShort { octets });
         }
+        let short = self.config.tenancy.admin_keys.iter().map(String::len);
+        if let Some(octets) = short.into_iter().find(|octets| *octets < CLUSTER_KEY_LENGTH_MIN) {
+            return Err(BuildError::TenantAdminKeyTooShort { octets });
+        }
         let store = self.store.ok_or(BuildError::NoStore)?;
-        let Self { config, clock, entropy, events, mails, templates, .. } = self;
+        let Self { config, clock, entropy, events, mails, templates, tenants, .. } = self;
         let mails = (mails, templates);
-        Ok(Arc::new(IdentityServer::new(config, clock, entropy, store, events, mails)))
+        let mut server = IdentityServer::new(config, clock, entropy, store, events, mails);
+        server.tenants = tenants;
+        Ok(Arc::new(server))
     }
 }
 

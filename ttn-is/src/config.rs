@@ -29,6 +29,72 @@ pub struct Config {
     pub dev_euis: Option<DevEuis>,
     /// Passwords, sessions, and what is mailed.
     pub login: Login,
+    /// How much there may be.
+    pub limits: Limits,
+    /// The tenants of this server, if it has a host for them.
+    pub tenancy: Tenancy,
+    /// Pictures of users and end devices.
+    pub pictures: Pictures,
+}
+
+/// How much there may be; `None`: as much as people like. What was deleted and can be restored does not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Limits {
+    /// Applications.
+    pub max_applications: Option<u32>,
+    /// OAuth clients.
+    pub max_clients: Option<u32>,
+    /// End devices of all applications.
+    pub max_end_devices: Option<u32>,
+    /// Gateways.
+    pub max_gateways: Option<u32>,
+    /// Organizations.
+    pub max_organizations: Option<u32>,
+    /// Users.
+    pub max_users: Option<u32>,
+}
+
+/// The tenants of this server (IS-61). `Debug` hides the keys.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Tenancy {
+    /// The keys that tenants may be looked after with (`TenantAdminKey`), 16 octets or more each.
+    pub admin_keys: Vec<String>,
+    /// How many tenants there may be.
+    pub tenants_max: usize,
+}
+
+impl Default for Tenancy {
+    fn default() -> Self {
+        Self { admin_keys: Vec::new(), tenants_max: 64 }
+    }
+}
+
+impl fmt::Debug for Tenancy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenancy")
+            .field("admin_keys", &self.admin_keys.len())
+            .field("tenants_max", &self.tenants_max)
+            .finish()
+    }
+}
+
+/// Pictures of users and end devices (IS-18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Pictures {
+    /// Whether they can be uploaded.
+    pub uploads: bool,
+    /// Whether who has none is shown with what Gravatar has for his e-mail address. Whoever looks at it then asks that
+    /// service, and tells it a hash of the address; the server itself asks nobody.
+    pub gravatar: bool,
+}
+
+impl Default for Pictures {
+    fn default() -> Self {
+        Self { uploads: true, gravatar: false }
+    }
 }
 
 /// Passwords, sessions, and what is mailed.
@@ -170,6 +236,9 @@ impl Default for Config {
             set_others_as_contacts: true,
             dev_euis: None,
             login: Login::default(),
+            limits: Limits::default(),
+            tenancy: Tenancy::default(),
+            pictures: Pictures::default(),
         }
     }
 }
@@ -187,6 +256,8 @@ impl fmt::Debug for Config {
             .field("set_others_as_contacts", &self.set_others_as_contacts)
             .field("dev_euis", &self.dev_euis)
             .field("login", &self.login)
+            .field("limits", &self.limits)
+            .field("tenancy", &self.tenancy)
             .finish()
     }
 }

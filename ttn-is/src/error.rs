@@ -4,7 +4,7 @@ use ttn_core::{
     auth::AccessDenied,
     error::{ApiError, Attributes, ErrorKind},
     eui::GatewayEui,
-    id::{DeviceKey, EntityId, IdError},
+    id::{DeviceKey, EntityId, IdError, TenantId},
     peer::PeerError,
     store::StoreError,
 };
@@ -142,6 +142,14 @@ pub enum Error {
         /// The EUI.
         eui: GatewayEui,
     },
+    /// There is as much as there may be.
+    #[error("there may be no more than {limit} of this kind here ({entity})")]
+    LimitReached {
+        /// What there is so much of, such as `application`.
+        entity: &'static str,
+        /// How many there may be.
+        limit: u64,
+    },
     /// A login, or what leads to one, failed.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -215,6 +223,12 @@ pub enum Error {
     /// The password is too weak (IS-35).
     #[error(transparent)]
     Password(#[from] crate::auth::PasswordRule),
+    /// Pictures are not taken here (IS-18).
+    #[error("this server takes no pictures")]
+    PicturesDisabled {
+        /// The field of the record.
+        field: &'static str,
+    },
     /// It was deleted too long ago (IS-16).
     #[error("{} {} was deleted too long ago to be restored", entity.kind(), entity.uid())]
     RestoreWindowExpired {
@@ -229,6 +243,21 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A key that looks after no tenants.
+    #[error("the tenant admin key is not one of this server's")]
+    TenantAdminKey,
+    /// The configuration of a tenant is not sound.
+    #[error("the configuration of the tenant: {reason}")]
+    TenantConfiguration {
+        /// What is wrong, with the key.
+        reason: String,
+    },
+    /// There is no such tenant.
+    #[error("there is no tenant {id}")]
+    TenantNotFound {
+        /// The tenant.
+        id: TenantId,
+    },
     /// The credentials are no token.
     #[error("the credentials are no token of the form NNSXS.<id>.<secret>")]
     Token,
@@ -261,12 +290,15 @@ pub enum Error {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum AdminOnly {
+    CleanUp,
     CreateApplications,
     CreateClients,
+    CreateEuiBlocks,
     CreateGateways,
     CreateOrganizations,
     CreateUsers,
     ListUsers,
+    ManageTenants,
     PurgeApplications,
     PurgeClients,
     PurgeGateways,
@@ -279,12 +311,15 @@ pub enum AdminOnly {
 impl std::fmt::Display for AdminOnly {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::CleanUp => "clean up",
             Self::CreateApplications => "create applications",
             Self::CreateClients => "create OAuth clients",
+            Self::CreateEuiBlocks => "create blocks of DevEUIs",
             Self::CreateGateways => "create gateways",
             Self::CreateOrganizations => "create organizations",
             Self::CreateUsers => "create users: self-registration is disabled",
             Self::ListUsers => "list users",
+            Self::ManageTenants => "look after tenants",
             Self::PurgeApplications => "purge applications",
             Self::PurgeClients => "purge OAuth clients",
             Self::PurgeGateways => "purge gateways",
@@ -346,7 +381,8 @@ impl ApiError for Error {
             | Self::GatewayNotFoundByEui { .. }
             | Self::LastAdmin { .. }
             | Self::MembershipNotFound { .. }
-            | Self::NotFound { .. } => "pkg/identityserver/store",
+            | Self::NotFound { .. }
+            | Self::TenantNotFound { .. } => "pkg/identityserver/store",
             Self::ClusterKey => "pkg/auth/cluster",
             Self::Contention { .. } | Self::Store(_) => "pkg/identityserver/store",
             Self::EmailTaken | Self::IdTaken { .. } => "pkg/util/store",
@@ -369,21 +405,7 @@ impl ApiError for Error {
             Self::AddressMismatch { server: Server::Network, .. } => {
                 "network_server_address_mismatch"
             }
-            Self::AdminOnly { what } => match what {
-                AdminOnly::CreateApplications => "admins_create_applications",
-                AdminOnly::CreateClients => "admins_create_clients",
-                AdminOnly::CreateGateways => "admins_create_gateways",
-                AdminOnly::CreateOrganizations => "admins_create_organizations",
-                AdminOnly::CreateUsers => "user_registration_disabled",
-                AdminOnly::PurgeApplications => "admins_purge_applications",
-                AdminOnly::PurgeClients => "admins_purge_clients",
-                AdminOnly::PurgeGateways => "admins_purge_gateways",
-                AdminOnly::PurgeOrganizations => "admins_purge_organizations",
-                AdminOnly::PurgeUsers => "admins_purge_users",
-                AdminOnly::ListUsers | AdminOnly::ReadAudit | AdminOnly::RestoreUsers => {
-                    "permission_denied"
-                }
-            },
+            Self::AdminOnly { what } => admin_only(*what),
             Self::ApiKeyExpired { .. } => "api_key_expired",
             Self::ApiKeyUnknown | Self::ApiKeyNotFound { .. } => "api_key_not_found",
             Self::ApplicationHasDevices { .. } => "application_has_devices",
@@ -407,6 +429,7 @@ impl ApiError for Error {
             Self::IdTaken { .. } => "id_taken",
             Self::InsufficientRights { .. } => "insufficient_rights",
             Self::LastAdmin { .. } => "last_admin",
+            Self::LimitReached { .. } => "limit_reached",
             Self::MembershipNotFound { .. } => "membership_not_found",
             Self::NeedsCollaborator { entity } => match entity {
                 EntityId::Client(_) => "client_needs_collaborator",
@@ -420,9 +443,14 @@ impl ApiError for Error {
             Self::SomeGatewaysNotFound => "some_gateways_not_found",
             Self::OldPassword => "old_password",
             Self::Password(rule) => rule.name(),
+            Self::PicturesDisabled { field: "picture" } => "end_device_picture_uploads_disabled",
+            Self::PicturesDisabled { .. } => "profile_picture_uploads_disabled",
             Self::RestoreWindowExpired { .. } => "restore_window_expired",
             Self::SearchForbidden => "search_forbidden",
             Self::Store(_) => "store",
+            Self::TenantAdminKey => "tenant_admin_key",
+            Self::TenantConfiguration { .. } => "tenant_configuration",
+            Self::TenantNotFound { .. } => "tenant_not_found",
             Self::Token => "token",
             Self::Unsupported { .. } => "unsupported_authorization",
             Self::UpdateAdminField { .. } => "update_admin_field",
@@ -445,6 +473,7 @@ impl ApiError for Error {
             | Self::ContactRestricted
             | Self::InsufficientRights { .. }
             | Self::SearchForbidden
+            | Self::TenantAdminKey
             | Self::UpdateAdminField { .. }
             | Self::UserState { .. } => ErrorKind::PermissionDenied,
             Self::ApiKeyExpired { .. } | Self::ApiKeyUnknown | Self::OldPassword => {
@@ -456,15 +485,18 @@ impl ApiError for Error {
             | Self::DevEuisUsedUp
             | Self::LastAdmin { .. }
             | Self::NeedsCollaborator { .. }
+            | Self::PicturesDisabled { .. }
             | Self::RestoreWindowExpired { .. } => ErrorKind::FailedPrecondition,
             Self::Contention { .. } => ErrorKind::Aborted,
+            Self::LimitReached { .. } => ErrorKind::ResourceExhausted,
             Self::ApiKeyNotFound { .. }
             | Self::BookmarkNotFound { .. }
             | Self::DeviceNotFoundByEuis
             | Self::GatewayNotFoundByEui { .. }
             | Self::MembershipNotFound { .. }
             | Self::NotFound { .. }
-            | Self::SomeGatewaysNotFound => ErrorKind::NotFound,
+            | Self::SomeGatewaysNotFound
+            | Self::TenantNotFound { .. } => ErrorKind::NotFound,
             Self::DeviceEuisTaken { .. }
             | Self::EmailTaken
             | Self::GatewayEuiTaken { .. }
@@ -512,6 +544,13 @@ impl ApiError for Error {
             Self::InvalidField { field, reason } => {
                 Attributes::from([("field", (*field).into()), ("reason", (*reason).into())])
             }
+            Self::LimitReached { entity, limit } => {
+                Attributes::from([("entity", (*entity).into()), ("limit", (*limit).into())])
+            }
+            Self::TenantConfiguration { reason } => {
+                Attributes::from([("reason", reason.as_str().into())])
+            }
+            Self::TenantNotFound { id } => Attributes::from([("tenant_id", id.as_str().into())]),
             Self::LastAdmin { id } => Attributes::from([("user_id", id.as_str().into())]),
             Self::MembershipNotFound { entity, account } => Attributes::from([
                 ("account_type", account.kind().into()),
@@ -527,6 +566,27 @@ impl ApiError for Error {
             }
             _ => Attributes::new(),
         }
+    }
+}
+
+const fn admin_only(what: AdminOnly) -> &'static str {
+    match what {
+        AdminOnly::CreateApplications => "admins_create_applications",
+        AdminOnly::CreateClients => "admins_create_clients",
+        AdminOnly::CreateGateways => "admins_create_gateways",
+        AdminOnly::CreateOrganizations => "admins_create_organizations",
+        AdminOnly::CreateUsers => "user_registration_disabled",
+        AdminOnly::PurgeApplications => "admins_purge_applications",
+        AdminOnly::PurgeClients => "admins_purge_clients",
+        AdminOnly::PurgeGateways => "admins_purge_gateways",
+        AdminOnly::PurgeOrganizations => "admins_purge_organizations",
+        AdminOnly::PurgeUsers => "admins_purge_users",
+        AdminOnly::CleanUp
+        | AdminOnly::CreateEuiBlocks
+        | AdminOnly::ListUsers
+        | AdminOnly::ManageTenants
+        | AdminOnly::ReadAudit
+        | AdminOnly::RestoreUsers => "permission_denied",
     }
 }
 

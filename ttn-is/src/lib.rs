@@ -39,15 +39,22 @@ pub mod entity;
 mod error;
 pub mod event;
 mod peer;
+mod picture;
 pub mod record;
 pub mod rights;
 mod server;
 pub mod store;
+pub mod tenant;
 
 pub use auth::{LoginError, PasswordRule, oauth};
 pub use builder::{BuildError, Builder};
-pub use config::{Config, DevEuis, EuiBlock, Login, PasswordRules, UserRights};
+pub use config::{
+    Config, DevEuis, EuiBlock, Limits, Login, PasswordRules, Pictures, Tenancy, UserRights,
+};
 pub use entity::{Query, Search};
 pub use error::{AdminOnly, Error, Server};
 pub use server::notifications;
-pub use server::{AccountSearch, Admin, IdentityServer, Issued, NewClient, OpenSession};
+pub use server::{
+    AccountSearch, Admin, Cleanup, IdentityServer, Issued, NewAdministrator, NewClient, NewTenant,
+    OpenSession,
+};

@@ -60,6 +60,21 @@ impl IdentityServer {
         Ok(self.store.record::<Device>(&key.value).await?.map(|device| device.value))
     }
 
+    /// The address of the Network Server of a device, perhaps empty; `None` if nobody registered the device. For other
+    /// networks, that have no rights here (IS-58).
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn network_server_of(
+        &self,
+        join_eui: JoinEui,
+        dev_eui: DevEui,
+    ) -> Result<Option<String>, Error> {
+        let device = self.find_device(join_eui, dev_eui).await?;
+        Ok(device.map(|device| device.network_server_address))
+    }
+
     async fn take_report(&self, id: &GatewayId, report: &GatewayReport) -> Result<(), Error> {
         let entity = EntityId::Gateway(id.clone());
         let mut known = self.live::<record::Gateway>(&entity).await?.value;

@@ -12,6 +12,7 @@ mod gateway;
 mod login;
 mod notification;
 mod oauth;
+mod tenant;
 mod user;
 
 pub use audit::AuditEntry;
@@ -23,6 +24,7 @@ pub use login::{EmailValidation, Invitation, LoginToken, Session};
 pub use notification::{Bookmark, Notification, Packed};
 pub(crate) use notification::{ClientData, CollaboratorData, StateData, UserData};
 pub use oauth::{Authorization, Grant};
+pub use tenant::{Tenant, TenantAdministrator, TenantLimits};
 pub use user::{ApiKey, ConsolePreferences, DashboardLayouts, SortBy, User, UserIds};
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! The services of the API as tables: names, streams, HTTP bindings, field masks.
 
+use std::sync::OnceLock;
+
 use crate::message::Descriptor;
 
 pub use crate::generated::rpcs::SERVICES;
@@ -96,6 +98,8 @@ pub struct FieldMaskRule {
     pub set: Option<&'static str>,
     /// The paths taken.
     pub allowed: Allowed,
+    /// The paths of the message that are not, once they are known.
+    pub(crate) forbidden: OnceLock<Vec<String>>,
 }
 
 /// The paths that an RPC takes.
@@ -124,10 +128,25 @@ impl FieldMaskRule {
         }
     }
 
-    /// The paths of the message that the RPC does not take.
-    pub fn forbidden(&self) -> Vec<String> {
-        let paths = (self.message)().paths();
-        paths.into_iter().filter(|path| !self.allows(path)).collect()
+    /// The paths of the message that the RPC does not take. A path that is listed without any below it stands for all of
+    /// them: what it selects is taken as a whole.
+    pub fn forbidden(&self) -> &[String] {
+        self.forbidden.get_or_init(|| {
+            let paths = (self.message)().paths();
+            paths.into_iter().filter(|path| !self.allows(path) && !self.is_in_whole(path)).collect()
+        })
+    }
+
+    /// Whether a path is below a listed one that has none listed below it.
+    fn is_in_whole(&self, path: &str) -> bool {
+        let Allowed::List(listed) = self.allowed else { return false };
+        let mut above = path.match_indices('.').map(|(end, _)| path.get(..end).unwrap_or_default());
+        above.any(|above| {
+            let Ok(place) = listed.binary_search(&above) else { return false };
+            // They are sorted, and no letter of a path comes before the dot.
+            let next = listed.get(place + 1).and_then(|next| next.strip_prefix(above));
+            !next.is_some_and(|rest| rest.starts_with('.'))
+        })
     }
 }
 

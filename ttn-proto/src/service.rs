@@ -269,8 +269,8 @@ fn hidden<Q: ApiMessage>(
     if matches!(rule.allowed, crate::rpc::Allowed::All | crate::rpc::Allowed::AllPlus(_)) {
         return None;
     }
-    let forbidden = rule.forbidden();
-    forbidden.into_iter().find(|path| {
+    let is_hidden = |path: &&String| {
         mask::selects(paths, path) && mask::is_set(message, &format!("{field}.{path}"))
-    })
+    };
+    rule.forbidden().iter().find(is_hidden).cloned()
 }

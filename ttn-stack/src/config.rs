@@ -26,6 +26,8 @@ use ttn_core::{
 use ttn_gs::config::Ack;
 
 pub use crate::compose::{ClusterKey, Identity, TrustedProxies};
+pub use crate::interop::{NoNsId, NsId};
+pub use crate::tenancy::TenancyConfig;
 pub use crate::traces::{TracesConfig, TracesError};
 
 /// Everything that can be set.
@@ -81,6 +83,8 @@ pub struct Config {
     pub events: Events,
     /// People, and what they may do by themselves.
     pub identity: Identity,
+    /// Tenants.
+    pub tenancy: TenancyConfig,
 }
 
 /// The ports of the listeners, as in The Things Stack; `--port-offset` shifts all.
@@ -106,6 +110,9 @@ pub struct Ports {
     pub http: u16,
     /// The same with TLS.
     pub http_tls: u16,
+    /// The LoRaWAN Backend Interfaces, 1886 in The Things Stack. Without it, there are none: whoever reaches this port is
+    /// answered.
+    pub interop: Option<u16>,
     /// Added to all of them.
     pub offset: u16,
 }
@@ -117,6 +124,8 @@ pub struct Ports {
 pub struct Network {
     /// The NetID; 000000 and 000001 are for experiments.
     pub net_id: NetId,
+    /// The EUI by which other networks know this Network Server (NSID).
+    pub ns_id: Option<NsId>,
     /// Prefixes of the addresses that are given out; those of the NetID if empty.
     pub dev_addr_prefixes: Vec<DevAddrPrefix>,
 }
@@ -289,6 +298,7 @@ impl Default for Config {
             pubsub: PubSub::default(),
             events: Events::default(),
             identity: Identity::default(),
+            tenancy: TenancyConfig::default(),
         }
     }
 }
@@ -305,6 +315,7 @@ impl Default for Ports {
             grpc_tls: 8884,
             http: 1885,
             http_tls: 8885,
+            interop: None,
             offset: 0,
         }
     }
@@ -324,7 +335,7 @@ impl Default for Metrics {
 
 impl Default for Network {
     fn default() -> Self {
-        Self { net_id: NetId::from_be_bytes([0, 0, 0]), dev_addr_prefixes: Vec::new() }
+        Self { net_id: NetId::from_be_bytes([0, 0, 0]), ns_id: None, dev_addr_prefixes: Vec::new() }
     }
 }
 
@@ -402,6 +413,14 @@ pub enum ConfigError {
         /// The key that is missing.
         missing: &'static str,
     },
+    /// Tenants are enabled where there can be none.
+    #[error("`{key}`: {reason}")]
+    Tenancy {
+        /// The key that stands against them.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The file cannot be read.
     #[error("{} cannot be read: {source}", path.display())]
     Read {
@@ -437,8 +456,10 @@ const KEYS: &[(&str, Set)] = &[
     ("ports.grpc_tls", |config, text| parse(text).map(|value| config.ports.grpc_tls = value)),
     ("ports.http", |config, text| parse(text).map(|value| config.ports.http = value)),
     ("ports.http_tls", |config, text| parse(text).map(|value| config.ports.http_tls = value)),
+    ("ports.interop", |config, text| parse(text).map(|value| config.ports.interop = Some(value))),
     ("ports.offset", |config, text| parse(text).map(|value| config.ports.offset = value)),
     ("network.net_id", |config, text| parse(text).map(|value| config.network.net_id = value)),
+    ("network.ns_id", |config, text| parse(text).map(|value| config.network.ns_id = Some(value))),
     ("network.dev_addr_prefixes", |config, text| {
         let prefixes = text.split(',').map(str::trim).filter(|item| !item.is_empty());
         let prefixes = prefixes.map(parse).collect::<Result<_, _>>();
@@ -548,8 +569,20 @@ const KEYS: &[(&str, Set)] = &[
     ("identity.audit_days", |config, text| {
         parse(text).map(|value| config.identity.audit_days = value)
     }),
+    ("identity.pictures", |config, text| flag(text).map(|value| config.identity.pictures = value)),
+    ("identity.gravatar", |config, text| flag(text).map(|value| config.identity.gravatar = value)),
     ("identity.dev_eui_limit", |config, text| {
         parse(text).map(|value| config.identity.dev_eui_limit = value)
+    }),
+    ("tenancy.enabled", |config, text| flag(text).map(|value| config.tenancy.enabled = value)),
+    ("tenancy.domain", |config, text| parse(text).map(|value| config.tenancy.domain = value)),
+    ("tenancy.admin_keys", |config, text| {
+        let keys = text.split(',').map(str::trim).filter(|key| !key.is_empty());
+        config.tenancy.admin_keys = keys.map(str::to_owned).collect();
+        Ok(())
+    }),
+    ("tenancy.tenants_max", |config, text| {
+        parse(text).map(|value| config.tenancy.tenants_max = value)
     }),
 ];
 
@@ -641,17 +674,33 @@ impl Config {
             ("grpc_tls", ports.grpc_tls),
             ("http", ports.http),
             ("http_tls", ports.http_tls),
+            ("interop", ports.interop.unwrap_or_default()),
         ];
         for (key, port) in all {
             if port.checked_add(ports.offset).is_none() {
                 return Err(ConfigError::Port { key, port, offset: ports.offset });
             }
         }
+        if self.tenancy.enabled {
+            self.check_tenancy()?;
+        }
         match (&self.tls.certificate, &self.tls.key) {
             (Some(_), None) => Err(ConfigError::Certificate { missing: "tls.key" }),
             (None, Some(_)) => Err(ConfigError::Certificate { missing: "tls.certificate" }),
             _ => Ok(()),
         }
+    }
+
+    fn check_tenancy(&self) -> Result<(), ConfigError> {
+        if self.tenancy.domain.is_empty() {
+            let reason = "tenants need a domain below which each has its host name";
+            return Err(ConfigError::Tenancy { key: "tenancy.domain", reason });
+        }
+        if self.store != Store::Embedded {
+            let reason = "tenants are built on the embedded store alone; disable `tenancy.enabled`";
+            return Err(ConfigError::Tenancy { key: "store", reason });
+        }
+        Ok(())
     }
 
     /// The file of the key that wraps keys at rest.

@@ -59,6 +59,8 @@ pub enum Caller {
     },
     /// A server of the same cluster.
     Cluster,
+    /// Whoever has a tenant admin key: he may do nothing but look after tenants.
+    TenantAdmin,
     /// A user, by password or session.
     User(UserId),
 }

@@ -143,6 +143,10 @@ entity_id!(
     OrganizationId, "organization id", is_entity_id, 3
 );
 entity_id!(
+    /// The id of a tenant: a network of its own in a server.
+    TenantId, "tenant id", is_entity_id, 3
+);
+entity_id!(
     /// The id of a user; two characters are enough.
     UserId, "user id", is_entity_id, 2
 );

@@ -3,7 +3,8 @@
 mod entity;
 
 pub use entity::{
-    ApplicationId, ClientId, DeviceId, FrequencyPlanId, GatewayId, IdError, OrganizationId, UserId,
+    ApplicationId, ClientId, DeviceId, FrequencyPlanId, GatewayId, IdError, OrganizationId,
+    TenantId, UserId,
 };
 
 use alloc::string::{String, ToString};

@@ -9,6 +9,7 @@ use axum::{
 use url::{Host, Url};
 
 use super::forms::Fields;
+use crate::email::escape;
 
 /// A page.
 pub(super) struct Page {
@@ -221,22 +222,6 @@ pub(super) async fn style() -> Response {
         (header::CACHE_CONTROL, "max-age=3600"),
     ];
     (headers, include_str!("style.css")).into_response()
-}
-
-/// Text as HTML shows it.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -130,6 +130,13 @@ impl service::Is for Api {
             user_rights: Some(user_rights),
             admin_rights: Some(admin_rights),
             collaborator_rights: Some(collaborator_rights),
+            profile_picture: Some(is_configuration::ProfilePicture {
+                disable_upload: Some(!self.0.takes_pictures()),
+                use_gravatar: Some(config.pictures.gravatar),
+            }),
+            end_device_picture: Some(is_configuration::EndDevicePicture {
+                disable_upload: Some(!self.0.takes_pictures()),
+            }),
             ..Default::default()
         };
         let answer = v3::GetIsConfigurationResponse { configuration: Some(configuration) };

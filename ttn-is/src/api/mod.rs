@@ -12,6 +12,7 @@ mod registry;
 mod routes;
 mod search;
 mod sessions;
+mod tenants;
 mod users;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use crate::{
 #[must_use]
 pub fn methods(server: &Arc<IdentityServer>) -> Vec<Method> {
     let api = Arc::new(Api(server.clone()));
+    let tenants = server.tenants.is_some().then(|| service::tenants(api.clone()));
     [
         service::application_registry(api.clone()),
         service::application_access(api.clone()),
@@ -65,6 +67,7 @@ pub fn methods(server: &Arc<IdentityServer>) -> Vec<Method> {
         service::end_device_registry_search(api.clone()),
         service::audit(api.clone()),
         service::is(api),
+        tenants.unwrap_or_default(),
     ]
     .concat()
 }

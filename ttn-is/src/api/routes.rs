@@ -1,4 +1,4 @@
-//! HTTP routes that the API of The Things Stack does not have: API keys beyond it.
+//! HTTP routes besides the bindings of the API: API keys beyond it, and pictures.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::{Path, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
     routing,
 };
@@ -21,18 +21,25 @@ use ttn_core::{
 };
 
 use super::{Api, defect, invalid, status};
-use crate::{convert::Convert as _, error::Error, record::Time, server::IdentityServer};
+use crate::{
+    convert::Convert as _,
+    error::Error,
+    record::Time,
+    server::{IdentityServer, pictures::ROUTE as PICTURES},
+};
 
 /// Routes besides the bindings of the API:
 ///
 /// * `GET /api/v1/is/{kind}/{id}/api-keys/{key}`: when the key was last used, and until when the secret of before its
 ///   last rotation is accepted, in seconds since 1970. `kind` is `applications`, `gateways`, `organizations` or `users`.
 /// * `POST /api/v1/is/{kind}/{id}/api-keys/{key}/rotate` with `{"overlap_seconds": 3600}`: a new secret.
+/// * `GET /assets/blob/…`: pictures (IS-18), for everybody who knows their address, which cannot be guessed.
 pub fn routes(server: &Arc<IdentityServer>) -> Router {
     let key = "/api/v1/is/{kind}/{id}/api-keys/{key}";
     Router::new()
         .route(key, routing::get(usage))
         .route(&format!("{key}/rotate"), routing::post(rotate))
+        .route(&format!("{PICTURES}/{{*place}}"), routing::get(picture))
         .with_state(Arc::new(Api(server.clone())))
 }
 
@@ -87,6 +94,22 @@ async fn rotate(
         }
         .await,
     )
+}
+
+/// Nothing in a picture is ever taken for a page.
+async fn picture(State(api): State<Arc<Api>>, Path(place): Path<String>) -> Response {
+    match api.0.picture(&place).await {
+        Ok(Some((media_type, octets))) => {
+            let headers = [
+                (header::CONTENT_TYPE, media_type),
+                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+                (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
+            ];
+            (headers, octets).into_response()
+        }
+        Ok(None) => StatusCode::NOT_FOUND.into_response(),
+        Err(error) => ttn_rpc::status::to_http(&status(error)),
+    }
 }
 
 impl Api {

@@ -1,5 +1,7 @@
 //! Users.
 
+use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
 use tonic::{Request, Response, Status};
 use ttn_core::id::{EntityId, UserId};
 use ttn_proto::{service, v3};
@@ -7,7 +9,11 @@ use ttn_proto::{service, v3};
 use super::{
     Api, answer, answers, apply, are_public, counted, defect, invalid, paths, query, status,
 };
-use crate::{convert::Convert as _, error::Error, record::User};
+use crate::{
+    convert::Convert as _,
+    error::Error,
+    record::{Picture, User},
+};
 
 #[async_trait::async_trait]
 impl service::UserRegistry for Api {
@@ -38,7 +44,8 @@ impl service::UserRegistry for Api {
             }
             found => found,
         };
-        Ok(Response::new(answer(&user.map_err(status)?, &paths)?))
+        let user = self.with_face(user.map_err(status)?);
+        Ok(Response::new(answer(&user, &paths)?))
     }
 
     async fn list(
@@ -48,7 +55,8 @@ impl service::UserRegistry for Api {
         let caller = self.caller(&request).await?;
         let request = request.into_inner();
         let query = query(request.order, request.limit, request.page, request.deleted);
-        let page = self.0.list_users(&caller, &query).await.map_err(status)?;
+        let mut page = self.0.list_users(&caller, &query).await.map_err(status)?;
+        page.items = page.items.into_iter().map(|user| self.with_face(user)).collect();
         let users = answers(&page, &paths(request.field_mask))?;
         Ok(counted(v3::Users { users }, page.total))
     }
@@ -112,6 +120,22 @@ impl service::UserRegistry for Api {
         let entity = EntityId::User(id(Some(request.get_ref()))?);
         self.0.purge(&caller, &entity).await.map_err(status)?;
         Ok(Response::new(()))
+    }
+}
+
+impl Api {
+    /// Who has no picture is shown with that of Gravatar, if it is configured (IS-18).
+    fn with_face(&self, mut user: User) -> User {
+        let email = user.primary_email_address.trim().to_lowercase();
+        let wanted = self.0.config().pictures.gravatar && !email.is_empty();
+        if wanted && user.profile_picture.is_none() {
+            let hash = HEXLOWER.encode(&Sha256::digest(email));
+            let address =
+                |size: u32| (size, format!("https://www.gravatar.com/avatar/{hash}?s={size}&d=mp"));
+            let sizes = [64, 128, 256, 512].map(address).into();
+            user.profile_picture = Some(Picture { embedded: None, sizes });
+        }
+        user
     }
 }
 

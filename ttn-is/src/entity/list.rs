@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 
 use ttn_core::{store::Page, time::Timestamp};
 
-use crate::record::{ApiKey, Application, Client, Device, Gateway, Organization, Time, User};
+use crate::record::{
+    ApiKey, Application, Client, Device, Gateway, Organization, Tenant, Time, User,
+};
 
 /// Which part of a list is wanted, in which order.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -158,6 +160,17 @@ impl Sortable for User {
             }
             "state" => self.state.cmp(&other.state),
             "admin" => self.admin.cmp(&other.admin),
+            "created_at" => time(self.created_at, other.created_at),
+            _ => Ordering::Equal,
+        }
+    }
+}
+
+impl Sortable for Tenant {
+    fn compare(&self, other: &Self, field: &str) -> Ordering {
+        match field {
+            "tenant_id" => text(self.id(), other.id()),
+            "name" => text(&self.name, &other.name),
             "created_at" => time(self.created_at, other.created_at),
             _ => Ordering::Equal,
         }

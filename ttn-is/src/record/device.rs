@@ -180,6 +180,9 @@ pub struct EuiCount {
     /// How many.
     #[prost(uint64, tag = "1002")]
     pub given: u64,
+    /// Whether it is drawn from though the configuration does not name it.
+    #[prost(bool, tag = "1003")]
+    pub standing: bool,
 }
 
 impl Record for EuiCount {

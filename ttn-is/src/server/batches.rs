@@ -13,6 +13,7 @@ use super::{
     audit::Deed,
     kind::{Common, Entity as _},
     lifecycle::contention,
+    pictures::without_picture,
 };
 use crate::{
     access::require_known,
@@ -66,6 +67,7 @@ impl IdentityServer {
             for Versioned { revision, value: device } in &found {
                 let replaces = Replaces::Revision(*revision);
                 transaction = transaction.delete(Table::Device, device.key(), replaces);
+                transaction = without_picture(transaction, device.picture.as_ref());
                 let key = DeviceKey::new(application.clone(), device.id().parse()?);
                 let entity = EntityId::Device(key);
                 transaction = self.without_bookmarks(&entity, transaction).await?;

@@ -12,6 +12,7 @@ use super::{
     IdentityServer, TRIES,
     audit::Deed,
     lifecycle::{contention, is_conflict_in},
+    pictures::{PictureOf, without_picture},
 };
 use crate::{
     access::require_known,
@@ -41,8 +42,10 @@ impl IdentityServer {
         check_reserved(device.id())?;
         check_euis(&device)?;
         let application = EntityId::Application(key.application_id.clone());
+        let _room = self.room_for_device().await?;
         let now = Some(self.clock.utc().into());
         (device.created_at, device.updated_at) = (now, now);
+        let uploaded = device.picture.take();
         for _ in 0..TRIES {
             let owner = self.live::<Application>(&application).await?;
             check_addresses(&device, &owner.value)?;
@@ -50,8 +53,11 @@ impl IdentityServer {
             let count = DeviceCount { count: count.count + 1, ..count };
             let mut transaction = Transaction::new()
                 .check(Table::Application, owner.value.key(), Replaces::Revision(owner.revision))
-                .put(&device, Replaces::Nothing)
                 .put(&count, replaces);
+            device.picture.clone_from(&uploaded);
+            transaction =
+                self.draw(transaction, PictureOf::DEVICE, None, &mut device.picture).await?;
+            transaction = transaction.put(&device, Replaces::Nothing);
             if let Some(euis) = device.euis_key() {
                 let value = device.key().into_bytes();
                 transaction = transaction.set(Table::DeviceOfEuis, euis, value, Replaces::Nothing);
@@ -187,7 +193,10 @@ impl IdentityServer {
             (device.ids, device.created_at) = (old.ids, old.created_at);
             device.updated_at = Some(self.clock.utc().into());
             check_addresses(&device, &owner)?;
-            let write = Transaction::new().put(&device, Replaces::Revision(revision));
+            let drawing = Transaction::new();
+            let picture = (old.picture.as_ref(), &mut device.picture);
+            let drawing = self.draw(drawing, PictureOf::DEVICE, picture.0, picture.1).await?;
+            let write = drawing.put(&device, Replaces::Revision(revision));
             match write.commit(&*self.store).await {
                 Ok(_) => {
                     let fields = serde_json::Value::from(fields);
@@ -216,6 +225,7 @@ impl IdentityServer {
             let mut transaction = Transaction::new()
                 .delete(Table::Device, device.key(), Replaces::Revision(revision))
                 .put(&count, replaces);
+            transaction = without_picture(transaction, device.picture.as_ref());
             transaction = self.without_bookmarks(&entity, transaction).await?;
             let deed = Deed::new(Action::EntityDelete, &entity).before(&device);
             transaction = self.remember(transaction, caller, deed).await?;

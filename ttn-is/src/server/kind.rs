@@ -2,13 +2,13 @@
 
 use ttn_core::{auth::Right, id::EntityId};
 
-use super::audit::Audited;
+use super::{audit::Audited, pictures::PictureOf};
 use crate::{
-    config::UserRights,
+    config::{Limits, UserRights},
     entity::{Searchable, Sortable},
     error::{AdminOnly, Error},
     event::{self, KindEvents},
-    record::{AccountIds, Application, Client, Gateway, Organization, Record, Time, User},
+    record::{AccountIds, Application, Client, Gateway, Organization, Picture, Record, Time, User},
     store::Table,
 };
 
@@ -28,6 +28,8 @@ pub(crate) struct Kind {
     /// What is needed to list those of a user, and of an organization.
     pub(crate) list: Option<(Right, Option<Right>)>,
     pub(crate) purge: AdminOnly,
+    /// How many there may be.
+    pub(crate) limit: fn(&Limits) -> Option<u32>,
     pub(crate) events: &'static KindEvents,
 }
 
@@ -105,6 +107,7 @@ static APPLICATION: Kind = Kind {
     }),
     list: Some((Right::UserApplicationsList, Some(Right::OrganizationApplicationsList))),
     purge: AdminOnly::PurgeApplications,
+    limit: |limits| limits.max_applications,
     events: &event::APPLICATION,
 };
 
@@ -123,6 +126,7 @@ static CLIENT: Kind = Kind {
     }),
     list: Some((Right::UserClientsList, Some(Right::OrganizationClientsList))),
     purge: AdminOnly::PurgeClients,
+    limit: |limits| limits.max_clients,
     events: &event::CLIENT,
 };
 
@@ -141,6 +145,7 @@ static GATEWAY: Kind = Kind {
     }),
     list: Some((Right::UserGatewaysList, Some(Right::OrganizationGatewaysList))),
     purge: AdminOnly::PurgeGateways,
+    limit: |limits| limits.max_gateways,
     events: &event::GATEWAY,
 };
 
@@ -159,6 +164,7 @@ static ORGANIZATION: Kind = Kind {
     }),
     list: Some((Right::UserOrganizationsList, None)),
     purge: AdminOnly::PurgeOrganizations,
+    limit: |limits| limits.max_organizations,
     events: &event::ORGANIZATION,
 };
 
@@ -172,6 +178,7 @@ static USER: Kind = Kind {
     creation: None,
     list: None,
     purge: AdminOnly::PurgeUsers,
+    limit: |limits| limits.max_users,
     events: &event::USER,
 };
 
@@ -210,6 +217,11 @@ pub(crate) trait Entity: Record + Clone + Audited + Searchable + Sortable {
 
     /// Fields that an update leaves alone.
     fn keep(&mut self, old: &Self);
+
+    /// The picture of it, for those that have one.
+    fn picture(&mut self) -> Option<(PictureOf, &mut Option<Picture>)> {
+        None
+    }
 }
 
 macro_rules! common {
@@ -386,6 +398,10 @@ impl Entity for User {
 
     fn contacts(&mut self) -> Option<(&mut Option<AccountIds>, &mut Option<AccountIds>)> {
         None
+    }
+
+    fn picture(&mut self) -> Option<(PictureOf, &mut Option<Picture>)> {
+        Some((PictureOf::USER, &mut self.profile_picture))
     }
 
     fn unique(&self) -> Option<(Table, String)> {

@@ -53,6 +53,7 @@ impl IdentityServer {
                 }
             }
         }
+        let _room = self.room_for::<E>().await?;
         let owner = Membership::new(&entity, collaborator, Rights::from_iter([ALL]));
         let transaction = put_membership(Transaction::new(), &owner);
         let deed = Deed::new(Action::EntityCreate, &entity).after(&record);
@@ -109,7 +110,10 @@ impl IdentityServer {
             *updated_at = Some(self.clock.utc().into());
             *deleted_at = None;
             record.entity()?;
-            let checks = self.check_contacts(caller, entity, &mut record, &mut before).await?;
+            let mut checks = self.check_contacts(caller, entity, &mut record, &mut before).await?;
+            if let (Some((of, new)), Some((_, old))) = (record.picture(), before.picture()) {
+                checks = self.draw(checks, of, old.as_ref(), new).await?;
+            }
             let mut transaction = checks.put(&record, Replaces::Revision(old.revision));
             let deed = Deed::new(Action::EntityUpdate, entity).before(&old.value).after(&record);
             transaction = self.remember(transaction, caller, deed).await?;
@@ -177,6 +181,7 @@ impl IdentityServer {
             if self.clock.utc().since(Timestamp::from(deleted_at)) > self.config.restore_window {
                 return Err(Error::RestoreWindowExpired { entity: entity.clone() });
             }
+            let _room = self.room_for::<E>().await?;
             *record.common().deleted_at = None;
             let mut transaction = Transaction::new().put(&record, Replaces::Revision(revision));
             if let Some((table, key)) = record.unique() {

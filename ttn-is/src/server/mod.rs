@@ -6,6 +6,7 @@ mod batches;
 mod bookmarks;
 mod bootstrap;
 mod cache;
+mod cleanup;
 mod clients;
 mod collaborators;
 mod contacts;
@@ -15,23 +16,28 @@ mod entities;
 mod invitations;
 mod kind;
 mod lifecycle;
+mod limits;
 mod listing;
 mod login_tokens;
 pub mod notifications;
 mod oauth;
 mod passwords;
+pub(crate) mod pictures;
 mod purge;
 mod search;
 mod sessions;
+mod tenants;
 mod users;
 
 pub use api_keys::Issued;
 pub use bootstrap::Admin;
+pub use cleanup::Cleanup;
 pub use clients::NewClient;
 pub use search::AccountSearch;
 pub use sessions::OpenSession;
 #[cfg(feature = "grpc")]
 pub(crate) use sessions::{Presented, user_principal};
+pub use tenants::{NewAdministrator, NewTenant};
 
 use std::{
     fmt,
@@ -46,6 +52,7 @@ use crate::{
     config::Config,
     email::{Mails, Outbox, Templates},
     store::IdentityStore,
+    tenant::TenantHost,
 };
 
 /// Users, applications, gateways, end devices, API keys, memberships and rights.
@@ -69,6 +76,11 @@ pub struct IdentityServer {
     pub(crate) drawn: AtomicU32,
     /// One DevEUI is drawn at a time: drawing is a race on one counter.
     pub(crate) drawing: tokio::sync::Mutex<()>,
+    pub(crate) room: limits::Room,
+    /// Who runs the networks of tenants, where there may be any.
+    pub(crate) tenants: Option<Arc<dyn TenantHost>>,
+    /// One picture is drawn at a time.
+    pub(crate) painting: tokio::sync::Mutex<()>,
 }
 
 impl IdentityServer {
@@ -89,8 +101,9 @@ impl IdentityServer {
         let hasher = Hasher::new(&*entropy);
         let gateways = cache::GatewayCache::default();
         let outbox = Outbox::new(mails, clock.clone());
-        let drawing = tokio::sync::Mutex::default();
+        let (drawing, painting) = Default::default();
         let drawn = AtomicU32::default();
+        let room = limits::Room::new(config.limits);
         Self {
             config,
             clock,
@@ -104,6 +117,9 @@ impl IdentityServer {
             guesses,
             drawn,
             drawing,
+            room,
+            tenants: None,
+            painting,
         }
     }
 

@@ -8,7 +8,7 @@ use ttn_core::{
 
 use super::{
     IdentityServer, TRIES, audit::Deed, kind::Entity, lifecycle::contention, oauth::without_grant,
-    sessions::without_session,
+    pictures::without_picture, sessions::without_session,
 };
 use crate::{
     audit::Action,
@@ -27,9 +27,12 @@ impl IdentityServer {
         for _ in 0..TRIES {
             let stored = self.store.record::<E>(&entity.uid()).await?;
             let not_found = || Error::NotFound { entity: entity.clone() };
-            let Versioned { revision, value: record } = stored.ok_or_else(not_found)?;
+            let Versioned { revision, value: mut record } = stored.ok_or_else(not_found)?;
             let mut transaction =
                 Transaction::new().delete(E::TABLE, record.key(), Replaces::Revision(revision));
+            if let Some((_, picture)) = record.picture() {
+                transaction = without_picture(transaction, picture.as_ref());
+            }
             let lives = record.deleted_at().is_none();
             for (table, key) in record.claim().into_iter().chain(record.unique().filter(|_| lives))
             {

@@ -63,15 +63,19 @@ impl IdentityServer {
                 invited_at.is_some_and(|at| at.eq_ignore_ascii_case(&user.primary_email_address));
             user.primary_email_address_validated_at = known.then(|| self.clock.utc().into());
         }
+        // Pictures are taken of users who exist: drawing takes time, and anybody may register.
+        user.profile_picture = None;
         let entity = user.entity()?;
         check_reserved(user.id())?;
         check_email(&user.primary_email_address)?;
         password::check(&self.config.login.password, password, user.id())?;
         user.password_hash = self.hasher.hash_password(password, &*self.entropy).await;
         user.password_updated_at = Some(self.clock.utc().into());
+        let room = self.room_for::<User>().await?;
         let deed = Deed::new(Action::EntityCreate, &entity).after(&user);
         let transaction = self.remember(transaction, caller, deed).await?;
         self.insert(&mut user, &entity, transaction).await?;
+        drop(room);
         self.publish(caller, &event::USER.create, &entity, serde_json::Value::Null);
         if user.primary_email_address_validated_at.is_none()
             && let Err(error) = self.ask_for_address(&user).await
@@ -205,12 +209,25 @@ impl IdentityServer {
         Ok(())
     }
 
+    /// Whether there is an administrator who can work.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn has_admin(&self) -> Result<bool, Error> {
+        self.other_admin_than("").await
+    }
+
     /// Whether somebody else is an administrator who can work.
     async fn other_admin(&self, id: &UserId) -> Result<bool, Error> {
+        self.other_admin_than(id.as_str()).await
+    }
+
+    async fn other_admin_than(&self, id: &str) -> Result<bool, Error> {
         let users = self.store.records::<User>("").await?;
         Ok(users.iter().any(|user| {
             user.admin
-                && user.id() != id.as_str()
+                && user.id() != id
                 && user.deleted_at.is_none()
                 && user.state == rights::STATE_APPROVED
         }))

@@ -78,11 +78,15 @@ pub enum Table {
     LoginToken = 27,
     /// Who did what, the latest first.
     Audit = 28,
+    /// Tenants by id.
+    Tenant = 29,
+    /// Pictures by the place in their addresses: `directory/picture/size.extension`.
+    Picture = 30,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::Account,
         Self::ApiKey,
         Self::ApiKeyOfEntity,
@@ -111,6 +115,8 @@ impl Table {
         Self::BookmarkOfEntity,
         Self::LoginToken,
         Self::Audit,
+        Self::Tenant,
+        Self::Picture,
     ];
 
     /// The number of the table; it never changes.
@@ -151,6 +157,8 @@ impl Table {
             Self::BookmarkOfEntity => "bookmark_of_entity",
             Self::LoginToken => "login_token",
             Self::Audit => "audit",
+            Self::Tenant => "tenant",
+            Self::Picture => "picture",
         }
     }
 }

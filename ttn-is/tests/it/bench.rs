@@ -13,7 +13,7 @@ use ttn_core::{
     time::{Monotonic, Timestamp},
 };
 use ttn_is::{
-    Config, Error, IdentityServer,
+    Builder, Config, Error, IdentityServer,
     entity::Account,
     record::{Application, Gateway, User},
     store::MemoryIdentityStore,
@@ -66,16 +66,18 @@ impl Bench {
     }
 
     pub(crate) async fn with_mails(config: Config, mails: ttn_is::email::Mails) -> Self {
+        Self::built(config, |builder| builder.mails(mails)).await
+    }
+
+    pub(crate) async fn built(config: Config, more: impl FnOnce(Builder) -> Builder) -> Self {
         let clock = Arc::new(TestClock(Mutex::new(0)));
         let store = Arc::new(MemoryIdentityStore::new());
         let bus = EventBus::new();
         let events = bus.subscribe();
-        let server = IdentityServer::builder(config, clock.clone())
+        let builder = IdentityServer::builder(config, clock.clone())
             .store(store.clone())
-            .events(Arc::new(bus))
-            .mails(mails)
-            .build()
-            .unwrap();
+            .events(Arc::new(bus));
+        let server = more(builder).build().unwrap();
         let admin = server.ensure_admin(&id("admin"), PASSWORD, "admin@example.com").await;
         let admin_token = admin.unwrap().unwrap().api_key;
         let credentials = Credentials::Bearer(admin_token.clone());

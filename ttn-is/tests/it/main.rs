@@ -7,10 +7,12 @@ mod audit;
 mod batches;
 mod bench;
 mod bookmarks;
+mod cleanup;
 mod clients;
 mod devices;
 mod directory;
 mod entities;
+mod limits;
 mod login_tokens;
 mod logins;
 mod notifications;
@@ -26,3 +28,7 @@ mod api;
 mod oauth;
 #[cfg(feature = "grpc")]
 mod oauth_client;
+#[cfg(all(feature = "grpc", feature = "pictures"))]
+mod pictures;
+#[cfg(feature = "grpc")]
+mod tenants;

@@ -2,18 +2,22 @@
 
 //! Which field mask paths each RPC takes.
 
+use std::sync::OnceLock;
+
 use crate::rpc::{Allowed, FieldMaskRule};
 
 pub(super) static APPLICATION_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Application as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Application as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
@@ -22,12 +26,14 @@ pub(super) static APPLICATION_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
     allowed: Allowed::AllExcept(&[
         "dev_eui_counter",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_ACCESS_UPDATE_API_KEY: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApiKey as crate::message::ApiMessage>::descriptor,
     set: Some("api_key"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static AS_GET_LINK: FieldMaskRule = FieldMaskRule {
@@ -38,6 +44,7 @@ pub(super) static AS_GET_LINK: FieldMaskRule = FieldMaskRule {
         "network_server_address",
         "tls",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static AS_SET_LINK: FieldMaskRule = FieldMaskRule {
@@ -48,6 +55,7 @@ pub(super) static AS_SET_LINK: FieldMaskRule = FieldMaskRule {
         "network_server_address",
         "tls",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static AS_END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
@@ -93,6 +101,7 @@ pub(super) static AS_END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
         "version_ids.hardware_version",
         "version_ids.model_id",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static AS_END_DEVICE_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
@@ -128,96 +137,112 @@ pub(super) static AS_END_DEVICE_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
         "version_ids.hardware_version",
         "version_ids.model_id",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_UP_STORAGE_GET_STORED_APPLICATION_UP: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationUp as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_PACKAGE_REGISTRY_GET_ASSOCIATION: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPackageAssociation as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_PACKAGE_REGISTRY_LIST_ASSOCIATIONS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPackageAssociation as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_PACKAGE_REGISTRY_SET_ASSOCIATION: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPackageAssociation as crate::message::ApiMessage>::descriptor,
     set: Some("association"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_PACKAGE_REGISTRY_GET_DEFAULT_ASSOCIATION: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPackageDefaultAssociation as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_PACKAGE_REGISTRY_LIST_DEFAULT_ASSOCIATIONS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPackageDefaultAssociation as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_PACKAGE_REGISTRY_SET_DEFAULT_ASSOCIATION: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPackageDefaultAssociation as crate::message::ApiMessage>::descriptor,
     set: Some("default"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_PUB_SUB_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPubSub as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_PUB_SUB_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPubSub as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_PUB_SUB_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationPubSub as crate::message::ApiMessage>::descriptor,
     set: Some("pubsub"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_WEBHOOK_REGISTRY_GET_TEMPLATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationWebhookTemplate as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_WEBHOOK_REGISTRY_LIST_TEMPLATES: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationWebhookTemplate as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_WEBHOOK_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationWebhook as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_WEBHOOK_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationWebhook as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_WEBHOOK_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationWebhook as crate::message::ApiMessage>::descriptor,
     set: Some("webhook"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static CLIENT_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
@@ -226,6 +251,7 @@ pub(super) static CLIENT_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     allowed: Allowed::AllExcept(&[
         "secret",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static CLIENT_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
@@ -234,54 +260,63 @@ pub(super) static CLIENT_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     allowed: Allowed::AllExcept(&[
         "secret",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static CLIENT_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Client as crate::message::ApiMessage>::descriptor,
     set: Some("client"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static DEVICE_REPOSITORY_LIST_BRANDS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDeviceBrand as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static DEVICE_REPOSITORY_GET_BRAND: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDeviceBrand as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static DEVICE_REPOSITORY_LIST_MODELS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDeviceModel as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static DEVICE_REPOSITORY_GET_MODEL: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDeviceModel as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static DEVICE_REPOSITORY_GET_UPLINK_DECODER: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::MessagePayloadDecoder as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static DEVICE_REPOSITORY_GET_DOWNLINK_DECODER: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::MessagePayloadDecoder as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static DEVICE_REPOSITORY_GET_DOWNLINK_ENCODER: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::MessagePayloadEncoder as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
@@ -322,6 +357,7 @@ pub(super) static END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
         "version_ids.hardware_version",
         "version_ids.model_id",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static END_DEVICE_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
@@ -362,6 +398,7 @@ pub(super) static END_DEVICE_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
         "version_ids.hardware_version",
         "version_ids.model_id",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static END_DEVICE_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
@@ -394,6 +431,7 @@ pub(super) static END_DEVICE_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
         "version_ids.hardware_version",
         "version_ids.model_id",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static END_DEVICE_BATCH_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
@@ -434,12 +472,14 @@ pub(super) static END_DEVICE_BATCH_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
         "version_ids.hardware_version",
         "version_ids.model_id",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static MANAGED_GATEWAY_CONFIGURATION_SERVICE_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGateway as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static MANAGED_GATEWAY_CONFIGURATION_SERVICE_UPDATE: FieldMaskRule = FieldMaskRule {
@@ -449,72 +489,84 @@ pub(super) static MANAGED_GATEWAY_CONFIGURATION_SERVICE_UPDATE: FieldMaskRule = 
         "ethernet_profile_id",
         "wifi_profile_id",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static MANAGED_GATEWAY_WI_FI_PROFILE_CONFIGURATION_SERVICE_UPDATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGatewayWiFiProfile as crate::message::ApiMessage>::descriptor,
     set: Some("profile"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static MANAGED_GATEWAY_WI_FI_PROFILE_CONFIGURATION_SERVICE_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGatewayWiFiProfile as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static MANAGED_GATEWAY_WI_FI_PROFILE_CONFIGURATION_SERVICE_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGatewayWiFiProfile as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static MANAGED_GATEWAY_ETHERNET_PROFILE_CONFIGURATION_SERVICE_UPDATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGatewayEthernetProfile as crate::message::ApiMessage>::descriptor,
     set: Some("profile"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static MANAGED_GATEWAY_ETHERNET_PROFILE_CONFIGURATION_SERVICE_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGatewayEthernetProfile as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static MANAGED_GATEWAY_ETHERNET_PROFILE_CONFIGURATION_SERVICE_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ManagedGatewayEthernetProfile as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static GATEWAY_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Gateway as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static GATEWAY_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Gateway as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static GATEWAY_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Gateway as crate::message::ApiMessage>::descriptor,
     set: Some("gateway"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static GATEWAY_ACCESS_UPDATE_API_KEY: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApiKey as crate::message::ApiMessage>::descriptor,
     set: Some("api_key"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static GS_BATCH_GET_GATEWAY_CONNECTION_STATS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::GatewayConnectionStats as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static JS_END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
@@ -553,6 +605,7 @@ pub(super) static JS_END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
         "root_keys.root_key_id",
         "used_dev_nonces",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static JS_END_DEVICE_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
@@ -590,24 +643,28 @@ pub(super) static JS_END_DEVICE_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
         "root_keys.root_key_id",
         "used_dev_nonces",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_ACTIVATION_SETTING_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationActivationSettings as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_ACTIVATION_SETTING_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationActivationSettings as crate::message::ApiMessage>::descriptor,
     set: Some("settings"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static APPLICATION_ACTIVATION_SETTING_REGISTRY_DELETE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApplicationActivationSettings as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static NS_END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
@@ -1201,6 +1258,7 @@ pub(super) static NS_END_DEVICE_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
         "version_ids.hardware_version",
         "version_ids.model_id",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static NS_END_DEVICE_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
@@ -1794,6 +1852,7 @@ pub(super) static NS_END_DEVICE_REGISTRY_SET: FieldMaskRule = FieldMaskRule {
         "version_ids.hardware_version",
         "version_ids.model_id",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static NS_END_DEVICE_REGISTRY_RESET_FACTORY_DEFAULTS: FieldMaskRule = FieldMaskRule {
@@ -2387,60 +2446,70 @@ pub(super) static NS_END_DEVICE_REGISTRY_RESET_FACTORY_DEFAULTS: FieldMaskRule =
         "version_ids.hardware_version",
         "version_ids.model_id",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static NS_RELAY_CONFIGURATION_SERVICE_GET_RELAY: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::RelaySettings as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static NS_RELAY_CONFIGURATION_SERVICE_UPDATE_RELAY: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::RelaySettings as crate::message::ApiMessage>::descriptor,
     set: Some("settings"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static NS_RELAY_CONFIGURATION_SERVICE_GET_RELAY_UPLINK_FORWARDING_RULE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::RelayUplinkForwardingRule as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static NS_RELAY_CONFIGURATION_SERVICE_LIST_RELAY_UPLINK_FORWARDING_RULES: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::RelayUplinkForwardingRule as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static NS_RELAY_CONFIGURATION_SERVICE_UPDATE_RELAY_UPLINK_FORWARDING_RULE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::RelayUplinkForwardingRule as crate::message::ApiMessage>::descriptor,
     set: Some("rule"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static ORGANIZATION_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Organization as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static ORGANIZATION_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Organization as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static ORGANIZATION_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Organization as crate::message::ApiMessage>::descriptor,
     set: Some("organization"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static ORGANIZATION_ACCESS_UPDATE_API_KEY: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApiKey as crate::message::ApiMessage>::descriptor,
     set: Some("api_key"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static GS_PBA_UPDATE_GATEWAY: FieldMaskRule = FieldMaskRule {
@@ -2460,12 +2529,14 @@ pub(super) static GS_PBA_UPDATE_GATEWAY: FieldMaskRule = FieldMaskRule {
         "technical_contact",
         "tx_rate",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static ENTITY_REGISTRY_SEARCH_SEARCH_APPLICATIONS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Application as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static ENTITY_REGISTRY_SEARCH_SEARCH_CLIENTS: FieldMaskRule = FieldMaskRule {
@@ -2474,18 +2545,21 @@ pub(super) static ENTITY_REGISTRY_SEARCH_SEARCH_CLIENTS: FieldMaskRule = FieldMa
     allowed: Allowed::AllExcept(&[
         "secret",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static ENTITY_REGISTRY_SEARCH_SEARCH_GATEWAYS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Gateway as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static ENTITY_REGISTRY_SEARCH_SEARCH_ORGANIZATIONS: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::Organization as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static ENTITY_REGISTRY_SEARCH_SEARCH_USERS: FieldMaskRule = FieldMaskRule {
@@ -2495,6 +2569,7 @@ pub(super) static ENTITY_REGISTRY_SEARCH_SEARCH_USERS: FieldMaskRule = FieldMask
         "password",
         "temporary_password",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static END_DEVICE_REGISTRY_SEARCH_SEARCH_END_DEVICES: FieldMaskRule = FieldMaskRule {
@@ -2535,6 +2610,7 @@ pub(super) static END_DEVICE_REGISTRY_SEARCH_SEARCH_END_DEVICES: FieldMaskRule =
         "version_ids.hardware_version",
         "version_ids.model_id",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static USER_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
@@ -2544,6 +2620,7 @@ pub(super) static USER_REGISTRY_GET: FieldMaskRule = FieldMaskRule {
         "password",
         "temporary_password",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static USER_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
@@ -2553,6 +2630,7 @@ pub(super) static USER_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
         "password",
         "temporary_password",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static USER_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
@@ -2562,28 +2640,45 @@ pub(super) static USER_REGISTRY_UPDATE: FieldMaskRule = FieldMaskRule {
         "password",
         "password_updated_at",
     ]),
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static USER_ACCESS_UPDATE_API_KEY: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::ApiKey as crate::message::ApiMessage>::descriptor,
     set: Some("api_key"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static USER_BOOKMARK_REGISTRY_LIST: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::UserBookmark as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static DEVICES_GET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
     set: None,
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
 };
 
 pub(super) static DEVICES_SET: FieldMaskRule = FieldMaskRule {
     message: <crate::v3::EndDevice as crate::message::ApiMessage>::descriptor,
     set: Some("end_device"),
     allowed: Allowed::All,
+    forbidden: OnceLock::new(),
+};
+
+pub(super) static TENANTS_UPDATE: FieldMaskRule = FieldMaskRule {
+    message: <crate::v3::Tenant as crate::message::ApiMessage>::descriptor,
+    set: Some("tenant"),
+    allowed: Allowed::AllExcept(&[
+        "created_at",
+        "ids",
+        "ids.tenant_id",
+        "updated_at",
+    ]),
+    forbidden: OnceLock::new(),
 };

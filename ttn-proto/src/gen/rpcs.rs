@@ -2485,4 +2485,46 @@ pub static SERVICES: &[Service] = &[
             ],
         },
     ] },
+    Service { name: "Tenants", rpcs: &[
+        Rpc {
+            service: "Tenants", name: "Create", path: "/ttn.v1.Tenants/Create",
+            request: <v3::CreateTenantRequest as ApiMessage>::descriptor, response: <v3::CreateTenantResponse as ApiMessage>::descriptor,
+            client_stream: false, server_stream: false, field_mask: None,
+            bindings: &[
+                Binding { verb: Verb::Post, path: "/tenants", body: true },
+            ],
+        },
+        Rpc {
+            service: "Tenants", name: "Get", path: "/ttn.v1.Tenants/Get",
+            request: <v3::GetTenantRequest as ApiMessage>::descriptor, response: <v3::Tenant as ApiMessage>::descriptor,
+            client_stream: false, server_stream: false, field_mask: None,
+            bindings: &[
+                Binding { verb: Verb::Get, path: "/tenants/{tenant_ids.tenant_id}", body: false },
+            ],
+        },
+        Rpc {
+            service: "Tenants", name: "List", path: "/ttn.v1.Tenants/List",
+            request: <v3::ListTenantsRequest as ApiMessage>::descriptor, response: <v3::ListTenantsResponse as ApiMessage>::descriptor,
+            client_stream: false, server_stream: false, field_mask: None,
+            bindings: &[
+                Binding { verb: Verb::Get, path: "/tenants", body: false },
+            ],
+        },
+        Rpc {
+            service: "Tenants", name: "Update", path: "/ttn.v1.Tenants/Update",
+            request: <v3::UpdateTenantRequest as ApiMessage>::descriptor, response: <v3::Tenant as ApiMessage>::descriptor,
+            client_stream: false, server_stream: false, field_mask: Some(&mask::TENANTS_UPDATE),
+            bindings: &[
+                Binding { verb: Verb::Put, path: "/tenants/{tenant.ids.tenant_id}", body: true },
+            ],
+        },
+        Rpc {
+            service: "Tenants", name: "Delete", path: "/ttn.v1.Tenants/Delete",
+            request: <v3::TenantIdentifiers as ApiMessage>::descriptor, response: <() as ApiMessage>::descriptor,
+            client_stream: false, server_stream: false, field_mask: None,
+            bindings: &[
+                Binding { verb: Verb::Delete, path: "/tenants/{tenant_id}", body: false },
+            ],
+        },
+    ] },
 ];

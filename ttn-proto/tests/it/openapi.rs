@@ -40,7 +40,7 @@ fn every_binding_is_in_the_document() {
         }
     }
     assert_eq!(found, bound);
-    assert_eq!(bound.len(), 327);
+    assert_eq!(bound.len(), 332);
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl Builder {
     #[must_use]
     pub fn build(self) -> Api {
         let Self { methods, clock, entropy, ready, beside } = self;
-        let routes = Routes::new();
+        let routes = Routes::new(|rpc| is_known(&methods, rpc));
         let (openapi, reflection) = (OnceLock::new(), OnceLock::new());
         let shared = Shared { methods, routes, clock, entropy, ready, beside, openapi, reflection };
         Api { shared: Arc::new(shared) }
@@ -173,8 +173,8 @@ impl Api {
     pub(crate) fn method_by_path(&self, path: &str) -> Result<&Method, Status> {
         let mut known = rpc::SERVICES.iter().flat_map(|service| service.rpcs);
         match known.find(|rpc| rpc.path == path) {
-            Some(rpc) => self.method(rpc),
-            None => Err(Status::unimplemented(format!("there is no RPC `{path}`"))),
+            Some(rpc) if is_known(&self.shared.methods, rpc) => self.method(rpc),
+            _ => Err(Status::unimplemented(format!("there is no RPC `{path}`"))),
         }
     }
 
@@ -276,6 +276,12 @@ impl Api {
         *stamped.metadata_mut() = error.metadata().clone();
         stamped
     }
+}
+
+/// Whether clients are told that there is such an RPC. The API of The Things Stack is known, served or not; of ours, what is
+/// served.
+fn is_known(methods: &BTreeMap<&'static str, Method>, rpc: &Rpc) -> bool {
+    rpc.path.starts_with("/ttn.lorawan.v3.") || methods.contains_key(rpc.path)
 }
 
 /// The answer for a service that panicked: a defect of ours.

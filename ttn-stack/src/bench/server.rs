@@ -59,6 +59,7 @@ impl Scratch {
                 grpc_tls: 0,
                 http: 0,
                 http_tls: 0,
+                interop: None,
                 offset: 0,
             },
             ..Config::default()

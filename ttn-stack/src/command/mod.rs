@@ -5,9 +5,12 @@ mod demo;
 pub mod doctor;
 mod start;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use data_encoding::BASE32_NOPAD;
+use ttn_core::rand::Entropy;
 
 use crate::{
     bench::{self, BenchOptions},
@@ -57,7 +60,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Look after the store: its tables, and moving everything from one store to another.
+    /// Look after the store of a stopped server: its tables, moving everything from one store to another, and accounts.
+    #[command(alias = "is-db")]
     Db {
         /// What to do.
         #[command(subcommand)]
@@ -144,4 +148,20 @@ fn load(options: &Options) -> anyhow::Result<Config> {
     }
     config.check()?;
     Ok(config)
+}
+
+/// A password that nobody chose.
+fn draw_password(entropy: &dyn Entropy) -> String {
+    let mut secret = [0; 15];
+    entropy.fill(&mut secret);
+    BASE32_NOPAD.encode(&secret).to_lowercase()
+}
+
+/// Makes the directory of what belongs to this server, for nobody else's eyes.
+pub(crate) fn make_private(directory: &Path) -> anyhow::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let made = builder.recursive(true).create(directory);
+    made.with_context(|| format!("the directory {}", directory.display()))
 }

@@ -1,27 +1,23 @@
 //! `ttn-stack start`: the whole stack on real sockets.
 
-use std::{
-    fmt::Write as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt::Write as _, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use data_encoding::BASE32_NOPAD;
 use ttn_as::format::javascript::{Limits, ProcessHost, WorkerCommand};
 use ttn_core::{
     clock::{Clock, SystemClock},
     rand::{Entropy, OsEntropy},
     task::Tasks,
 };
-use ttn_gs::frontend::udp::Transport as _;
+use ttn_gs::frontend::udp::{SocketTransport, Transport as _};
+use ttn_is::tenant::TenantHost;
 use ttn_store_embedded::LocalVault;
 
-use super::demo;
+use super::{demo, draw_password, make_private};
 use crate::{
     compose::{HttpSockets, Listeners, MqttSockets, Parts, Stack, Stores, tls::Certificates},
     config::{Config, Store},
+    tenancy::{Shared, Tenants},
 };
 
 /// How long tasks may take to end by themselves.
@@ -36,25 +32,26 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
     let listeners = Listeners::bind(&config).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy::default());
-    make_private(&config.data)?;
-    let stores = Stores::open(&config).await?;
-    let vault = LocalVault::load_or_create(config.kek_path(), &*entropy)?;
-    let parts = Parts {
-        clock: clock.clone(),
-        entropy: entropy.clone(),
-        stores,
-        vault: Arc::new(vault),
-        scripts: Arc::new(script_workers(&config, clock.clone())?),
-        webhooks: None,
-    };
+    let parts = parts(&config, clock.clone(), entropy.clone()).await?;
     let udp_port = listeners.udp.local_addr().port();
     let (mqtt_port, http_port) =
         (listeners.mqtt.local_addr()?.port(), listeners.http.local_addr()?.port());
     let certificates = Certificates::load(&config)?;
     let listens = describe(&listeners)?;
-    let Listeners { udp, mqtt, mqtt_tls, mqtt_ws, mqtt_wss, grpc, grpc_tls, http, http_tls } =
-        listeners;
-    let stack = Stack::build(&config, parts, udp).await?;
+    let Listeners {
+        udp,
+        mqtt,
+        mqtt_tls,
+        mqtt_ws,
+        mqtt_wss,
+        grpc,
+        grpc_tls,
+        http,
+        http_tls,
+        interop,
+        ..
+    } = listeners;
+    let (stack, tenants) = build(&config, parts, udp).await?;
     let api_key = first_start(&stack, &config, &*entropy).await?;
     let mut tasks = Tasks::new();
     println!(
@@ -68,21 +65,32 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
         },
     );
     stack.start(&mut tasks);
+    let tenants = start_tenants(&stack, tenants, &mut tasks).await?;
+    let mut serve_mqtt = |listener| match &tenants {
+        Some(tenants) => stack.serve_mqtt_of_tenants(listener, tenants.mqtt(), &mut tasks),
+        None => stack.serve_mqtt(listener, &mut tasks),
+    };
     let mqtt_clients = |listener| MqttSockets::new(listener, clock.clone());
     let tls = certificates.server_config(&[])?;
-    stack.serve_mqtt(mqtt_clients(mqtt), &mut tasks);
-    stack.serve_mqtt(mqtt_clients(mqtt_tls).tls(&tls), &mut tasks);
-    stack.serve_mqtt(mqtt_clients(mqtt_ws).websocket(), &mut tasks);
-    stack.serve_mqtt(mqtt_clients(mqtt_wss).tls(&tls).websocket(), &mut tasks);
+    serve_mqtt(mqtt_clients(mqtt));
+    serve_mqtt(mqtt_clients(mqtt_tls).tls(&tls));
+    serve_mqtt(mqtt_clients(mqtt_ws).websocket());
+    serve_mqtt(mqtt_clients(mqtt_wss).tls(&tls).websocket());
     let router = stack.api().router();
-    let clients = |listener| {
+    let router = tenants.iter().fold(router, |router, tenants| tenants.router(router));
+    let sockets = |listener, router: &axum::Router| {
         HttpSockets::new(listener, router.clone(), &config.trusted_proxies, clock.clone())
     };
+    let clients = |listener| sockets(listener, &router);
     let tls = certificates.server_config(&[b"h2", b"http/1.1"])?;
     let stopping = tasks.stopping();
     tasks.spawn("grpc", clients(grpc).serve(stopping.clone()));
     tasks.spawn("grpc-tls", clients(grpc_tls).tls(tls.clone()).serve(stopping.clone()));
     tasks.spawn("http", clients(http).serve(stopping.clone()));
+    if let Some(interop) = interop {
+        let networks = sockets(interop, &stack.interop(&config));
+        tasks.spawn("interop", networks.serve(stopping.clone()));
+    }
     tasks.spawn("https", clients(http_tls).tls(tls).serve(stopping));
     tasks.spawn("certificates", certificates.watch(clock.clone()));
     if with_demo {
@@ -96,6 +104,50 @@ pub(super) async fn run(mut config: Config, with_demo: bool) -> anyhow::Result<(
     tasks.until_shutdown(stopped(), grace).await?;
     drop(stack);
     Ok(())
+}
+
+/// What the stack is made of: the store, the key that wraps keys at rest, processes for scripts.
+async fn parts(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> anyhow::Result<Parts> {
+    make_private(&config.data)?;
+    let stores = Stores::open(config).await?;
+    let vault = Arc::new(LocalVault::load_or_create(config.kek_path(), &*entropy)?);
+    let scripts = Arc::new(script_workers(config, clock.clone())?);
+    Ok(Parts { clock, entropy, stores, vault, scripts, webhooks: None })
+}
+
+/// Tenants, and the socket that they share.
+type WithSocket = (Arc<Tenants>, SocketTransport);
+
+/// Builds the stack; with tenants, the socket of gateways is theirs too.
+async fn build(
+    config: &Config,
+    parts: Parts,
+    udp: SocketTransport,
+) -> anyhow::Result<(Stack, Option<WithSocket>)> {
+    if !config.tenancy.enabled {
+        return Ok((Stack::build(config, parts, udp).await?, None));
+    }
+    let Parts { clock, entropy, scripts, .. } = &parts;
+    let shared =
+        Shared { clock: clock.clone(), entropy: entropy.clone(), scripts: scripts.clone() };
+    let (tenants, transport) = Tenants::new(config, shared, &udp);
+    let host: Arc<dyn TenantHost> = tenants.clone();
+    let stack = Stack::build_with_tenants(config, parts, transport, Some(host)).await?;
+    Ok((stack, Some((tenants, udp))))
+}
+
+async fn start_tenants(
+    stack: &Stack,
+    tenants: Option<WithSocket>,
+    tasks: &mut Tasks,
+) -> anyhow::Result<Option<Arc<Tenants>>> {
+    let Some((tenants, udp)) = tenants else { return Ok(None) };
+    tenants.start(&stack.identity, udp, tasks).await?;
+    Ok(Some(tenants))
 }
 
 /// Where the server listens, for people and programs that started it.
@@ -114,6 +166,9 @@ fn describe(listeners: &Listeners) -> anyhow::Result<String> {
     for (name, listener) in named {
         write!(text, ", {name} {}", listener.local_addr()?.port())?;
     }
+    if let Some(interop) = &listeners.interop {
+        write!(text, ", interop {}", interop.local_addr()?.port())?;
+    }
     Ok(text)
 }
 
@@ -130,15 +185,6 @@ fn raise_limits() {
     }
 }
 
-/// Makes the directory of what belongs to this server, for nobody else's eyes.
-fn make_private(directory: &Path) -> anyhow::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    let made = builder.recursive(true).create(directory);
-    made.with_context(|| format!("the directory {}", directory.display()))
-}
-
 /// Processes of this program that run scripts of payload formatters.
 fn script_workers(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<ProcessHost> {
     let program = std::env::current_exe().context("the path of this program")?;
@@ -146,15 +192,17 @@ fn script_workers(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Proc
     Ok(ProcessHost::new(command, config.formatters.workers.get(), Limits::default(), clock))
 }
 
-/// Creates the administrator on the first start and shows his secrets, once. Gives the API key.
+/// Creates the administrator on the first start and shows his secrets, once. Gives the API key; none if somebody is an
+/// administrator already.
 async fn first_start(
     stack: &Stack,
     config: &Config,
     entropy: &dyn Entropy,
 ) -> anyhow::Result<Option<String>> {
-    let mut secret = [0; 15];
-    entropy.fill(&mut secret);
-    let password = BASE32_NOPAD.encode(&secret).to_lowercase();
+    if stack.identity.has_admin().await? {
+        return Ok(None);
+    }
+    let password = draw_password(entropy);
     let created =
         stack.identity.ensure_admin(&ADMIN.parse()?, &password, "admin@localhost").await?;
     let Some(created) = created else { return Ok(None) };

@@ -6,13 +6,14 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use ttn_core::{clock::Clock, event::Events, rand::Entropy};
 use ttn_is::{
-    DevEuis, EuiBlock, IdentityServer, Login, PasswordRules, UserRights,
+    DevEuis, EuiBlock, IdentityServer, Login, PasswordRules, Pictures, UserRights,
     email::{Mails, NoMail, Templates},
     store::IdentityStore,
+    tenant::TenantHost,
 };
 
 use super::mail::{DirectoryMailer, SmtpMailer};
-use crate::config::Config;
+use crate::{config::Config, tenancy::TenancyConfig};
 
 /// People, and what they may do by themselves.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ pub struct Identity {
     pub mail_server: Option<String>,
     /// Whom mails are from; `noreply@PUBLIC_HOST` if empty.
     pub mail_sender: Option<String>,
-    /// A directory with what mails say instead: `NAME.txt` for each letter that is to be another one.
+    /// A directory with what mails say instead: `NAME.txt`, `NAME.html` for each letter that is to be another one.
     pub mail_templates: Option<PathBuf>,
     /// What others than administrators may create.
     pub create: UserRights,
@@ -56,6 +57,10 @@ pub struct Identity {
     pub dev_eui_blocks: Vec<EuiBlock>,
     /// How many DevEUIs one application may draw.
     pub dev_eui_limit: u32,
+    /// Whether pictures of users and end devices can be uploaded.
+    pub pictures: bool,
+    /// Whether who has none is shown with what Gravatar has for his e-mail address.
+    pub gravatar: bool,
     /// The keys that other servers of this cluster call with, hexadecimal, 16 octets or more each.
     #[serde(skip_serializing)]
     pub cluster_keys: Vec<ClusterKey>,
@@ -82,6 +87,8 @@ impl Default for Identity {
             audit_days: 365,
             dev_eui_blocks: Vec::new(),
             dev_eui_limit: 10,
+            pictures: true,
+            gravatar: false,
             cluster_keys: Vec::new(),
         }
     }
@@ -109,11 +116,14 @@ impl Identity {
         for entry in fs::read_dir(directory).with_context(failed)? {
             let path = entry.with_context(failed)?.path();
             let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-            if path.extension().is_some_and(|extension| extension == "txt") {
-                let failed = || format!("identity.mail_templates: {}", path.display());
-                let text = fs::read_to_string(&path).with_context(failed)?;
-                templates.replace(name, &text).with_context(failed)?;
-            }
+            let replace = match path.extension().and_then(|extension| extension.to_str()) {
+                Some("html") => Templates::replace_html,
+                Some("txt") => Templates::replace,
+                _ => continue,
+            };
+            let failed = || format!("identity.mail_templates: {}", path.display());
+            let text = fs::read_to_string(&path).with_context(failed)?;
+            replace(&mut templates, name, &text).with_context(failed)?;
         }
         Ok(templates)
     }
@@ -139,8 +149,10 @@ impl Identity {
             audit_retention: Duration::from_secs(u64::from(self.audit_days) * 24 * 3600),
             user_rights: self.create,
             set_others_as_contacts: self.set_others_as_contacts,
-            dev_euis: Some(dev_euis).filter(|_| !self.dev_eui_blocks.is_empty()),
+            dev_euis: Some(dev_euis),
             login,
+            pictures: Pictures { uploads: self.pictures, gravatar: self.gravatar },
+            ..ttn_is::Config::default()
         }
     }
 }
@@ -151,23 +163,31 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Builds the Identity Server.
-pub(super) fn build(
+/// Builds the Identity Server; it keeps a registry of tenants if somebody runs their networks.
+pub(crate) fn build(
     config: &Config,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
     store: Arc<dyn IdentityStore>,
     events: &Events,
+    tenants: Option<Arc<dyn TenantHost>>,
 ) -> anyhow::Result<Arc<IdentityServer>> {
-    let identity = config.identity.config(&account_url(config));
-    IdentityServer::builder(identity, clock.clone())
+    let TenancyConfig { admin_keys, tenants_max, .. } = config.tenancy.clone();
+    let identity = ttn_is::Config {
+        tenancy: ttn_is::Tenancy { admin_keys, tenants_max },
+        ..config.identity.config(&account_url(config))
+    };
+    let builder = IdentityServer::builder(identity, clock.clone())
         .entropy(entropy.clone())
         .store(store)
         .events(events.clone())
         .mails(config.identity.mails(&config.public_host)?)
-        .templates(config.identity.templates()?)
-        .build()
-        .context("the Identity Server")
+        .templates(config.identity.templates()?);
+    let builder = match tenants {
+        Some(host) => builder.tenants(host),
+        None => builder,
+    };
+    builder.build().context("the Identity Server")
 }
 
 /// Where the pages of the account are.
@@ -211,6 +231,8 @@ mod tests {
         fs::write(directory.path().join("README"), "other files are left alone").unwrap();
         let text = format!("{:?}", identity.templates().unwrap());
         assert!(text.contains("Ja?"));
+        fs::write(directory.path().join("validate.html"), "<b>Wirklich?</b>").unwrap();
+        assert!(format!("{:?}", identity.templates().unwrap()).contains("Wirklich?"));
         fs::write(directory.path().join("validate.txt"), "Ja?").unwrap();
         let error = format!("{:#}", identity.templates().unwrap_err());
         assert!(error.contains("validate.txt: it must begin with `Subject"), "{error}");

@@ -29,6 +29,8 @@ pub struct Listeners {
     pub http: TcpListener,
     /// The same with TLS.
     pub http_tls: TcpListener,
+    /// The LoRaWAN Backend Interfaces, if they are configured.
+    pub interop: Option<TcpListener>,
 }
 
 /// A socket that cannot be bound.
@@ -74,6 +76,10 @@ impl Listeners {
             address: udp_address,
             source,
         })?;
+        let interop = match ports.interop {
+            Some(port) => Some(tcp("interop", port).await?),
+            None => None,
+        };
         Ok(Self {
             udp,
             mqtt: tcp("mqtt", ports.mqtt).await?,
@@ -84,6 +90,7 @@ impl Listeners {
             grpc_tls: tcp("grpc_tls", ports.grpc_tls).await?,
             http: tcp("http", ports.http).await?,
             http_tls: tcp("http_tls", ports.http_tls).await?,
+            interop,
         })
     }
 }

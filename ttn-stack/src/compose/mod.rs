@@ -14,6 +14,7 @@ pub mod tls;
 mod webhooks;
 
 pub use http::HttpSockets;
+pub(crate) use identity::build as build_identity;
 pub use identity::{ClusterKey, Identity};
 pub use listeners::{BindError, Listeners};
 pub use mqtt::MqttSockets;
@@ -31,7 +32,7 @@ use ttn_as::{
         service::ServiceFormatter,
     },
     integration::{
-        mqtt::Listener,
+        mqtt::{self as clients, Listener},
         pubsub::{ProviderKind, mqtt::MqttProvider, nats::NatsProvider},
         webhook::Transport as WebhookTransport,
     },
@@ -52,12 +53,13 @@ use ttn_gs::{
     config::UdpConfig,
     frontend::udp::{Transport, UdpFrontend},
 };
+use ttn_is::tenant::TenantHost;
 use ttn_rpc::server::Api;
 
 use crate::{
     client::Client,
     config::{self, Config},
-    devices,
+    devices, interop,
     metrics::{Exporter, Metrics},
     traces::Traces,
 };
@@ -124,6 +126,20 @@ impl Stack {
         parts: Parts,
         udp: T,
     ) -> anyhow::Result<Self> {
+        Self::build_with_tenants(config, parts, udp, None).await
+    }
+
+    /// The same, and the Identity Server keeps a registry of tenants whose networks somebody runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::build`].
+    pub async fn build_with_tenants<T: Transport>(
+        config: &Config,
+        parts: Parts,
+        udp: T,
+        host: Option<Arc<dyn TenantHost>>,
+    ) -> anyhow::Result<Self> {
         let Parts { clock, entropy, stores, vault, scripts, webhooks } = parts;
         let peers = Arc::new(Local::default());
         let bus = event_bus(config, &*entropy);
@@ -132,7 +148,7 @@ impl Stack {
         let limiter: Arc<dyn RateLimiter> =
             Arc::new(MemoryLimiter::new(clock.clone(), &config.rate_limiting.profiles));
         let secure_cookies = identity::account_url(config).starts_with("https:");
-        let identity = identity::build(config, &clock, &entropy, stores.identity, &events)?;
+        let identity = identity::build(config, &clock, &entropy, stores.identity, &events, host)?;
         let join_config = join_config(config);
         let joins =
             ttn_js::JoinServer::builder(join_config, clock.clone(), entropy.clone(), peers.clone())
@@ -183,7 +199,7 @@ impl Stack {
         peers.set_ns_js(&joins).set_as_js(&joins);
         peers.set_ns_as(&applications).set_as_ns(&network);
         peers.set_gs_ns(&network).set_ns_gs(&gateways);
-        applications.load().await.context("the Application Server")?;
+        load(&applications, &network).await?;
         let (calls, caller) = devices::Queue::new();
         Ok(Self {
             gateways,
@@ -218,7 +234,18 @@ impl Stack {
 
     /// Serves MQTT clients of applications. There may be several listeners.
     pub fn serve_mqtt<L: Listener>(&self, listener: L, tasks: &mut Tasks) {
-        tasks.spawn("mqtt", ttn_as::integration::mqtt::serve(self.applications.clone(), listener));
+        tasks.spawn("mqtt", clients::serve(self.applications.clone(), listener));
+    }
+
+    /// The same, and those of tenants: `APPLICATION@TENANT` is for the tenant's Application Server.
+    pub fn serve_mqtt_of_tenants<L: Listener>(
+        &self,
+        listener: L,
+        tenants: clients::Tenants,
+        tasks: &mut Tasks,
+    ) {
+        let server = self.applications.clone();
+        tasks.spawn("mqtt", clients::serve_with_tenants(server, tenants, listener));
     }
 
     /// Everything that the components serve over gRPC and HTTP.
@@ -248,6 +275,11 @@ impl Stack {
             .build()
     }
 
+    /// What other networks are answered over the LoRaWAN Backend Interfaces, for a listener of its own.
+    pub fn interop(&self, config: &Config) -> axum::Router {
+        interop::routes(&self.identity, &interop::Network::new(config))
+    }
+
     /// A client of the HTTP API in this process, in the name of nobody.
     #[must_use]
     pub fn client(&self) -> Client {
@@ -272,6 +304,21 @@ impl Stack {
     pub const fn peers(&self) -> &Arc<Local> {
         &self.peers
     }
+}
+
+/// Both at the same time, on as many cores.
+async fn load(
+    applications: &Arc<ttn_as::ApplicationServer>,
+    network: &ttn_ns::NetworkServer,
+) -> anyhow::Result<()> {
+    let applications = applications.clone();
+    let mut loading = Tasks::new();
+    loading.spawn_fallible("application server", async move { Ok(applications.load().await?) });
+    network.load().await.context("the Network Server")?;
+    while let Some(loaded) = loading.next_ended().await {
+        loaded?;
+    }
+    Ok(())
 }
 
 /// What hands messages to applications: formatters, webhooks, pub/sub.

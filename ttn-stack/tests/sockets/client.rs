@@ -43,12 +43,22 @@ pub(crate) fn dial(port: u16) -> TcpStream {
 impl Client {
     /// Connects with a session that outlives the client; gives whether it was there before.
     pub(crate) fn connect(stream: Box<dyn Stream>, id: &str, api_key: &str) -> (Self, bool) {
+        Self::connect_as(stream, id, APPLICATION, api_key)
+    }
+
+    /// The same as another user than the application.
+    pub(crate) fn connect_as(
+        stream: Box<dyn Stream>,
+        id: &str,
+        user: &str,
+        api_key: &str,
+    ) -> (Self, bool) {
         let (codec, buffer) = (Codec::new(0), BytesMut::new());
         let mut client = Self { stream, codec, buffer };
         client.send(Packet::from(Connect {
             clean_session: false,
             client_id: id.into(),
-            username: Some(APPLICATION.into()),
+            username: Some(user.to_owned().into()),
             password: Some(api_key.to_owned().into()),
             ..Connect::default()
         }));
@@ -60,12 +70,17 @@ impl Client {
 
     /// Whether a password is refused, by an answer or by a connection that ends.
     pub(crate) fn is_refused(stream: &TcpStream, password: &str) -> bool {
+        Self::is_refused_as(stream, APPLICATION, password)
+    }
+
+    /// The same for another user.
+    pub(crate) fn is_refused_as(stream: &TcpStream, user: &str, password: &str) -> bool {
         let stream = Box::new(stream.try_clone().unwrap());
         let mut client = Self { stream, codec: Codec::new(0), buffer: BytesMut::new() };
         client.send(Packet::from(Connect {
             clean_session: true,
             client_id: "refused".into(),
-            username: Some(APPLICATION.into()),
+            username: Some(user.to_owned().into()),
             password: Some(password.to_owned().into()),
             ..Connect::default()
         }));
@@ -74,6 +89,13 @@ impl Client {
             Ok(other) => panic!("{other:?} is no CONNACK"),
             Err(_) => true,
         }
+    }
+
+    /// Whether the server closes the connection, which it has to.
+    pub(crate) fn closes(mut self) -> bool {
+        self.packet().is_err_and(|error| {
+            !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+        })
     }
 
     /// Subscribes at QoS 1.

@@ -29,6 +29,7 @@ mod scripts;
 mod server;
 mod sessions;
 mod starts;
+mod tenants;
 mod traffic;
 mod web;
 
@@ -102,6 +103,10 @@ const ALONE: &[Scenario] = &[
         "certificates_are_replaced_without_a_restart",
         web::certificates_are_replaced_without_a_restart,
     ),
+    (
+        "other_networks_are_answered_on_a_port_of_their_own",
+        web::other_networks_are_answered_on_a_port_of_their_own,
+    ),
     ("clients_choose_their_http_in_the_handshake", web::clients_choose_their_http_in_the_handshake),
     (
         "bodies_above_16_mib_are_refused_by_name_and_not_read",
@@ -142,8 +147,24 @@ const ALONE: &[Scenario] = &[
         "the_doctor_asks_a_running_server_about_gateways_and_formatters",
         starts::the_doctor_asks_a_running_server_about_gateways_and_formatters,
     ),
+    (
+        "accounts_are_made_in_the_store_of_a_stopped_server",
+        starts::accounts_are_made_in_the_store_of_a_stopped_server,
+    ),
     ("config_prints_what_is_in_force", starts::config_prints_what_is_in_force),
     ("scripts_run_in_worker_processes", scripts::scripts_run_in_worker_processes),
+    (
+        "tenants_with_the_same_ids_live_side_by_side",
+        tenants::tenants_with_the_same_ids_live_side_by_side,
+    ),
+    (
+        "tenants_are_suspended_changed_deleted_and_found_again",
+        tenants::tenants_are_suspended_changed_deleted_and_found_again,
+    ),
+    (
+        "a_server_without_tenants_shows_no_trace_of_them",
+        tenants::a_server_without_tenants_shows_no_trace_of_them,
+    ),
 ];
 
 const WITH_POSTGRES: &[Scenario] = &[

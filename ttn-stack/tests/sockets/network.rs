@@ -25,8 +25,8 @@ use crate::{
 };
 
 pub(crate) const APPLICATION: &str = "test-app";
-const PLAN: &str = "EU_863_870_TTN";
-const JOIN_EUI: JoinEui = JoinEui::from_u64(0x70B3_D57E_D000_0000);
+pub(crate) const PLAN: &str = "EU_863_870_TTN";
+pub(crate) const JOIN_EUI: JoinEui = JoinEui::from_u64(0x70B3_D57E_D000_0000);
 /// How long an answer may take that need not come.
 pub(crate) const MAY_ANSWER: Duration = Duration::from_millis(1_200);
 /// How long the windows of an uplink may still take a downlink: RX2 opens after six seconds.
@@ -47,6 +47,28 @@ pub(crate) struct Network {
 pub(crate) struct Node {
     pub(crate) name: &'static str,
     pub(crate) mac: Device,
+}
+
+impl Node {
+    /// A device that joins. Its keys are made of its number.
+    pub(crate) fn new(name: &'static str, number: u8) -> Self {
+        let config = DeviceConfig {
+            band: band::get(BandId::EU_863_870, PhyVersion::RP002_V1_0_1).unwrap(),
+            version: MacVersion::V1_0_4,
+            channels: None,
+            data_rate: DataRateIndex::from_low_bits(5),
+            adr: true,
+            dev_nonces: DevNonces::Counter(1),
+            first_f_cnt_up: 0,
+        };
+        let (dev_eui, app_key) = (Self::dev_eui(number), Aes128Key::new([number; 16]));
+        let root = RootKeys { join_eui: JOIN_EUI, dev_eui, app_key, nwk_key: None };
+        Self { name, mac: Device::otaa(config, root) }
+    }
+
+    pub(crate) fn dev_eui(number: u8) -> DevEui {
+        DevEui::from_u64(0x70B3_D57E_D000_2000 + u64::from(number))
+    }
 }
 
 /// An uplink and what the server wanted to be sent for it.
@@ -118,8 +140,8 @@ impl Network {
 
     /// Registers a device that joins: in the Identity, Join, Network and Application Server.
     pub(crate) fn add_device(&self, name: &'static str, number: u8, mac_settings: &Value) -> Node {
-        let dev_eui = DevEui::from_u64(0x70B3_D57E_D000_2000 + u64::from(number));
-        let app_key = Aes128Key::new([number; 16]);
+        let node = Node::new(name, number);
+        let dev_eui = Node::dev_eui(number);
         let ids = json!({
             "application_ids": { "application_id": APPLICATION },
             "device_id": name, "dev_eui": dev_eui.to_string(), "join_eui": JOIN_EUI.to_string(),
@@ -131,7 +153,7 @@ impl Network {
             let body = json!({ "end_device": end_device, "field_mask": { "paths": paths } });
             self.call("PUT", &format!("{server}{path}/{name}"), &body);
         };
-        let key = HEXUPPER.encode(app_key.expose());
+        let key = HEXUPPER.encode(&[number; 16]);
         let root_keys = json!({ "root_keys": { "app_key": { "key": key } } });
         set("/js", root_keys, &["root_keys.app_key.key"]);
         let mut paths =
@@ -147,17 +169,7 @@ impl Network {
         set("/ns", settings, &paths);
         let formatters = json!({ "formatters": { "up_formatter": "FORMATTER_CAYENNELPP" } });
         set("/as", formatters, &["formatters.up_formatter"]);
-        let config = DeviceConfig {
-            band: band::get(BandId::EU_863_870, PhyVersion::RP002_V1_0_1).unwrap(),
-            version: MacVersion::V1_0_4,
-            channels: None,
-            data_rate: DataRateIndex::from_low_bits(5),
-            adr: true,
-            dev_nonces: DevNonces::Counter(1),
-            first_f_cnt_up: 0,
-        };
-        let root = RootKeys { join_eui: JOIN_EUI, dev_eui, app_key, nwk_key: None };
-        Node { name, mac: Device::otaa(config, root) }
+        node
     }
 
     /// Lets a device join; the accept has to come.

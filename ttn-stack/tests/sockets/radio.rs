@@ -27,10 +27,15 @@ pub(crate) struct PullResp {
 
 impl Forwarder {
     pub(crate) fn new() -> Self {
+        Self::of(GATEWAY_EUI)
+    }
+
+    /// The forwarder of a gateway.
+    pub(crate) fn of(eui: GatewayEui) -> Self {
         let backhaul = Duration::ZERO;
         // The counter rolls over three seconds after the start, between an uplink and its answer.
         let counter_start = u32::MAX - 3_000_000;
-        let model = GatewayModel { eui: GATEWAY_EUI, counter_start, backhaul };
+        let model = GatewayModel { eui, counter_start, backhaul };
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         Self { gateway: Gateway::new(model), socket, started: Instant::now() }
     }

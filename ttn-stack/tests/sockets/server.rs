@@ -27,6 +27,7 @@ pub(crate) struct Server {
     pub(crate) grpc_tls: u16,
     pub(crate) http: u16,
     pub(crate) http_tls: u16,
+    pub(crate) interop: Option<u16>,
     /// Of the first start.
     pub(crate) api_key: Option<String>,
 }
@@ -61,7 +62,12 @@ impl Server {
 
     /// The same with more lines in its configuration.
     pub(crate) fn start_with(directory: &Path, more: &str) -> Self {
-        let config = write_config(directory, &format!("{FREE_PORTS}{more}"));
+        Self::start_on(directory, &format!("{FREE_PORTS}{more}"))
+    }
+
+    /// The same with its configuration but for the data, ports included.
+    pub(crate) fn start_on(directory: &Path, text: &str) -> Self {
+        let config = write_config(directory, text);
         let mut command = command(&["start", "--config", config.to_str().unwrap()]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = lines_of(child.stdout.take().unwrap());
@@ -83,6 +89,7 @@ impl Server {
         let (udp, mqtt, http) = (port("UDP"), port("MQTT"), port("HTTP"));
         let (mqtt_tls, mqtt_ws, mqtt_wss) = (port("MQTTS"), port("MQTT-WS"), port("MQTT-WSS"));
         let (grpc, grpc_tls, http_tls) = (port("gRPC"), port("gRPC-TLS"), port("HTTPS"));
+        let interop = listens.contains(" interop ").then(|| port("interop"));
         let server = Self {
             child,
             udp,
@@ -94,6 +101,7 @@ impl Server {
             grpc_tls,
             http,
             http_tls,
+            interop,
             api_key,
         };
         wait_for(|| {

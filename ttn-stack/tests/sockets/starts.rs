@@ -5,6 +5,7 @@ use std::{fs, net::TcpListener};
 use serde_json::{Value, json};
 
 use crate::{
+    http,
     network::{APPLICATION, Network},
     server::{FREE_PORTS, Server, command, wait_for, write_config},
 };
@@ -117,4 +118,76 @@ pub(crate) fn the_doctor_asks_a_running_server_about_gateways_and_formatters() {
     assert_says(&text, &["the clock of the gateway test-gateway", "behind", "chrony"]);
     assert_says(&text, &["the formatter of test-app.sensor failed for 1 uplinks", "codec test"]);
     assert!(!text.contains(&network.api_key));
+}
+
+// IS-59
+pub(crate) fn accounts_are_made_in_the_store_of_a_stopped_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = write_config(directory.path(), FREE_PORTS);
+    let config = config.to_str().unwrap();
+    let db = |arguments: &[&str]| {
+        let output = command(&[arguments, &["--config", config]].concat()).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.success(), text)
+    };
+    let said = |arguments: &[&str]| {
+        let (is_fine, text) = db(arguments);
+        assert!(is_fine, "{arguments:?}: {text}");
+        text
+    };
+    let value = |text: &str, of: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(of)).expect(of);
+        line.trim().to_owned()
+    };
+    assert_says(&said(&["is-db", "init"]), &["is ready"]);
+    let password = directory.path().join("password");
+    fs::write(&password, "Correct-horse-1\n").unwrap();
+    let file = ["--password-file", password.to_str().unwrap()];
+    let admin = [&["is-db", "create-admin-user", "--id", "root"][..], &file].concat();
+    let text = said(&admin);
+    assert!(!text.contains("Correct-horse-1"));
+    let first = value(&text, "API key");
+    let (is_fine, text) = db(&admin);
+    assert!(!is_fine && text.contains("there is a user root"), "{text}");
+    let info = ["--right", "RIGHT_USER_INFO"];
+    let key = [&["db", "create-user-api-key", "--user-id", "root"][..], &info].concat();
+    let second = value(&said(&key), "API key");
+    let (is_fine, text) = db(&["db", "create-user-api-key", "--right", "RIGHT_TO_BE"]);
+    assert!(!is_fine && text.contains("RIGHT_TO_BE"), "{text}");
+    let client = [
+        "db",
+        "create-oauth-client",
+        "--id",
+        "dash",
+        "--owner",
+        "root",
+        "--redirect-uri",
+        "https://dash.example.com/back",
+    ];
+    value(&said(&client), "secret");
+    let block = said(&["db", "create-eui-block", "70B3D57ED0050000/48", "--given", "7"]);
+    assert_says(&block, &["65529 DevEUIs are left"]);
+    assert_says(&said(&["db", "cleanup", "--dry-run"]), &["To be removed: 0 sessions"]);
+
+    let server = Server::start_on(directory.path(), FREE_PORTS);
+    assert_eq!(server.api_key, None, "there is an administrator already");
+    let (is_fine, text) = db(&["db", "cleanup"]);
+    let data = directory.path().join("data");
+    assert!(!is_fine && text.contains(data.to_str().unwrap()), "a server runs: {text}");
+    let get = |key: &str, path: &str| {
+        http::request(server.http, "GET", &format!("/api/v3{path}"), Some(key), "").unwrap()
+    };
+    assert_eq!(get(&second, "/users/root").status, 200);
+    assert_eq!(get(&second, "/users/root/api-keys").status, 403);
+    let client: Value =
+        serde_json::from_str(&get(&first, "/clients/dash?field_mask=state").body).unwrap();
+    assert_eq!(client["state"], "STATE_APPROVED");
+    let application = json!({ "application": { "ids": { "application_id": "meters" } } });
+    http::call(server.http, &first, "POST", "/users/root/applications", &application);
+    let drawn =
+        http::call(server.http, &first, "POST", "/applications/meters/dev-eui", &Value::Null);
+    assert_eq!(drawn["dev_eui"], "70B3D57ED0050007");
+    let login = json!({ "user_id": "root", "password": "Correct-horse-1" }).to_string();
+    let login = http::request(server.http, "POST", "/oauth/api/auth/login", None, &login).unwrap();
+    assert!(login.status == 204 || login.body.contains("csrf"), "{}", login.body);
 }

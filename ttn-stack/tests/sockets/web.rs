@@ -6,10 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::{Value, json};
+
 use crate::{
     client::{dial, tls},
     http,
-    server::{Server, wait_for},
+    server::{FREE_PORTS, Server, wait_for},
 };
 
 /// Certificate and key for this machine, in a directory.
@@ -32,6 +34,34 @@ impl Pair {
 /// Asks whether the server is well, as somebody who trusts a certificate.
 fn is_trusted(port: u16, certificate: &Path) -> bool {
     http::exchange(tls(dial(port), certificate), http::HEALTH).is_ok_and(|it| it.status == 200)
+}
+
+// IS-58
+pub(crate) fn other_networks_are_answered_on_a_port_of_their_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let more = "network:\n  net_id: '000013'\n  ns_id: EC656E0000000001\n";
+    let ports = FREE_PORTS.replace("http_tls: 0", "http_tls: 0\n  interop: 0");
+    let server = Server::start_on(directory.path(), &format!("{ports}{more}"));
+    let key = server.api_key.clone().unwrap();
+    let application = json!({ "application": { "ids": { "application_id": "meters" } } });
+    http::call(server.http, &key, "POST", "/users/admin/applications", &application);
+    let ids = json!({ "device_id": "meter", "application_ids": { "application_id": "meters" },
+                      "dev_eui": "70B3D57ED0000001", "join_eui": "70B3D57ED0000000" });
+    let device = json!({ "end_device": { "ids": ids } });
+    http::call(server.http, &key, "POST", "/applications/meters/devices", &device);
+    let request = json!({
+        "ProtocolVersion": "1.1", "SenderID": "000042", "SenderNSID": "0000000000000042",
+        "ReceiverID": "70B3D57ED0000000", "TransactionID": 1, "MessageType": "HomeNSReq",
+        "DevEUI": "70B3D57ED0000001",
+    });
+    let port = server.interop.unwrap();
+    let answer = http::request(port, "POST", "/", None, &request.to_string()).unwrap();
+    let answer: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(answer["Result"]["ResultCode"], "Success", "{answer}");
+    assert_eq!(
+        (&answer["HNetID"], &answer["HNSID"]),
+        (&json!("000013"), &json!("EC656E0000000001"))
+    );
 }
 
 // CLU-08

@@ -16,7 +16,7 @@ pub(crate) fn generate(api: &Api, files: &mut BTreeMap<String, String>) -> Resul
         "//! The services of the API.\n\nuse super::field_masks as mask;\nuse crate::message::ApiMessage;\nuse crate::rpc::{Binding, Rpc, Service, Verb};\nuse crate::v3;\n\n/// All services, in the order of their files.\npub static SERVICES: &[Service] = &[\n",
     );
     let mut masks = String::from(
-        "//! Which field mask paths each RPC takes.\n\nuse crate::rpc::{Allowed, FieldMaskRule};\n",
+        "//! Which field mask paths each RPC takes.\n\nuse std::sync::OnceLock;\n\nuse crate::rpc::{Allowed, FieldMaskRule};\n",
     );
     for file in api.files() {
         for service in file.services() {
@@ -102,7 +102,7 @@ fn mask(text: &mut String, name: &str, method: &MethodDescriptor, row: &MaskRow)
     };
     writeln!(
         text,
-        "\npub(super) static {name}: FieldMaskRule = FieldMaskRule {{\n    message: <crate::{} as crate::message::ApiMessage>::descriptor,\n    set: {field},\n    allowed: {allowed},\n}};",
+        "\npub(super) static {name}: FieldMaskRule = FieldMaskRule {{\n    message: <crate::{} as crate::message::ApiMessage>::descriptor,\n    set: {field},\n    allowed: {allowed},\n    forbidden: OnceLock::new(),\n}};",
         names::message_by_name(&row.message),
     )?;
     Ok(())

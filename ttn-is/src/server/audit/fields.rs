@@ -9,7 +9,7 @@ use crate::{
     entity::Account,
     record::{
         AccountIds, ApiKey, Application, Authorization, Client, Device, Gateway, Membership,
-        Organization, Session, Time, User, rights_of_numbers,
+        Organization, Session, Tenant, Time, User, rights_of_numbers,
     },
     rights,
 };
@@ -173,6 +173,17 @@ impl Audited for Device {
         Fields::default()
             .set("join_eui", join_eui.map(|eui| eui.to_string()))
             .set("dev_eui", dev_eui.map(|eui| eui.to_string()))
+    }
+}
+
+impl Audited for Tenant {
+    fn audited(&self) -> Fields {
+        let limits = serde_json::to_value(self.limits()).unwrap_or_default();
+        Fields::default()
+            .set("name", &*self.name)
+            .set("suspended", self.state == Self::SUSPENDED)
+            .set("limits", limits)
+            .set("configuration", &*self.configuration)
     }
 }
 

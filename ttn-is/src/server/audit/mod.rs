@@ -230,6 +230,7 @@ fn actor(caller: &Principal) -> (String, String) {
         Caller::User(id) => (entity_key(&EntityId::User(id.clone())), presented),
         Caller::Cluster if call.is_some() => ("cluster".to_owned(), "cluster_key".to_owned()),
         Caller::Cluster => ("cluster".to_owned(), String::new()),
+        Caller::TenantAdmin => (String::new(), "tenant_admin_key".to_owned()),
         // A credential that nobody checked names nobody.
         _ => (String::new(), String::new()),
     }

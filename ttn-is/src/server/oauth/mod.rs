@@ -243,7 +243,7 @@ fn require_grant(client: &Client, grant: i32) -> Result<(), OAuthError> {
 }
 
 /// Whether neither code nor tokens can be used any more.
-fn is_over(grant: &Grant, now: Timestamp) -> bool {
+pub(crate) fn is_over(grant: &Grant, now: Timestamp) -> bool {
     if grant.redeemed && !grant.refresh_hash.is_empty() {
         let made: Timestamp = grant.created_at.unwrap_or_default().into();
         return now.since(made) >= REFRESH_TTL;

@@ -98,6 +98,8 @@ mod simulate_impl;
 mod user_impl;
 #[path = "audit.rs"]
 mod audit_impl;
+#[path = "tenants.rs"]
+mod tenants_impl;
 
 /// What the files of this module use.
 mod prelude {

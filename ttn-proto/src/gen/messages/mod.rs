@@ -194,3 +194,7 @@ pub use user_proto::*;
 mod audit_proto;
 pub use audit_proto::*;
 
+#[path = "tenants.rs"]
+mod tenants_proto;
+pub use tenants_proto::*;
+

@@ -92,6 +92,9 @@ pub use audit_service::*;
 #[path = "devices.rs"]
 mod devices_service;
 pub use devices_service::*;
+#[path = "tenants.rs"]
+mod tenants_service;
+pub use tenants_service::*;
 
 /// What the files of this module use.
 mod prelude {

@@ -1,5 +1,6 @@
-//! `ttn-stack db`: the tables of a database, and moving a whole network from one store to another.
+//! `ttn-stack db`: the tables of a database, moving a whole network from one store to another, and accounts.
 
+pub mod accounts;
 mod file;
 
 use std::{path::PathBuf, sync::Arc};
@@ -11,13 +12,68 @@ use ttn_core::store::dump::Dump;
 use ttn_store_embedded::EmbeddedStore;
 use ttn_store_postgres::{PostgresStore, Schema};
 
-use super::Options;
-use crate::config::{Config, Store};
+use self::accounts::{NewAdmin, NewApiKey, NewEuiBlock, NewOAuthClient};
+use super::{Options, make_private};
+use crate::{
+    compose::Stores,
+    config::{Config, Store},
+};
 
 /// What to do with the store.
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]
 pub enum DbCommand {
+    /// Make the store: the directory, or the tables of the database. Starting does so too.
+    Init {
+        /// What to configure.
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Remove sessions, tokens and invitations that have ended, and purge what was deleted too long ago to be restored.
+    Cleanup {
+        /// What to configure.
+        #[command(flatten)]
+        options: Options,
+        /// Only say what would be removed.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Create an administrator, and print his API key.
+    CreateAdminUser {
+        /// What to configure.
+        #[command(flatten)]
+        options: Options,
+        /// The administrator.
+        #[command(flatten)]
+        new: NewAdmin,
+    },
+    /// Create an OAuth client that needs nobody's approval, and print its secret.
+    CreateOauthClient {
+        /// What to configure.
+        #[command(flatten)]
+        options: Options,
+        /// The client.
+        #[command(flatten)]
+        new: NewOAuthClient,
+    },
+    /// Create an API key of a user, and print it.
+    CreateUserApiKey {
+        /// What to configure.
+        #[command(flatten)]
+        options: Options,
+        /// The key.
+        #[command(flatten)]
+        new: NewApiKey,
+    },
+    /// Create a block that applications draw DevEUIs from, after those of the configuration.
+    CreateEuiBlock {
+        /// What to configure.
+        #[command(flatten)]
+        options: Options,
+        /// The block.
+        #[command(flatten)]
+        new: NewEuiBlock,
+    },
     /// Make the tables of the database that the configuration names, or bring them up to date. Starting does so too.
     Migrate {
         /// What to configure.
@@ -50,7 +106,13 @@ pub enum DbCommand {
 
 impl DbCommand {
     pub(super) const fn options(&self) -> &Options {
-        let (Self::Migrate { options }
+        let (Self::Init { options }
+        | Self::Cleanup { options, .. }
+        | Self::CreateAdminUser { options, .. }
+        | Self::CreateOauthClient { options, .. }
+        | Self::CreateUserApiKey { options, .. }
+        | Self::CreateEuiBlock { options, .. }
+        | Self::Migrate { options }
         | Self::Status { options }
         | Self::Dump { options, .. }
         | Self::Load { options, .. }) = self;
@@ -60,6 +122,17 @@ impl DbCommand {
 
 pub(super) async fn run(config: &Config, command: &DbCommand) -> anyhow::Result<()> {
     match command {
+        DbCommand::Init { .. } => {
+            make_private(&config.data)?;
+            drop(Stores::open(config).await?);
+            println!("{} is ready.", place(config));
+            Ok(())
+        }
+        DbCommand::Cleanup { dry_run, .. } => accounts::clean_up(config, *dry_run).await,
+        DbCommand::CreateAdminUser { new, .. } => accounts::create_admin(config, new).await,
+        DbCommand::CreateOauthClient { new, .. } => accounts::create_client(config, new).await,
+        DbCommand::CreateUserApiKey { new, .. } => accounts::create_api_key(config, new).await,
+        DbCommand::CreateEuiBlock { new, .. } => accounts::create_eui_block(config, new).await,
         DbCommand::Migrate { .. } => migrate(config).await,
         DbCommand::Status { .. } => status(config).await,
         DbCommand::Dump { file, .. } => {

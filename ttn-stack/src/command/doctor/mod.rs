@@ -192,6 +192,7 @@ mod tests {
                 grpc_tls: 0,
                 http: 0,
                 http_tls: 0,
+                interop: None,
                 offset: 0,
             },
             ..Config::default()

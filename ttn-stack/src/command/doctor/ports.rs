@@ -29,6 +29,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
         ("grpc_tls", Protocol::Tcp, ports.grpc_tls),
         ("http", Protocol::Tcp, ports.http),
         ("http_tls", Protocol::Tcp, ports.http_tls),
+        ("interop", Protocol::Tcp, ports.interop.unwrap_or_default()),
     ];
     all.into_iter()
         // Port 0 takes a free one.
