@@ -233,6 +233,10 @@ impl Watch {
                     if name == "InternalError" { Failure::Runtime } else { Failure::Script };
                 failure.outcome(&format!("{name}: {message}"))
             }
+            // The engine throws null when there is no memory left for an error.
+            CaughtError::Value(value) if value.is_null() => {
+                Failure::Runtime.outcome("out of memory")
+            }
             CaughtError::Value(value) => {
                 Failure::Script.outcome(&format!("it threw {}", value.type_name()))
             }

@@ -117,6 +117,8 @@
   }
 
   function thrown(error) {
+    // The engine throws null when there is no memory left for an error.
+    if (error === null) { return failure('runtime', 'out of memory, or the script threw null'); }
     return failure(error instanceof NativeInternalError ? 'runtime' : 'script', describe(error));
   }
 
