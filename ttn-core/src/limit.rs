@@ -27,6 +27,11 @@ pub struct LimitState {
 /// Limits how often something happens per class and key.
 #[async_trait]
 pub trait RateLimiter: fmt::Debug + Send + Sync + 'static {
+    /// Whether calls of `class` may be limited. If not, nobody need make a key for them.
+    fn limits(&self, _class: &str) -> bool {
+        true
+    }
+
     /// Takes one call of `class` for `key`; `None` if no limit applies.
     async fn take(&self, class: &str, key: &str) -> Option<LimitState>;
 }
@@ -38,6 +43,10 @@ pub struct Unlimited;
 
 #[async_trait]
 impl RateLimiter for Unlimited {
+    fn limits(&self, _class: &str) -> bool {
+        false
+    }
+
     async fn take(&self, _class: &str, _key: &str) -> Option<LimitState> {
         None
     }
@@ -100,6 +109,10 @@ impl MemoryLimiter {
 
 #[async_trait]
 impl RateLimiter for MemoryLimiter {
+    fn limits(&self, class: &str) -> bool {
+        self.rates.contains_key(class)
+    }
+
     async fn take(&self, class: &str, key: &str) -> Option<LimitState> {
         let (profile, rate) = *self.rates.get(class)?;
         let now = self.clock.monotonic();

@@ -79,9 +79,9 @@ impl Writer {
     pub(super) fn string(&mut self, value: &str) {
         self.text.push('"');
         let mut rest = value;
-        while let Some(at) =
-            rest.bytes().position(|octet| octet < 0x20 || matches!(octet, b'"' | b'\\'))
-        {
+        // Nearly no text needs escapes, and looking at all octets at once is faster than stopping at the first.
+        let any = value.bytes().fold(false, |found, octet| found | needs_escape(octet));
+        while any && let Some(at) = rest.bytes().position(needs_escape) {
             // What needs an escape is one octet.
             let (plain, escaped) = rest.split_at(at);
             let (escaped, after) = escaped.split_at(1);
@@ -251,15 +251,17 @@ pub(super) fn time(text: &mut String, time: Timestamp) {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    if (0..=9999).contains(&year) {
-        digits::<4>(text, year);
-    } else {
+    if !(0..=9999).contains(&year) {
         let _ = write!(text, "{year:04}");
     }
-    for (before, number) in [('-', month), ('-', day), ('T', hour), (':', minute), (':', second)] {
-        text.push(before);
-        digits::<2>(text, number);
+    let mut octets = *b"YYYY-MM-DDThh:mm:ss";
+    for (at, length, number) in
+        [(0, 4, year), (5, 2, month), (8, 2, day), (11, 2, hour), (14, 2, minute), (17, 2, second)]
+    {
+        digits(octets.iter_mut().skip(at).take(length), number);
     }
+    let known = if (0..=9999).contains(&year) { &octets[..] } else { &octets[4..] };
+    text.push_str(str::from_utf8(known).unwrap_or_default());
     fraction(text, u32::try_from(rest).unwrap_or_default());
     text.push('Z');
 }
@@ -268,25 +270,26 @@ fn fraction(text: &mut String, nanos: u32) {
     if nanos == 0 {
         return;
     }
-    text.push('.');
-    let nanos = i64::from(nanos);
-    if nanos % 1_000_000 == 0 {
-        digits::<3>(text, nanos / 1_000_000);
-    } else if nanos % 1000 == 0 {
-        digits::<6>(text, nanos / 1000);
-    } else {
-        digits::<9>(text, nanos);
+    let mut octets = *b".nnnnnnnnn";
+    digits(octets.iter_mut().skip(1), nanos.into());
+    let length = match nanos {
+        _ if nanos.is_multiple_of(1_000_000) => 4,
+        _ if nanos.is_multiple_of(1000) => 7,
+        _ => 10,
+    };
+    text.push_str(str::from_utf8(&octets[..length]).unwrap_or_default());
+}
+
+/// Writes the last digits of a number that is not negative, zeros before it included.
+fn digits<'a>(places: impl DoubleEndedIterator<Item = &'a mut u8>, mut number: i64) {
+    for octet in places.rev() {
+        *octet = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 
-/// The last digits of a number that is not negative, zeros before it included.
-fn digits<const N: usize>(text: &mut String, mut number: i64) {
-    let mut octets = [b'0'; N];
-    for octet in octets.iter_mut().rev() {
-        *octet += (number % 10) as u8;
-        number /= 10;
-    }
-    octets.iter().for_each(|octet| text.push(char::from(*octet)));
+const fn needs_escape(octet: u8) -> bool {
+    octet < 0x20 || octet == b'"' || octet == b'\\'
 }
 
 fn is_negative_zero(value: f64) -> bool {

@@ -32,12 +32,16 @@ impl HistoryConfig {
 #[derive(Debug)]
 pub(super) struct History {
     config: HistoryConfig,
-    rings: Map<Option<EntityId>, VecDeque<Arc<Published>>>,
+    rings: Map<EntityId, Ring>,
+    /// Of events of nobody known.
+    nobody: Ring,
 }
+
+type Ring = VecDeque<Arc<Published>>;
 
 impl History {
     pub(super) fn new(config: HistoryConfig) -> Self {
-        Self { config, rings: Map::default() }
+        Self { config, rings: Map::default(), nobody: Ring::new() }
     }
 
     pub(super) const fn is_on(&self) -> bool {
@@ -49,31 +53,23 @@ impl History {
             return;
         }
         if event.identifiers.is_empty() {
-            self.keep_of(None, event);
+            push(&self.config, &mut self.nobody, event);
         }
         for id in &event.identifiers {
-            self.keep_of(Some(id), event);
+            if let Some(ring) = self.rings.get_mut(id) {
+                push(&self.config, ring, event);
+                continue;
+            }
+            if self.rings.len() >= self.config.entities {
+                self.forget_quiet();
+            }
+            push(&self.config, self.rings.entry(id.clone()).or_default(), event);
         }
-    }
-
-    fn keep_of(&mut self, id: Option<&EntityId>, event: &Arc<Published>) {
-        let key = id.cloned();
-        if !self.rings.contains_key(&key) && self.rings.len() >= self.config.entities {
-            self.forget_quiet();
-        }
-        let oldest = event.time.minus(self.config.age);
-        let ring = self.rings.entry(key).or_default();
-        while ring.len() >= self.config.per_entity
-            || ring.front().is_some_and(|front| front.time < oldest)
-        {
-            ring.pop_front();
-        }
-        ring.push_back(event.clone());
     }
 
     /// Forgets a tenth at once, so that a crowd of new entities costs a sort only now and then.
     fn forget_quiet(&mut self) {
-        let last = |ring: &VecDeque<Arc<Published>>| ring.back().map_or(0, |event| event.number);
+        let last = |ring: &Ring| ring.back().map_or(0, |event| event.number);
         let mut ages: Vec<u64> = self.rings.values().map(last).collect();
         ages.sort_unstable();
         let limit = ages.get(self.config.entities / 10).copied().unwrap_or(u64::MAX);
@@ -88,7 +84,9 @@ impl History {
         after: Timestamp,
     ) -> Vec<Arc<Published>> {
         let mut events: Vec<Arc<Published>> = Vec::new();
-        for (_, ring) in self.rings.iter().filter(|(id, _)| concerns(filter, id.as_ref())) {
+        let of_some = self.rings.iter().filter(|(id, _)| concerns(filter, id));
+        let of_nobody = Some(&self.nobody).filter(|_| filter.entities.is_none());
+        for ring in of_some.map(|(_, ring)| ring).chain(of_nobody) {
             let wanted = ring.iter().filter(|event| event.time > after && filter.matches(event));
             events.extend(wanted.cloned());
         }
@@ -103,7 +101,7 @@ impl History {
         limit: usize,
         after: Timestamp,
     ) -> Vec<Arc<Published>> {
-        let events = self.rings.values().flatten();
+        let events = self.rings.values().chain([&self.nobody]).flatten();
         let found = events.filter(|event| event.time > after && wanted(event));
         in_order(found.cloned().collect(), limit)
     }
@@ -112,6 +110,15 @@ impl History {
     pub(super) const fn oldest(&self, now: Timestamp) -> Timestamp {
         now.minus(self.config.age)
     }
+}
+
+/// Adds an event to a ring; what is too much or too old goes.
+fn push(config: &HistoryConfig, ring: &mut Ring, event: &Arc<Published>) {
+    let oldest = event.time.minus(config.age);
+    while ring.len() >= config.per_entity || ring.front().is_some_and(|front| front.time < oldest) {
+        ring.pop_front();
+    }
+    ring.push_back(event.clone());
 }
 
 /// Events of several entities are in several rings: they are told once.
@@ -124,9 +131,8 @@ fn in_order(mut events: Vec<Arc<Published>>, limit: usize) -> Vec<Arc<Published>
 }
 
 /// Whether the ring of an entity may hold what a filter selects.
-fn concerns(filter: &EventFilter, id: Option<&EntityId>) -> bool {
+fn concerns(filter: &EventFilter, id: &EntityId) -> bool {
     let Some(entities) = &filter.entities else { return true };
-    let Some(id) = id else { return false };
     entities.iter().any(|entity| match (entity, id) {
         (EntityId::Application(application), EntityId::Device(device)) => {
             device.application_id == *application

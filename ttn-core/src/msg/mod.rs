@@ -39,5 +39,17 @@ pub fn correlation_id(
     entropy.fill(&mut octets[..10]);
     let ulid = ulid::Ulid::from_parts(now.unix_millis(), u128::from_le_bytes(octets));
     let mut digits = [0; ulid::ULID_LEN];
-    Arc::from([prefix, ":", ulid.array_to_str(&mut digits)].concat())
+    let digits = ulid.array_to_str(&mut digits);
+    let mut text = [0; CORRELATION_ID_LENGTH_MAX];
+    let mut rest = &mut text[..];
+    // Ours are shorter than what is accepted; nothing is allocated but the id itself.
+    for part in [prefix, ":", digits] {
+        let Some((to, behind)) = rest.split_at_mut_checked(part.len()) else {
+            return [prefix, ":", digits].concat().into();
+        };
+        to.copy_from_slice(part.as_bytes());
+        rest = behind;
+    }
+    let length = CORRELATION_ID_LENGTH_MAX - rest.len();
+    str::from_utf8(&text[..length]).unwrap_or(digits).into()
 }

@@ -1,11 +1,12 @@
 //! Datagrams of the Semtech UDP protocol, versions 1 and 2 (GS-13): octets to values and back, nothing else.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+use serde_json::value::RawValue;
 use ttn_core::{eui::GatewayEui, msg::TxResult};
 
 use super::{
     reject::Reject,
-    rxpk::{self, RxpkReject},
+    rxpk::{self, Rxpk, RxpkReject},
     stat, txpk,
 };
 use crate::frontend::{GatewayStatus, RawUplink};
@@ -214,15 +215,26 @@ pub fn decode_push_data(json: &[u8]) -> Result<PushData, Reject> {
     if json.is_empty() {
         return Ok(PushData::default());
     }
-    let body: PushJson<'_> =
+    // Nearly always all entries are as they should be. If not, each is parsed by itself, so that the good ones arrive.
+    if let Ok(body) = serde_json::from_slice::<PushJson<'_, Rxpk<'_>>>(json) {
+        return taken(body, rxpk::take);
+    }
+    let body: PushJson<'_, &RawValue> =
         serde_json::from_slice(json).map_err(|error| Reject::of_json(&error))?;
+    taken(body, |entry| rxpk::decode(entry.get()))
+}
+
+fn taken<R>(
+    body: PushJson<'_, R>,
+    take: impl Fn(&R) -> Result<RawUplink, RxpkReject>,
+) -> Result<PushData, Reject> {
     let mut push = PushData::default();
     let entries = body.rxpk.unwrap_or_default();
     if entries.len() > RXPK_MAX {
         return Err(Reject::TooManyRxpk);
     }
-    for entry in entries {
-        match rxpk::decode(entry.get()) {
+    for entry in &entries {
+        match take(entry) {
             Ok(uplink) => push.uplinks.push(uplink),
             Err(reject) => push.rejected.push(reject),
         }
@@ -245,11 +257,11 @@ pub(super) fn trim(json: &[u8]) -> &[u8] {
 }
 
 #[derive(serde::Deserialize)]
-struct PushJson<'a> {
+#[serde(bound(deserialize = "R: serde::Deserialize<'de>"))]
+struct PushJson<'a, R> {
+    rxpk: Option<Vec<R>>,
     #[serde(borrow)]
-    rxpk: Option<Vec<&'a serde_json::value::RawValue>>,
-    #[serde(borrow)]
-    stat: Option<&'a serde_json::value::RawValue>,
+    stat: Option<&'a RawValue>,
 }
 
 /// The length of a header.

@@ -1,10 +1,13 @@
 //! `rxpk`: a frame as the forwarders write it (GS-24).
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use data_encoding::{BASE64, BASE64_NOPAD};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Unexpected, Visitor},
+};
 use ttn_core::{
     radio::{CodingRate, DataRate, Frequency},
     time::{GpsTime, Timestamp},
@@ -89,7 +92,11 @@ impl std::error::Error for RxpkReject {}
 ///
 /// The first rule that the entry breaks.
 pub fn decode(json: &str) -> Result<RawUplink, RxpkReject> {
-    let rxpk: Rxpk<'_> = serde_json::from_str(json).map_err(|_| RxpkReject::Json)?;
+    take(&serde_json::from_str(json).map_err(|_| RxpkReject::Json)?)
+}
+
+/// Takes over what was parsed.
+pub(super) fn take(rxpk: &Rxpk<'_>) -> Result<RawUplink, RxpkReject> {
     let raw_payload = decode_base64(&rxpk.data).ok_or(RxpkReject::Data)?;
     if rxpk.size.is_some_and(|size| usize::try_from(size) != Ok(raw_payload.len())) {
         return Err(RxpkReject::SizeMismatch);
@@ -108,14 +115,14 @@ pub fn decode(json: &str) -> Result<RawUplink, RxpkReject> {
     };
     Ok(RawUplink {
         frequency: frequency(rxpk.freq)?,
-        data_rate: data_rate(&rxpk)?,
+        data_rate: data_rate(rxpk)?,
         timestamp: rxpk.tmst,
         concentrator_time: None,
         crc_status,
         time,
         gps_time,
         hopping_width: rxpk.hpw,
-        antennas: antennas(&rxpk)?,
+        antennas: antennas(rxpk)?,
         raw_payload,
     })
 }
@@ -271,8 +278,9 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
     encoding.decode(text.as_bytes()).ok()
 }
 
+/// An entry as it is written.
 #[derive(Deserialize)]
-struct Rxpk<'a> {
+pub(super) struct Rxpk<'a> {
     tmst: u32,
     tmms: Option<u64>,
     #[serde(borrow)]
@@ -300,12 +308,40 @@ struct Rxpk<'a> {
     rsig: Option<Vec<Rsig<'a>>>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
 enum Datr<'a> {
     BitRate(u32),
-    #[serde(borrow)]
     Text(Cow<'a, str>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Datr<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DatrVisitor(PhantomData))
+    }
+}
+
+struct DatrVisitor<'a>(PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> Visitor<'de> for DatrVisitor<'a> {
+    type Value = Datr<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a data rate or a bit rate")
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
+        let bit_rate = u32::try_from(value);
+        bit_rate
+            .map(Datr::BitRate)
+            .map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &self))
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Datr::Text(value.into()))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Datr::Text(value.to_owned().into()))
+    }
 }
 
 #[derive(Deserialize)]

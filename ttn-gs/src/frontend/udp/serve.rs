@@ -310,11 +310,11 @@ impl Shell {
 /// GS-18. A limiter that does not answer at once holds nobody up.
 fn is_limited(limiter: Option<&Arc<dyn RateLimiter>>, from: SocketAddr) -> bool {
     let Some(limiter) = limiter else { return false };
-    let key = from.ip().to_string();
-    ["gs:up:udp", "gs:up"].into_iter().any(|class| {
-        let state = limiter.take(class, &key).now_or_never().flatten();
+    let refused = |class: &str| {
+        let state = limiter.take(class, &from.ip().to_string()).now_or_never().flatten();
         state.is_some_and(|state| !state.allowed)
-    })
+    };
+    ["gs:up:udp", "gs:up"].into_iter().any(|class| limiter.limits(class) && refused(class))
 }
 
 /// Datagrams that were read at one go, one behind the other.
