@@ -25,10 +25,16 @@ mod account;
 #[cfg(feature = "grpc")]
 mod api;
 #[cfg(feature = "grpc")]
+mod corpus;
+#[cfg(feature = "grpc")]
 mod oauth;
 #[cfg(feature = "grpc")]
 mod oauth_client;
 #[cfg(all(feature = "grpc", feature = "pictures"))]
 mod pictures;
 #[cfg(feature = "grpc")]
+mod questions;
+#[cfg(feature = "grpc")]
 mod tenants;
+#[cfg(feature = "grpc")]
+mod tokens;
